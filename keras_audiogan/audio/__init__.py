@@ -1,0 +1,41 @@
+"""Sound in and out: files, resampling, spectra and pictures.
+
+Nothing here knows of Keras. Sound is float32 `(time, channels)` in [-1, 1].
+"""
+
+import importlib
+from typing import Any
+
+_EXPORTS = {
+    "AudioFileError": "files",
+    "AudioInfo": "files",
+    "audio_info": "files",
+    "convert_channels": "files",
+    "hertz_to_mel": "spectra",
+    "log_mel_spectrogram": "spectra",
+    "mel_filter_bank": "spectra",
+    "mel_spectrogram": "spectra",
+    "mel_to_hertz": "spectra",
+    "num_frames": "spectra",
+    "read_audio": "files",
+    "resample": "resample",
+    "resample_stream": "resample",
+    "resampled_length": "resample",
+    "save_sheet": "plots",
+    "spectrogram": "spectra",
+    "to_mono": "spectra",
+    "write_audio": "files",
+}
+
+__all__ = list(_EXPORTS)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_EXPORTS[name]}")
+    return getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
