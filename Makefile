@@ -1,0 +1,72 @@
+# make demo     set up .venv and write eight sounds and a picture to out/
+# make test     set up .venv and run every test, then the backends' own part
+# make quality  formatting, lint, types, generated files: what CI checks
+# make style    rewrite what can be rewritten
+# make wheel    dist/*.whl and dist/*.tar.gz
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 \
+	|| command -v python3.13 || command -v python3)
+VENV ?= .venv
+OUT ?= out/
+BIN := $(VENV)/bin
+INSTALL = $(BIN)/python -m pip install --quiet -c constraints.txt
+
+.PHONY: demo test quality style typecheck wheel clean
+
+demo: $(VENV)/.installed
+	$(BIN)/audiogan sample wavegan_digits -n 8 -o $(OUT) --plot
+
+test: $(VENV)/.installed-test
+	$(BIN)/pytest
+	KERAS_BACKEND=jax $(BIN)/pytest -m backends
+	KERAS_BACKEND=torch $(BIN)/pytest -m backends
+
+quality: $(VENV)/.installed-dev typecheck
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/python -P -m keras_audiogan.zoo.cards --check
+
+style: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/python -P -m keras_audiogan.zoo.cards
+
+# Type checkers do not run the import hooks of an editable install, so they
+# are shown the installed layout as a tree of symlinks.
+typecheck: $(VENV)/.installed-dev
+	rm -rf .typecheck
+	mkdir -p .typecheck/keras_audiogan
+	ln -s ../../keras_audiogan/* ../../zoo ../../cli .typecheck/keras_audiogan/
+	MYPYPATH=.typecheck $(BIN)/mypy -p keras_audiogan
+
+wheel: $(VENV)/.installed-test
+	$(BIN)/python -m build
+
+clean:
+	rm -rf .typecheck .mypy_cache .pytest_cache .ruff_cache build dist
+
+$(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
+	@echo "Installing keras-audiogan into $(VENV): a few minutes at first."
+	$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.created pyproject.toml constraints.txt
+	@echo "Installing the test environment into $(VENV): a few minutes."
+	$(INSTALL) -e '.[test]'
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.created pyproject.toml constraints.txt
+	@echo "Installing the development tools into $(VENV)."
+	$(INSTALL) -e '.[dev]'
+	@touch $@
+
+# Debian's Python comes without ensurepip: there the system's pip fills in.
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "keras-audiogan needs Python 3.11 or newer, and found" \
+	  "'$(PYTHON)'. Name another: make PYTHON=/path/to/python3.11" >&2; \
+	  exit 1; }
+	$(PYTHON) -m venv --clear $(VENV) || { \
+	  $(PYTHON) -m venv --clear --without-pip $(VENV) && \
+	  $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }
+	@touch $@

@@ -1,0 +1,74 @@
+"""What must be settled before Keras is imported: its backend, and quiet."""
+
+import importlib.util
+import json
+import os
+import pathlib
+
+import click
+
+from keras_audiogan.cli import _errors
+
+BACKENDS = ("tensorflow", "jax", "torch")
+_QUIET = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_CPP_MAX_VLOG_LEVEL": "0",
+    "GLOG_minloglevel": "3",
+    "GRPC_VERBOSITY": "ERROR",
+    "ABSL_MIN_LOG_LEVEL": "3",
+}
+
+
+def prepare() -> str:
+    """Choose the backend and silence the framework's start-up messages.
+
+    A backend that the user chose (KERAS_BACKEND, or Keras's own settings
+    file) stands if it is installed. Otherwise the first installed one of
+    tensorflow, jax and torch is taken, with a note on stderr.
+
+    Returns:
+        The name of the backend that Keras will import.
+
+    Raises:
+        click.ClickException: if KERAS_BACKEND names a backend that is not
+            installed, or none is installed.
+    """
+    if not _errors.debugging():
+        for name, value in _QUIET.items():
+            os.environ.setdefault(name, value)
+    installed = [name for name in BACKENDS if importlib.util.find_spec(name)]
+    asked = os.environ.get("KERAS_BACKEND")
+    if asked:
+        if asked not in installed:
+            raise click.ClickException(
+                f"KERAS_BACKEND is {asked!r}, which is not installed. Expected "
+                f"one of: {', '.join(installed) or 'none is installed'}. "
+                f"Install it with: pip install {asked}"
+            )
+        return asked
+    if not installed:
+        raise click.ClickException(
+            "Keras needs a backend and none is installed. Install one with: "
+            "pip install tensorflow"
+        )
+    wanted = _configured_backend()
+    chosen = wanted if wanted in installed else installed[0]
+    if chosen != wanted:
+        click.echo(
+            f"{wanted} is not installed: using the {chosen} backend "
+            f"(KERAS_BACKEND={chosen} hides this note).",
+            err=True,
+        )
+    os.environ["KERAS_BACKEND"] = chosen
+    return chosen
+
+
+def _configured_backend() -> str:
+    """Return the backend of Keras's settings file, or its default."""
+    home = os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras"
+    try:
+        settings = json.loads((pathlib.Path(home) / "keras.json").read_text())
+    except (OSError, ValueError):
+        return "tensorflow"
+    backend = settings.get("backend") if isinstance(settings, dict) else None
+    return backend if backend in BACKENDS else "tensorflow"

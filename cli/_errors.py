@@ -1,0 +1,168 @@
+"""Errors of the library and of the system, turned into one line of advice."""
+
+import contextlib
+import difflib
+import errno
+import os
+import pathlib
+import re
+import sys
+import warnings
+from collections.abc import Iterable, Iterator
+from typing import TextIO
+
+import click
+
+_BACKENDS = ("tensorflow", "jax", "torch")
+_EXTRAS = {"torch": "keras-audiogan[convert]"}
+_OWN_FOLDERS = tuple(
+    str(pathlib.Path(__file__).parents[level]) for level in (0, 1)
+)
+_OUT_OF_MEMORY = ("ResourceExhaustedError", "OutOfMemoryError", "MemoryError")
+
+
+def debugging() -> bool:
+    """Return whether AUDIOGAN_DEBUG asks for tracebacks and framework logs."""
+    return os.environ.get("AUDIOGAN_DEBUG", "0") not in ("", "0")
+
+
+def close_matches(name: str, known: Iterable[str]) -> str:
+    """Return up to three of `known` that resemble `name`, as one phrase."""
+    return " or ".join(difflib.get_close_matches(name, list(known)))
+
+
+@contextlib.contextmanager
+def reported(ctx: click.Context) -> Iterator[None]:
+    """Turn what a command raises into one line on stderr and an exit code.
+
+    Errors exit with 1 (2 for a wrong flag, as click does), Ctrl-C with 130.
+    With AUDIOGAN_DEBUG=1 they leave as they are, with their tracebacks.
+    """
+    with _plain_warnings():
+        try:
+            yield
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except BrokenPipeError:
+            raise
+        except KeyboardInterrupt:
+            click.echo("\nInterrupted.", err=True)
+            ctx.exit(130)
+        except Exception as error:
+            if debugging():
+                raise
+            raise click.ClickException(advice(error, _chosen(ctx))) from error
+
+
+def advice(error: Exception, command: click.Command | None = None) -> str:
+    """Say in one line what went wrong and which flag mends it.
+
+    Args:
+        error: what was raised.
+        command: the click command that ran; its options replace the names of
+            Python arguments in the library's own messages.
+    """
+    if type(error).__name__ in _OUT_OF_MEMORY:
+        flag = _flag(command, "batch_size")
+        message = "Memory ran out." + (
+            f" Choose a smaller {flag}." if flag else ""
+        )
+    elif isinstance(error, OSError) and error.errno is not None:
+        message = _system_message(error, command)
+    elif isinstance(error, ModuleNotFoundError) and error.name:
+        message = _missing_module_message(error.name)
+    elif isinstance(error, (ValueError, OSError, ImportError)):
+        message = str(error) or type(error).__name__
+    elif type(error).__module__.startswith("huggingface_hub"):
+        message = str(error)
+    else:
+        message = (
+            f"{type(error).__name__}: {error} (this is likely a fault of "
+            "audiogan itself; AUDIOGAN_DEBUG=1 shows where it comes from)"
+        )
+    return _name_flags(" ".join(message.split()), command)
+
+
+def _system_message(error: OSError, command: click.Command | None) -> str:
+    """Explain an error of the file system, disk or network."""
+    name = repr(str(error.filename)) if error.filename is not None else ""
+    flag = _flag(command, "output")
+    elsewhere = f" or choose another folder with {flag}" if flag else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = f" while writing {name}" if name else ""
+        return f"The disk is full{where}. Free some space{elsewhere}."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and name:
+        return (
+            f"No permission for {name}: {error.strerror}. Change its "
+            f"permissions{elsewhere}."
+        )
+    if error.errno == errno.ENOENT and name:
+        return f"{name} does not exist."
+    if error.errno == errno.ENOTDIR and name:
+        return f"{name} is not a folder, or lies in something that is not one."
+    return f"{error.strerror}: {name}" if name else str(error)
+
+
+def _missing_module_message(name: str) -> str:
+    """Say how to install what an optional feature needs."""
+    package = name.partition(".")[0]
+    wanted = _EXTRAS.get(package, package)
+    advised = f"This needs {package}, which is not installed. Install it "
+    advised += f"with: pip install '{wanted}'"
+    if package in _BACKENDS and os.environ.get("KERAS_BACKEND") == package:
+        advised += ", or choose another backend with KERAS_BACKEND"
+    return advised + "."
+
+
+def _chosen(ctx: click.Context) -> click.Command | None:
+    """Return the sub-command that `ctx` ran, if one was found."""
+    group, name = ctx.command, ctx.invoked_subcommand
+    if name is None or not isinstance(group, click.Group):
+        return None
+    return group.get_command(ctx, name)
+
+
+def _flag(command: click.Command | None, name: str) -> str | None:
+    """Return how `command` spells the parameter `name`, if it has it."""
+    for param in command.params if command else []:
+        if param.name == name:
+            if isinstance(param, click.Option):
+                return max(param.opts, key=len)
+            return param.make_metavar(click.Context(command))
+    return None
+
+
+def _name_flags(message: str, command: click.Command | None) -> str:
+    """Replace `argument` and argument=value by the flags of the command."""
+
+    def replace(match: re.Match[str]) -> str:
+        flag = _flag(command, match["quoted"] or match["assigned"])
+        if flag is None:
+            return match[0]
+        return flag if match["quoted"] else f"{flag} "
+
+    return re.sub(r"`(?P<quoted>\w+)`|\b(?P<assigned>\w+)=", replace, message)
+
+
+@contextlib.contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Show our own warnings as one line, and hide those of other libraries."""
+    if debugging():
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        yield
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    if filename.startswith(_OWN_FOLDERS):
+        text = " ".join(str(message).split())
+        click.echo(f"Warning: {text}", err=True, file=file or sys.stderr)

@@ -1,0 +1,103 @@
+"""The command `audiogan` and its lazy table of sub-commands."""
+
+import importlib
+from typing import Any
+
+import click
+
+from keras_audiogan.cli import _errors
+
+COMMANDS = {
+    "list": "Show the presets that this installation holds.",
+    "info": "Show what a preset is, what it was trained on, how good it is.",
+    "sample": "Write sounds made by a preset.",
+    "train": "Train an architecture from nothing on a folder of sounds.",
+    "finetune": "Train a preset further on a folder of sounds.",
+    "evaluate": "Measure a preset against a folder of real sounds.",
+    "convert": "Turn an original author's checkpoint into a preset.",
+    "pull": "Fetch a preset from the Hub.",
+    "push": "Upload a preset or a training run to the Hub.",
+}
+
+
+class LazyGroup(click.Group):
+    """A click group that imports a command's module when it is chosen.
+
+    Every error that a command raises leaves as one line (see `_errors`).
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands, in the order of a first visit."""
+        return list(COMMANDS)
+
+    def get_command(
+        self, ctx: click.Context, cmd_name: str
+    ) -> click.Command | None:
+        """Import the module of `cmd_name` and return its `command`."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"keras_audiogan.cli.{cmd_name}")
+        return module.command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Resolve a command, and name the nearest one for a misspelt name."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = _errors.close_matches(args[0], COMMANDS)
+            ctx.fail(
+                f"No such command {args[0]!r}."
+                + (f" Did you mean {near}?" if near else "")
+            )
+        return super().resolve_command(ctx, args)
+
+    def format_commands(
+        self, ctx: click.Context, formatter: click.HelpFormatter
+    ) -> None:
+        """Write the table of commands without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the chosen command with errors turned into one line."""
+        with _errors.reported(ctx):
+            return super().invoke(ctx)
+
+
+def _print_version(
+    ctx: click.Context, param: click.Parameter, value: bool
+) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    from importlib import metadata
+
+    click.echo(f"audiogan {metadata.version('keras-audiogan')}")
+    ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
+def main() -> None:
+    """Sound from generative adversarial networks: sample, train, share.
+
+    \b
+    Examples:
+      audiogan list
+      audiogan sample wavegan_digits -n 8 -o out/
+      audiogan finetune wavegan_digits my_sounds/ -o runs/mine
+      audiogan push runs/mine hf://me/my_gan
+
+    PRESET is the name of a bundled preset (see `audiogan list`), a folder
+    that holds one, a training run, or hf://owner/name[@revision].
+
+    Errors are one line; AUDIOGAN_DEBUG=1 shows where they come from.
+    """
