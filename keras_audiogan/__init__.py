@@ -1,0 +1,1 @@
+"""Audio GANs for Keras 3."""

@@ -1,0 +1,103 @@
+"""Strided 1-D convolutions written as dense ones, which CPUs run faster.
+
+A convolution with stride s is a convolution with stride 1 over s times fewer
+steps of s times more channels, and a transposed one the same the other way
+round. The kernels keep Keras's layouts, so weights are those of
+`keras.layers.Conv1D` and `Conv1DTranspose`, and so are the results.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+class StridedConv1D(keras.layers.Conv1D):
+    """A `Conv1D` with "same" padding whose length its stride divides.
+
+    Equal to `keras.layers.Conv1D(..., padding="same")`.
+
+    Args:
+        filters: number of output channels.
+        kernel_size: number of taps; at least `strides`.
+        strides: down-sampling factor.
+
+    Input shape: `(batch, time, channels)`, time a multiple of `strides`.
+    Output shape: `(batch, time // strides, filters)`.
+    """
+
+    def __init__(
+        self, filters: int, kernel_size: int, strides: int, **kwargs: Any
+    ) -> None:
+        super().__init__(
+            filters, kernel_size, strides=strides, padding="same", **kwargs
+        )
+
+    def call(self, inputs: Any) -> Any:
+        """Returns the convolution of `inputs`."""
+        (size,), (stride,) = self.kernel_size, self.strides
+        length, channels = inputs.shape[1], inputs.shape[2]
+        taps = -(-size // stride)
+        left = (size - stride) // 2
+        steps = length // stride + taps - 1
+        right = steps * stride - length - left
+        x = ops.pad(inputs, [[0, 0], [left, right], [0, 0]])
+        x = ops.reshape(x, (-1, steps, stride * channels))
+        kernel = ops.pad(
+            self.kernel, [[0, taps * stride - size], [0, 0], [0, 0]]
+        )
+        kernel = ops.reshape(kernel, (taps, stride * channels, self.filters))
+        x = ops.conv(x, kernel, padding="valid", data_format="channels_last")
+        if self.use_bias:
+            x = ops.add(x, self.bias)
+        return self.activation(x) if self.activation else x
+
+
+class StridedConv1DTranspose(keras.layers.Conv1DTranspose):
+    """A `Conv1DTranspose` with "same" padding.
+
+    Equal to `keras.layers.Conv1DTranspose(..., padding="same")`: with kernel
+    25 and stride 4 it crops 10 samples at the left and 11 at the right.
+
+    Args:
+        filters: number of output channels.
+        kernel_size: number of taps; at least `strides`.
+        strides: up-sampling factor.
+
+    Input shape: `(batch, time, channels)`.
+    Output shape: `(batch, time * strides, filters)`.
+    """
+
+    def __init__(
+        self, filters: int, kernel_size: int, strides: int, **kwargs: Any
+    ) -> None:
+        super().__init__(
+            filters, kernel_size, strides=strides, padding="same", **kwargs
+        )
+
+    def call(self, inputs: Any) -> Any:
+        """Returns the transposed convolution of `inputs`."""
+        (size,), (stride,) = self.kernel_size, self.strides
+        length, channels = inputs.shape[1], inputs.shape[2]
+        crop = (size - stride) // 2
+        # Output s*q + r reads input q - i through tap s*i + r + crop. The
+        # taps are laid out from the first i that any r needs to the last.
+        first = -((stride - 1 + crop) // stride)
+        last = (size - 1 - crop) // stride
+        taps = last - first + 1
+        before = -(stride * first + crop)
+        kernel = ops.pad(
+            self.kernel,
+            [[before, taps * stride - size - before], [0, 0], [0, 0]],
+        )
+        kernel = ops.reshape(kernel, (taps, stride, self.filters, channels))
+        kernel = ops.transpose(ops.flip(kernel, axis=0), (0, 3, 1, 2))
+        kernel = ops.reshape(kernel, (taps, channels, stride * self.filters))
+        x = ops.pad(inputs, [[0, 0], [last, -first], [0, 0]])
+        x = ops.conv(x, kernel, padding="valid", data_format="channels_last")
+        x = ops.reshape(x, (-1, length * stride, self.filters))
+        if self.use_bias:
+            x = ops.add(x, self.bias)
+        return self.activation(x) if self.activation else x

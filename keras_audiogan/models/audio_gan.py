@@ -1,0 +1,576 @@
+"""`AudioGAN`, the class that every architecture extends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_audiogan.training import (
+    distribution,
+    gradients,
+    losses,
+    optimizers,
+    precision,
+)
+
+Batch = dict[str, Any]
+
+
+class AudioGAN(keras.Model):
+    """A generator of sound, its discriminator and their adversarial step.
+
+    A subclass builds its networks and hands them to this constructor. It may
+    override `discriminator_loss`, `generator_loss` or the whole of
+    `adversarial_step`.
+
+    `fit` takes whatever Keras takes. A batch is float32 audio of shape
+    `(batch * critic_steps, time, channels)` in [-1, 1]; row
+    `i * critic_steps + j` goes to discriminator update `j`. It may also be a
+    dict with the keys `"audio"`, `"labels"` (integers), `"latents"`
+    (`(rows, 2, latent_dim)`: one latent for the row's discriminator update
+    and one for the generator's) and `"interpolation"` (`(rows,)`, the places
+    in [0, 1] where a gradient penalty is taken; without it, but with latents
+    given, the first latent coordinate stands in, so that a step with given
+    latents holds no randomness beside phase shuffle).
+
+    Args:
+        generator: built model, latents `(batch, latent_dim)` -> audio
+            `(batch, time, channels)`, float32 in [-1, 1].
+        discriminator: built model, audio -> a list with one entry per
+            sub-discriminator, each a list of feature maps, logits last.
+        ema_generator: built copy of the generator for the moving average of
+            its weights, which is what `sample` and presets use.
+        slice_length: samples in a training slice.
+        sampling_rate: in Hz.
+        num_channels: 1 for mono, 2 for stereo.
+        latent_dim: size of a latent vector.
+        labels: names of the classes, or None.
+        level: how training files are levelled: `"peak"`, `"keep"` or a gain.
+        ema_momentum: share of the old average kept at a step. Early on it
+            is less: `(1 + step) / (10 + step)`.
+        dtype: dtype policy of the networks; Keras's global policy if None.
+    """
+
+    architecture: str
+    required_weights: tuple[str, ...] = ("generator",)
+
+    def __init__(
+        self,
+        *,
+        generator: keras.Model,
+        discriminator: keras.Model,
+        ema_generator: keras.Model,
+        slice_length: int,
+        sampling_rate: int,
+        num_channels: int,
+        latent_dim: int,
+        labels: tuple[str, ...] | list[str] | None = None,
+        level: str | float = "peak",
+        ema_momentum: float = 0.999,
+        dtype: Any = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(dtype=dtype, name=name)
+        if not 0.0 <= ema_momentum < 1.0:
+            raise ValueError(
+                "`ema_momentum` must be in [0, 1). "
+                f"Received: ema_momentum={ema_momentum}"
+            )
+        self.slice_length = slice_length
+        self.sampling_rate = sampling_rate
+        self.num_channels = num_channels
+        self.latent_dim = latent_dim
+        self.labels = tuple(labels) if labels is not None else None
+        self.level = level
+        self.ema_momentum = ema_momentum
+        self.generator = generator
+        self.discriminator = discriminator
+        self.ema_generator = ema_generator
+        self.ema_generator.trainable = False
+        self.seed_generator = keras.random.SeedGenerator()
+        # XLA runs these networks several times slower than plain graphs on a
+        # CPU; JAX has no other way.
+        self.jit_compile = keras.backend.backend() == "jax" or (
+            keras.backend.backend() == "tensorflow" and precision.has_gpu()
+        )
+        self.gan_loss: losses.GANLoss | None = None
+        self.critic_steps = 1
+        self.built = True
+        self._copy_to_average()
+
+    # Training
+
+    def compile(  # noqa: D417
+        self,
+        loss: str | losses.GANLoss = "wgan-gp",
+        generator_optimizer: Any = None,
+        discriminator_optimizer: Any = None,
+        critic_steps: int | None = None,
+        learning_rate: float | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Chooses the loss and the optimisers.
+
+        Args:
+            loss: `"dcgan"`, `"lsgan"`, `"wgan"`, `"wgan-gp"`, `"hinge"`,
+                `"relativistic"` or a `GANLoss`. It brings defaults for
+                everything below.
+            generator_optimizer: a Keras optimiser or what
+                `keras.optimizers.get` takes.
+            discriminator_optimizer: the same for the discriminator.
+            critic_steps: discriminator updates per generator update.
+            learning_rate: replaces that of both default optimisers.
+            seed: seed of latents, interpolates and shuffles in training.
+            **kwargs: `jit_compile`, `run_eagerly` and `steps_per_execution`,
+                as in Keras.
+        """
+        kwargs.setdefault("jit_compile", self.jit_compile)
+        super().compile(optimizer=None, loss=None, **kwargs)
+        self.gan_loss = losses.get_loss(loss)
+        self.critic_steps = critic_steps or self.gan_loss.critic_steps
+        if self.critic_steps < 1:
+            raise ValueError(
+                "`critic_steps` must be 1 or more. "
+                f"Received: critic_steps={critic_steps}"
+            )
+        self.optimizer = optimizers.OptimizerPair(
+            self._guard(
+                generator_optimizer or self.gan_loss.generator_optimizer,
+                self.generator,
+                learning_rate,
+            ),
+            self._guard(
+                discriminator_optimizer
+                or self.gan_loss.discriminator_optimizer,
+                self.discriminator,
+                learning_rate,
+            ),
+        )
+        if seed is not None:
+            self._seed(seed)
+
+    def _guard(
+        self, optimizer: Any, network: keras.Model, learning_rate: float | None
+    ) -> optimizers.GuardedOptimizer:
+        if isinstance(optimizer, dict) and learning_rate is not None:
+            config = {**optimizer["config"], "learning_rate": learning_rate}
+            optimizer = {**optimizer, "config": config}
+        return optimizers.GuardedOptimizer(
+            keras.optimizers.get(optimizer),
+            network.trainable_variables,
+            dynamic_scale=network.dtype_policy.name == "mixed_float16",
+        )
+
+    def _seed(self, seed: int) -> None:
+        """Sets the state of every seed generator from one number."""
+        states = [
+            variable
+            for variable in self.non_trainable_variables
+            if variable.path.endswith("seed_generator_state")
+        ]
+        rng = np.random.default_rng(seed)
+        for state in states:
+            state.assign(rng.integers(0, 2**31, 2).astype("int64"))
+
+    def train_step(self, *args: Any) -> Any:
+        """Runs `adversarial_step` as the backend's Keras trainer asks for it.
+
+        TensorFlow and PyTorch pass the data; JAX passes the state of all
+        variables and the data, and gets the new state back.
+        """
+        if keras.backend.backend() != "jax":
+            (data,) = args
+            return self.adversarial_step(self._as_batch(data))
+        state, data = args
+        groups = [
+            self.trainable_variables,
+            self.non_trainable_variables,
+            self.optimizer.variables,
+            self.metrics_variables,
+        ]
+        mapping = [
+            pair
+            for variables, values in zip(groups, state, strict=True)
+            for pair in zip(variables, values, strict=True)
+        ]
+        with keras.StatelessScope(state_mapping=mapping) as scope:
+            logs = self.adversarial_step(self._as_batch(data))
+        new_state = tuple(
+            [scope.get_current_value(variable) for variable in variables]
+            for variables in groups
+        )
+        return logs, new_state
+
+    def _as_batch(self, data: Any) -> Batch:
+        inputs, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        batch = dict(inputs) if isinstance(inputs, dict) else {"audio": inputs}
+        if labels is not None:
+            batch["labels"] = labels
+        rows = batch["audio"].shape[0]
+        if rows is not None and rows % self.critic_steps:
+            raise ValueError(
+                f"A batch feeds {self.critic_steps} discriminator updates, so "
+                "its rows must be a multiple of that: set the batch size to "
+                "`gan.critic_steps` times the rows of one update. "
+                f"Received: {rows} rows"
+            )
+        batch["audio"] = ops.cast(batch["audio"], "float32")
+        return batch
+
+    def adversarial_step(self, batch: Batch) -> dict[str, Any]:
+        """Updates the discriminator `critic_steps` times, then the generator.
+
+        Args:
+            batch: see the class.
+
+        Returns:
+            Float32 scalars by name.
+        """
+        parts = [self._part(batch, j) for j in range(self.critic_steps)]
+        for part in parts:
+            latents = self._latents(part, 0)
+            fake = ops.stop_gradient(self.generator(latents, training=True))
+            _, logs = self.optimizer.discriminator.minimize(
+                lambda part=part, fake=fake: self.discriminator_loss(part, fake)
+            )
+            self._clip_discriminator()
+        latents = self._latents(parts[-1], 1)
+        _, generator_logs = self.optimizer.generator.minimize(
+            lambda: self.generator_loss(parts[-1], latents)
+        )
+        self._update_average()
+        skipped = (
+            self.optimizer.generator.skipped
+            + self.optimizer.discriminator.skipped
+        )
+        return {
+            **logs,
+            **generator_logs,
+            "level/real": _level(parts[-1]["audio"]),
+            "skipped": ops.cast(skipped, "float32"),
+        }
+
+    def discriminator_loss(
+        self, batch: Batch, fake: Any
+    ) -> tuple[Any, dict[str, Any]]:
+        """Loss of one discriminator update.
+
+        Args:
+            batch: one update's share of the batch.
+            fake: generated audio of the same shape as `batch["audio"]`.
+
+        Returns:
+            `(loss, logs)`.
+        """
+        gan_loss, real = self._loss(), batch["audio"]
+        logs: dict[str, Any] = {}
+        real_logits = self._logits(real)
+        fake_logits = self._logits(fake)
+        total = sum(
+            gan_loss.discriminator(r, f)
+            for r, f in zip(real_logits, fake_logits, strict=True)
+        )
+        logs["adv/discriminator"] = total
+        logs["score/real"] = _mean_score(real_logits)
+        logs["score/fake"] = _mean_score(fake_logits)
+        if gan_loss.gradient_penalty:
+            position = self._interpolation(batch)
+            between = real + position * (fake - real)
+            slopes = gradients.input_gradient(self._score, between)
+            penalty = losses.gradient_penalty(slopes)
+            total = total + gan_loss.gradient_penalty * penalty
+            logs["reg/gradient_penalty"] = penalty
+        for name, weight, inputs in (
+            ("r1", gan_loss.r1, real),
+            ("r2", gan_loss.r2, fake),
+        ):
+            if weight:
+                slopes = gradients.input_gradient(self._score, inputs)
+                penalty = ops.mean(losses.squared_norms(slopes))
+                total = total + 0.5 * weight * penalty
+                logs[f"reg/{name}"] = penalty
+        return total, logs
+
+    def generator_loss(
+        self, batch: Batch, latents: Any
+    ) -> tuple[Any, dict[str, Any]]:
+        """Loss of one generator update.
+
+        Args:
+            batch: the last discriminator update's share of the batch.
+            latents: `(batch, latent_dim)`.
+
+        Returns:
+            `(loss, logs)`.
+        """
+        gan_loss = self._loss()
+        fake = self.generator(latents, training=True)
+        fake_logits = self._logits(fake)
+        real_logits = (
+            self._logits(batch["audio"])
+            if gan_loss.needs_real_logits
+            else fake_logits
+        )
+        total = sum(
+            gan_loss.generator(r, f)
+            for r, f in zip(real_logits, fake_logits, strict=True)
+        )
+        return total, {"adv/generator": total, "level/fake": _level(fake)}
+
+    def _loss(self) -> losses.GANLoss:
+        if self.gan_loss is None:
+            raise ValueError("Call `compile()` before training.")
+        return self.gan_loss
+
+    def _logits(self, audio: Any) -> list[Any]:
+        """Logits of every sub-discriminator, float32."""
+        outputs = self.discriminator(audio, training=True)
+        return [ops.cast(features[-1], "float32") for features in outputs]
+
+    def _score(self, audio: Any) -> Any:
+        """Sum over sub-discriminators of the mean logit of each example."""
+        return sum(
+            ops.mean(ops.reshape(logits, (ops.shape(logits)[0], -1)), axis=-1)
+            for logits in self._logits(audio)
+        )
+
+    def _part(self, batch: Batch, index: int) -> Batch:
+        steps = self.critic_steps
+        if steps == 1:
+            return batch
+        return {
+            key: ops.reshape(value, (-1, steps, *value.shape[1:]))[:, index]
+            for key, value in batch.items()
+        }
+
+    def _latents(self, batch: Batch, index: int) -> Any:
+        if "latents" in batch:
+            return batch["latents"][:, index]
+        rows = ops.shape(batch["audio"])[0]
+        return keras.random.uniform(
+            (rows, self.latent_dim), -1.0, 1.0, seed=self.seed_generator
+        )
+
+    def _interpolation(self, batch: Batch) -> Any:
+        if "interpolation" in batch:
+            position = batch["interpolation"]
+        elif "latents" in batch:
+            position = 0.5 + 0.5 * batch["latents"][:, 0, 0]
+        else:
+            position = keras.random.uniform(
+                (ops.shape(batch["audio"])[0],), seed=self.seed_generator
+            )
+        return ops.reshape(position, (-1, 1, 1))
+
+    def _clip_discriminator(self) -> None:
+        limit = self._loss().clip
+        if limit is not None:
+            variables = self.discriminator.trainable_variables
+            distribution.assign(
+                variables, [ops.clip(v, -limit, limit) for v in variables]
+            )
+
+    def _update_average(self) -> None:
+        step = ops.cast(self.optimizer.iterations, "float32")
+        momentum = ops.minimum(self.ema_momentum, (1.0 + step) / (10.0 + step))
+        targets, values = [], []
+        for average, variable in zip(
+            self.ema_generator.weights, self.generator.weights, strict=True
+        ):
+            if variable.trainable:
+                value = ops.convert_to_tensor(average)
+                value = value + (1.0 - momentum) * (variable - value)
+            else:
+                value = ops.convert_to_tensor(variable)
+            targets.append(average)
+            values.append(value)
+        distribution.assign(targets, values)
+
+    def _copy_to_average(self) -> None:
+        self.ema_generator.set_weights(self.generator.get_weights())
+
+    # Sampling
+
+    def call(self, latents: Any, training: bool = False) -> Any:
+        """Audio of latents, from the moving average of the generator."""
+        del training
+        return self.ema_generator(latents, training=False)
+
+    def sample_latents(self, num_samples: int, seed: int) -> np.ndarray:
+        """Draws latents with NumPy: the same on every backend.
+
+        Latent `i` depends on `(seed, i)` alone, whatever the batch size.
+
+        Args:
+            num_samples: how many.
+            seed: any integer from 0.
+
+        Returns:
+            Float32 `(num_samples, latent_dim)`, uniform in [-1, 1).
+        """
+        return self._latents_between(0, num_samples, seed)
+
+    def _latents_between(self, start: int, stop: int, seed: int) -> np.ndarray:
+        latents = np.empty((stop - start, self.latent_dim), "float32")
+        for row, index in enumerate(range(start, stop)):
+            rng = np.random.default_rng((seed, index))
+            latents[row] = rng.uniform(-1.0, 1.0, self.latent_dim)
+        return latents
+
+    def sample_batches(
+        self,
+        num_samples: int,
+        seed: int | None = None,
+        batch_size: int = 64,
+        truncation: float | None = None,
+    ) -> Iterator[np.ndarray]:
+        """Samples in batches, so that memory is that of one batch.
+
+        Args:
+            num_samples: how many clips in all.
+            seed: integer from 0; None draws one.
+            batch_size: clips at a time.
+            truncation: factor in (0, 1] on the latents; less is more typical
+                and less varied.
+
+        Yields:
+            Float32 `(up to batch_size, time, channels)` in [-1, 1].
+        """
+        if num_samples < 1 or batch_size < 1:
+            raise ValueError(
+                "`num_samples` and `batch_size` must be 1 or more. Received: "
+                f"num_samples={num_samples}, batch_size={batch_size}"
+            )
+        if truncation is not None and not 0.0 < truncation <= 1.0:
+            raise ValueError(
+                "`truncation` must be in (0, 1]. "
+                f"Received: truncation={truncation}"
+            )
+        if seed is None:
+            seed = int(np.random.SeedSequence().generate_state(1)[0])
+        if seed < 0:
+            raise ValueError(f"`seed` must be 0 or more. Received: seed={seed}")
+        batch_size = min(batch_size, num_samples)
+        for start in range(0, num_samples, batch_size):
+            stop = min(start + batch_size, num_samples)
+            latents = self._latents_between(start, stop, seed)
+            if truncation is not None:
+                latents *= truncation
+            yield self._generate(latents, batch_size)
+
+    def _generate(self, latents: np.ndarray, batch_size: int) -> np.ndarray:
+        """Runs one batch, padded to `batch_size` so that no shape is new."""
+        rows = len(latents)
+        padding = [(0, batch_size - rows)] + [(0, 0)] * (latents.ndim - 1)
+        audio = self.predict_on_batch(np.pad(latents, padding))
+        return np.asarray(audio, "float32")[:rows]
+
+    def sample(
+        self,
+        num_samples: int = 1,
+        seed: int | None = None,
+        batch_size: int = 64,
+        truncation: float | None = None,
+        latents: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Generates sound.
+
+        Args:
+            num_samples: how many clips.
+            seed: integer from 0: the same seed gives the same sound; None
+                draws one.
+            batch_size: clips at a time.
+            truncation: factor in (0, 1] on the latents.
+            latents: `(num_samples, latent_dim)`, instead of drawn ones.
+
+        Returns:
+            Float32 `(num_samples, time, channels)` in [-1, 1].
+        """
+        if latents is None:
+            batches = self.sample_batches(
+                num_samples, seed, batch_size, truncation
+            )
+            return np.concatenate(list(batches))
+        latents = np.asarray(latents, "float32")
+        if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
+            raise ValueError(
+                f"`latents` must have the shape (n, {self.latent_dim}). "
+                f"Received: shape {latents.shape}"
+            )
+        size = min(batch_size, len(latents))
+        return np.concatenate(
+            [
+                self._generate(latents[start : start + size], size)
+                for start in range(0, len(latents), size)
+            ]
+        )
+
+    def interpolate(
+        self, seed_a: int, seed_b: int, num_steps: int = 8
+    ) -> np.ndarray:
+        """Generates a path between the first clips of two seeds.
+
+        Args:
+            seed_a: where the path starts.
+            seed_b: where it ends.
+            num_steps: clips on the path, the ends included.
+
+        Returns:
+            Float32 `(num_steps, time, channels)` in [-1, 1].
+        """
+        if num_steps < 2:
+            raise ValueError(
+                f"A path needs 2 clips or more. Received: num_steps={num_steps}"
+            )
+        start = self.sample_latents(1, seed_a)
+        end = self.sample_latents(1, seed_b)
+        position = np.linspace(0.0, 1.0, num_steps, dtype="float32")[:, None]
+        return self.sample(latents=start + position * (end - start))
+
+    # Presets
+
+    @property
+    def preset_weights(self) -> dict[str, keras.Model]:
+        """File stem -> network, as a preset folder holds them."""
+        return {
+            "generator": self.ema_generator,
+            "discriminator": self.discriminator,
+        }
+
+    def on_preset_loaded(self, stems: set[str]) -> None:
+        """Called when weights were loaded: starts G from its average."""
+        if "generator" in stems:
+            self.generator.set_weights(self.ema_generator.get_weights())
+
+    def save_to_preset(self, path: str | Path, **kwargs: Any) -> None:
+        """Writes a preset folder; see `keras_audiogan.saving.save_preset`."""
+        from keras_audiogan import saving
+
+        saving.save_preset(self, path, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments, fit for JSON."""
+        return {
+            "slice_length": self.slice_length,
+            "sampling_rate": self.sampling_rate,
+            "num_channels": self.num_channels,
+            "latent_dim": self.latent_dim,
+            "labels": list(self.labels) if self.labels else None,
+            "level": self.level,
+            "ema_momentum": self.ema_momentum,
+        }
+
+
+def _mean_score(logits: list[Any]) -> Any:
+    return sum(ops.mean(entry) for entry in logits)
+
+
+def _level(audio: Any) -> Any:
+    """Root mean square of audio, full scale is 1."""
+    return ops.sqrt(ops.mean(ops.square(ops.cast(audio, "float32"))))

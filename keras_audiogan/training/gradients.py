@@ -1,0 +1,194 @@
+"""Gradients on TensorFlow, JAX and PyTorch behind two primitives.
+
+`value_and_gradients` differentiates a loss with respect to some variables;
+`input_gradient` differentiates a network's output with respect to its input,
+in a way that can be differentiated again. Beside `distribution.py`, this is
+the only file that imports a backend.
+
+On JAX, a train step runs inside a `keras.StatelessScope` which maps every
+variable to its traced value (see `AudioGAN.train_step`). A function to be
+differentiated runs in a scope of its own, and what it updated (seeds, moving
+statistics) is handed back as auxiliary output: a value traced inside the
+derivative must not leak out of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_audiogan.training import distribution
+
+BACKEND = keras.backend.backend()
+
+
+def _update_and_restore(condition, update, variables):
+    before = [ops.convert_to_tensor(variable) for variable in variables]
+    update()
+    after = [
+        ops.where(condition, ops.convert_to_tensor(variable), value)
+        for variable, value in zip(variables, before, strict=True)
+    ]
+    distribution.assign(variables, after)
+
+
+if BACKEND == "tensorflow":
+    import tensorflow as tf
+
+    def value_and_gradients(function, variables):  # noqa: D103
+        values = [variable.value for variable in variables]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(values)
+            loss, aux = function()
+        gradients = tape.gradient(
+            loss, values, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        return loss, aux, gradients
+
+    def update_if(condition, update, variables):  # noqa: D103
+        if distribution.num_replicas() == 1:
+            tf.cond(condition, lambda: (update(), 0)[1], lambda: 0)
+        else:
+            _update_and_restore(condition, update, variables)
+
+    def input_gradient(function, inputs):  # noqa: D103
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(inputs)
+            total = ops.sum(ops.cast(function(inputs), "float32"))
+        return tape.gradient(total, inputs)
+
+elif BACKEND == "torch":
+    import torch
+
+    def value_and_gradients(function, variables):  # noqa: D103
+        values = [variable.value for variable in variables]
+        with torch.enable_grad():
+            loss, aux = function()
+            gradients = torch.autograd.grad(loss, values, allow_unused=True)
+        gradients = [
+            torch.zeros_like(value) if gradient is None else gradient
+            for value, gradient in zip(values, gradients, strict=True)
+        ]
+        detach = torch.Tensor.detach
+        return detach(loss), keras.tree.map_structure(detach, aux), gradients
+
+    def update_if(condition, update, variables):  # noqa: D103
+        del variables
+        if condition:
+            with torch.no_grad():
+                update()
+
+    def input_gradient(function, inputs):  # noqa: D103
+        with torch.enable_grad():
+            inputs = inputs.detach().requires_grad_(True)
+            total = ops.sum(ops.cast(function(inputs), "float32"))
+            (gradient,) = torch.autograd.grad(total, inputs, create_graph=True)
+        return gradient
+
+elif BACKEND == "jax":
+    import jax
+    from keras.src.backend.common.stateless_scope import get_stateless_scope
+
+    class _InnerScope(keras.StatelessScope):
+        """A scope that starts from the enclosing one and notes updates."""
+
+        def __init__(self, outer):
+            super().__init__()
+            if outer is not None:
+                self.state_mapping.update(outer.state_mapping)
+            self.updated = {}
+
+        def add_update(self, update):
+            super().add_update(update)
+            variable, _ = update
+            self.updated[id(variable)] = variable
+
+        def updates(self):
+            return [self.state_mapping[key] for key in self.updated]
+
+    def _hand_back(variables, values):
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+
+    def value_and_gradients(function, variables):  # noqa: D103
+        outer = get_stateless_scope()
+        updated = []
+
+        def traced(values):
+            with _InnerScope(outer) as scope:
+                for variable, value in zip(variables, values, strict=True):
+                    scope.state_mapping[id(variable)] = value
+                loss, aux = function()
+            updated[:] = scope.updated.values()
+            return loss, (aux, scope.updates())
+
+        (loss, (aux, values)), gradients = jax.value_and_grad(
+            traced, has_aux=True
+        )([variable.value for variable in variables])
+        _hand_back(updated, values)
+        return loss, aux, gradients
+
+    def update_if(condition, update, variables):  # noqa: D103
+        _update_and_restore(condition, update, variables)
+
+    def input_gradient(function, inputs):  # noqa: D103
+        outer = get_stateless_scope()
+        updated = []
+
+        def traced(inputs):
+            with _InnerScope(outer) as scope:
+                total = ops.sum(ops.cast(function(inputs), "float32"))
+            updated[:] = scope.updated.values()
+            return total, scope.updates()
+
+        gradient, values = jax.grad(traced, has_aux=True)(inputs)
+        _hand_back(updated, values)
+        return gradient
+
+else:
+    raise ImportError(
+        "keras_audiogan trains on the tensorflow, jax and torch backends of "
+        f"Keras. Set KERAS_BACKEND to one of them. Received: {BACKEND!r}"
+    )
+
+value_and_gradients: Callable[
+    [Callable[[], tuple[Any, Any]], Sequence[keras.Variable]],
+    tuple[Any, Any, list[Any]],
+]
+value_and_gradients.__doc__ = """Evaluates a loss and differentiates it.
+
+    Args:
+        function: takes nothing, returns `(loss, aux)`: a scalar tensor and
+            any nested structure of tensors.
+        variables: the variables to differentiate with respect to.
+
+    Returns:
+        `(loss, aux, gradients)`, the gradients in the order of `variables`;
+        zeros where the loss does not depend on a variable.
+    """
+
+input_gradient: Callable[[Callable[[Any], Any], Any], Any]
+input_gradient.__doc__ = """Gradient of `sum(function(inputs))` in the inputs.
+
+    Inside `value_and_gradients` the result can be differentiated again, as
+    gradient penalties need it.
+
+    Args:
+        function: maps a tensor to a tensor.
+        inputs: where to take the gradient; treated as a constant.
+
+    Returns:
+        A tensor of the shape of `inputs`.
+    """
+
+update_if: Callable[[Any, Callable[[], Any], Sequence[keras.Variable]], None]
+update_if.__doc__ = """Runs an update, or leaves no trace of it.
+
+    Args:
+        condition: a boolean scalar tensor, equal on all replicas.
+        update: takes nothing, assigns to variables.
+        variables: everything that `update` assigns to.
+    """

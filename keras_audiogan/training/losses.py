@@ -1,0 +1,218 @@
+"""Adversarial losses, and the training defaults that belong to each.
+
+A loss is a pair of functions on logits, of the discriminator and of the
+generator, with the penalties, the optimisers and the number of discriminator
+steps that go with it. All arithmetic is float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from keras import ops
+
+Logits = Any
+LossFunction = Callable[[Logits, Logits], Any]
+
+
+def binary_cross_entropy(logits: Logits, target: float) -> Any:
+    """Mean sigmoid cross-entropy of logits against one target in [0, 1]."""
+    return ops.mean(ops.softplus(logits) - target * logits)
+
+
+def minimax_discriminator(real: Logits, fake: Logits) -> Any:
+    """Half the cross-entropies: real is 1, fake is 0 (arXiv:1406.2661)."""
+    return 0.5 * (
+        binary_cross_entropy(real, 1.0) + binary_cross_entropy(fake, 0.0)
+    )
+
+
+def nonsaturating_generator(real: Logits, fake: Logits) -> Any:
+    """Cross-entropy of fakes against 1 (arXiv:1406.2661)."""
+    del real
+    return binary_cross_entropy(fake, 1.0)
+
+
+def least_squares_discriminator(real: Logits, fake: Logits) -> Any:
+    """Half the squared distances to 1 and to 0 (arXiv:1611.04076)."""
+    return 0.5 * (ops.mean(ops.square(real - 1.0)) + ops.mean(ops.square(fake)))
+
+
+def least_squares_generator(real: Logits, fake: Logits) -> Any:
+    """Squared distance of fakes to 1 (arXiv:1611.04076)."""
+    del real
+    return ops.mean(ops.square(fake - 1.0))
+
+
+def wasserstein_discriminator(real: Logits, fake: Logits) -> Any:
+    """Mean score of fakes less that of reals (arXiv:1701.07875)."""
+    return ops.mean(fake) - ops.mean(real)
+
+
+def wasserstein_generator(real: Logits, fake: Logits) -> Any:
+    """Minus the mean score of fakes (arXiv:1701.07875)."""
+    del real
+    return -ops.mean(fake)
+
+
+def hinge_discriminator(real: Logits, fake: Logits) -> Any:
+    """Margins of 1 on both sides (arXiv:1705.02894)."""
+    return ops.mean(ops.relu(1.0 - real)) + ops.mean(ops.relu(1.0 + fake))
+
+
+def relativistic_discriminator(real: Logits, fake: Logits) -> Any:
+    """Softplus of fake less real, pair by pair (arXiv:1807.00734)."""
+    return ops.mean(ops.softplus(fake - real))
+
+
+def relativistic_generator(real: Logits, fake: Logits) -> Any:
+    """Softplus of real less fake, pair by pair (arXiv:1807.00734)."""
+    return ops.mean(ops.softplus(real - fake))
+
+
+def gradient_penalty(gradients: Any) -> Any:
+    """Mean squared distance of gradient norms to 1 (arXiv:1704.00028).
+
+    Args:
+        gradients: of the scores in the inputs, `(batch, ...)`.
+    """
+    # The constant keeps the root's own gradient finite at zero.
+    norms = ops.sqrt(squared_norms(gradients) + 1e-12)
+    return ops.mean(ops.square(norms - 1.0))
+
+
+def squared_norms(gradients: Any) -> Any:
+    """Squared Euclidean norm of each example, `(batch, ...)` -> `(batch,)`."""
+    gradients = ops.cast(gradients, "float32")
+    axes = tuple(range(1, len(gradients.shape)))
+    return ops.sum(ops.square(gradients), axis=axes)
+
+
+@dataclass(frozen=True)
+class GANLoss:
+    """An adversarial loss with the defaults it is trained with.
+
+    Attributes:
+        name: how it is asked for.
+        discriminator: `(real_logits, fake_logits) -> loss`.
+        generator: `(real_logits, fake_logits) -> loss`.
+        needs_real_logits: whether the generator's loss reads `real_logits`.
+        critic_steps: discriminator updates per generator update.
+        gradient_penalty: weight of the penalty on interpolates; 0 for none.
+        r1: weight gamma of `gamma / 2 * |grad D(real)|^2`; 0 for none.
+        r2: the same on generated examples.
+        clip: largest absolute discriminator weight, or None.
+        generator_optimizer: Keras optimiser name and its arguments.
+        discriminator_optimizer: the same for the discriminator.
+    """
+
+    name: str
+    discriminator: LossFunction
+    generator: LossFunction
+    needs_real_logits: bool = False
+    critic_steps: int = 1
+    gradient_penalty: float = 0.0
+    r1: float = 0.0
+    r2: float = 0.0
+    clip: float | None = None
+    generator_optimizer: dict[str, Any] = field(default_factory=dict)
+    discriminator_optimizer: dict[str, Any] = field(default_factory=dict)
+
+
+def _adam(learning_rate: float, beta_1: float, beta_2: float) -> dict[str, Any]:
+    return {
+        "class_name": "Adam",
+        "config": {
+            "learning_rate": learning_rate,
+            "beta_1": beta_1,
+            "beta_2": beta_2,
+            "epsilon": 1e-8,
+        },
+    }
+
+
+def _rmsprop(learning_rate: float) -> dict[str, Any]:
+    return {
+        "class_name": "RMSprop",
+        "config": {
+            "learning_rate": learning_rate,
+            "rho": 0.9,
+            "epsilon": 1e-10,
+        },
+    }
+
+
+def _both(optimizer: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "generator_optimizer": optimizer,
+        "discriminator_optimizer": optimizer,
+    }
+
+
+LOSSES = {
+    loss.name: loss
+    for loss in (
+        GANLoss(
+            "dcgan",
+            minimax_discriminator,
+            nonsaturating_generator,
+            **_both(_adam(2e-4, 0.5, 0.999)),
+        ),
+        GANLoss(
+            "lsgan",
+            least_squares_discriminator,
+            least_squares_generator,
+            **_both(_rmsprop(1e-4)),
+        ),
+        GANLoss(
+            "wgan",
+            wasserstein_discriminator,
+            wasserstein_generator,
+            critic_steps=5,
+            clip=0.01,
+            **_both(_rmsprop(5e-5)),
+        ),
+        GANLoss(
+            "wgan-gp",
+            wasserstein_discriminator,
+            wasserstein_generator,
+            critic_steps=5,
+            gradient_penalty=10.0,
+            **_both(_adam(1e-4, 0.5, 0.9)),
+        ),
+        GANLoss(
+            "hinge",
+            hinge_discriminator,
+            wasserstein_generator,
+            r1=0.1,
+            **_both(_adam(2e-4, 0.0, 0.9)),
+        ),
+        GANLoss(
+            "relativistic",
+            relativistic_discriminator,
+            relativistic_generator,
+            needs_real_logits=True,
+            r1=0.1,
+            r2=0.1,
+            **_both(_adam(2e-4, 0.0, 0.9)),
+        ),
+    )
+}
+
+
+def get_loss(loss: str | GANLoss) -> GANLoss:
+    """Returns a loss by name, or the loss given.
+
+    Raises:
+        ValueError: if the name is unknown; the message lists the known ones.
+    """
+    if isinstance(loss, GANLoss):
+        return loss
+    if loss not in LOSSES:
+        raise ValueError(
+            f"Unknown adversarial loss. Expected one of {sorted(LOSSES)} or a "
+            f"GANLoss. Received: loss={loss!r}"
+        )
+    return LOSSES[loss]
