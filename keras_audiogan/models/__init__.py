@@ -1,6 +1,11 @@
 """The architectures: one file each, registered by importing this package."""
 
+from keras_audiogan.models.audio_classifier import AudioClassifier
 from keras_audiogan.models.audio_gan import AudioGAN
+from keras_audiogan.models.digit_classifier import (
+    DigitClassifier,
+    DigitClassifierNetwork,
+)
 from keras_audiogan.models.registry import (
     get_architecture,
     list_architectures,
@@ -13,7 +18,10 @@ from keras_audiogan.models.wavegan import (
 )
 
 __all__ = [
+    "AudioClassifier",
     "AudioGAN",
+    "DigitClassifier",
+    "DigitClassifierNetwork",
     "WaveGAN",
     "WaveGANDiscriminator",
     "WaveGANGenerator",

@@ -1,0 +1,54 @@
+"""Is it good? Figures for generated sound, with real sound beside them.
+
+The figures are computed with NumPy; only classifiers need Keras, so that
+importing this package does not. Every figure has its definition and paper in
+its docstring.
+"""
+
+import importlib
+from typing import Any
+
+_EXPORTS = {
+    "Augmentation": "train_classifier",
+    "DifferentBins": "manifolds",
+    "Level": "signals",
+    "ManifoldScores": "manifolds",
+    "Neighbours": "neighbours",
+    "bootstrap_interval": "bootstrap",
+    "class_accuracy": "class_scores",
+    "class_histogram": "class_scores",
+    "confusion_matrix": "class_scores",
+    "duplicates": "neighbours",
+    "evaluate_gan": "evaluation",
+    "format_table": "evaluation",
+    "frechet_distance": "distances",
+    "frechet_distance_of_gaussians": "distances",
+    "inception_score": "class_scores",
+    "k_means": "manifolds",
+    "kernel_distance": "distances",
+    "level": "signals",
+    "nearest_neighbours": "neighbours",
+    "num_statistically_different_bins": "manifolds",
+    "place_clips": "train_classifier",
+    "precision_recall_density_coverage": "manifolds",
+    "read_labelled_clips": "train_classifier",
+    "similarity_features": "neighbours",
+    "spectral_tilt": "signals",
+    "spectral_tilt_difference": "signals",
+    "split_clips": "train_classifier",
+    "train_classifier": "train_classifier",
+    "write_report": "report",
+}
+
+__all__ = list(_EXPORTS)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_EXPORTS[name]}")
+    return getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,152 @@
+"""Nearest neighbours in log-mel space: variety, copying, duplicates."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_audiogan.audio.spectra import log_mel_spectrogram, to_mono
+
+_WAVEGAN_RATE = 16_000
+_WAVEGAN_FFT_LENGTH = 2048
+_WAVEGAN_FRAME_STEP = 128
+_NUM_MEL_BINS = 128
+_MIN_FREQUENCY = 40.0
+_WAVEGAN_MAX_FREQUENCY = 7800.0
+# Differences of float32 inner products cannot rank closer neighbours than
+# this; so many candidates are measured again, exactly.
+_NUM_CANDIDATES = 4
+
+
+class Neighbours(NamedTuple):
+    """The nearest reference of each query.
+
+    Attributes:
+        distances: Euclidean distance (n,), float64.
+        indices: Row (n,) of the reference.
+    """
+
+    distances: np.ndarray
+    indices: np.ndarray
+
+
+def similarity_features(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
+    """Flattened log-mel spectrograms, the space of |D|self and |D|train.
+
+    As WaveGAN's evaluation (Donahue et al., ICLR 2019): at 16 kHz a
+    magnitude STFT of 2048 samples every 128, 128 HTK mel bands from 40 to
+    7800 Hz, log(x + 1e-6). At another rate, window, step and upper edge
+    keep their seconds and their fraction of the rate (8 kHz: 1024, 64,
+    3900 Hz), so that a clip of equal duration has equally many values; the
+    distances of different rates or durations are still not comparable.
+
+    Args:
+        audio: Array (n, time, channels); channels are averaged.
+        sampling_rate: Rate in Hz.
+
+    Returns:
+        float32 (n, frames * 128).
+    """
+    scale = sampling_rate / _WAVEGAN_RATE
+    features = log_mel_spectrogram(
+        to_mono(audio),
+        sampling_rate,
+        fft_length=max(2, 2 * round(_WAVEGAN_FFT_LENGTH * scale / 2)),
+        frame_step=max(1, round(_WAVEGAN_FRAME_STEP * scale)),
+        num_mel_bins=_NUM_MEL_BINS,
+        min_frequency=_MIN_FREQUENCY,
+        max_frequency=_WAVEGAN_MAX_FREQUENCY * scale,
+        slopes="mel",
+        padding="end",
+        floor=1e-6,
+    )
+    return features.reshape(len(features), -1)
+
+
+def nearest_neighbours(
+    queries: np.ndarray,
+    references: np.ndarray | None = None,
+    chunk_size: int = 1024,
+) -> Neighbours:
+    """Finds the Euclidean nearest reference of each query.
+
+    The mean distance of generated clips to one another is |D|self (higher
+    is more varied) and to the training set |D|train (far below real held-out
+    clips' own distance means copying); Donahue et al., "Adversarial Audio
+    Synthesis", ICLR 2019. |D|self falls with the number of clips: compare
+    equal counts. WaveGAN's code drops the match at distance zero from a
+    clip's own set; here it is the clip itself that is dropped, so that an
+    exact duplicate counts with its distance of 0.
+
+    Args:
+        queries: Array (n, num_features).
+        references: Array (m, num_features); None looks among the queries,
+            leaving out each query itself.
+        chunk_size: Queries compared at once.
+
+    Returns:
+        Distances (exact, in float64) and indices.
+
+    Raises:
+        ValueError: Empty or unequal shapes, or fewer than two queries where
+            they are their own references.
+    """
+    queries = np.asarray(queries, "float32")
+    among_themselves = references is None
+    references = (
+        queries if references is None else np.asarray(references, "float32")
+    )
+    if (
+        queries.ndim != 2
+        or references.ndim != 2
+        or queries.shape[1] != references.shape[1]
+        or not len(queries)
+        or len(references) < 1 + among_themselves
+    ):
+        raise ValueError(
+            "Nearest neighbours need queries and at least one other clip, "
+            "as arrays (clips, num_features) of one width. Received: shapes "
+            f"{queries.shape} and {references.shape}"
+        )
+    # Inner products of centred features lose fewer digits.
+    mean = references.mean(axis=0)
+    centred = references - mean
+    squares = np.einsum("ij,ij->i", centred, centred)
+    num_candidates = min(
+        _NUM_CANDIDATES, len(references) - int(among_themselves)
+    )
+    distances = np.empty(len(queries))
+    indices = np.empty(len(queries), "int64")
+    for start in range(0, len(queries), chunk_size):
+        rows = np.arange(start, min(start + chunk_size, len(queries)))
+        # |q|^2 is the same for all references and does not change the order.
+        scores = squares - 2 * ((queries[rows] - mean) @ centred.T)
+        if among_themselves:
+            scores[rows - start, rows] = np.inf
+        candidates = np.argpartition(scores, num_candidates - 1, axis=1)
+        candidates = np.sort(candidates[:, :num_candidates], axis=1)
+        for row, near in zip(rows, candidates, strict=True):
+            differences = references[near].astype("float64") - queries[row]
+            exact = np.sqrt((differences**2).sum(axis=1))
+            best = int(exact.argmin())
+            distances[row], indices[row] = exact[best], near[best]
+    return Neighbours(distances, indices)
+
+
+def duplicates(distances: np.ndarray, threshold: float) -> float:
+    """Fraction of clips whose nearest neighbour is nearer than `threshold`.
+
+    With |D|self distances these are repetitions, with |D|train distances
+    copies. A fair threshold is a low percentile of real clips' distances to
+    one another, as `evaluate_gan` takes it.
+
+    Args:
+        distances: Nearest-neighbour distances (n,).
+        threshold: In the unit of the distances.
+
+    Raises:
+        ValueError: No distance.
+    """
+    distances = np.asarray(distances)
+    if not distances.size:
+        raise ValueError("Duplicates need at least one clip. Received: none")
+    return float((distances < threshold).mean())

@@ -1,0 +1,236 @@
+"""The base class of the zoo's classifiers of labelled sound."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+# A clip whose peak is below this counts as silence and is not amplified
+# up to full scale (-60 dB re full scale).
+SILENCE_PEAK = 1e-3
+
+
+class AudioClassifier(keras.Model):
+    """A classifier from clips of audio to labels, with the preset protocol.
+
+    A subclass builds `self.network`, a `keras.Model` whose call takes audio
+    and returns logits and which has a method `features(audio)`, and says in
+    `get_config` how it was built. Input is fitted to `slice_length` samples:
+    longer clips are cut, shorter ones are padded with zeros.
+
+    Args:
+        labels: The class names, in the order of the logits.
+        sampling_rate: The rate of the audio, in Hz.
+        num_channels: The channels of the audio; they are averaged to mono.
+        slice_length: The samples the network looks at.
+
+    Raises:
+        ValueError: Fewer than two labels, a label given twice, or a number
+            that is not positive.
+    """
+
+    network: keras.Model
+
+    def __init__(
+        self,
+        labels: Sequence[str],
+        sampling_rate: int,
+        num_channels: int = 1,
+        slice_length: int = 8192,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        labels = tuple(str(label) for label in labels)
+        if len(labels) < 2 or len(set(labels)) != len(labels):
+            raise ValueError(
+                "A classifier needs two or more labels, each given once. "
+                f"Received: labels={labels}"
+            )
+        for name, value in (
+            ("sampling_rate", sampling_rate),
+            ("num_channels", num_channels),
+            ("slice_length", slice_length),
+        ):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(
+                    f"`{name}` must be a positive whole number. "
+                    f"Received: {name}={value!r}"
+                )
+        self.labels = labels
+        self.sampling_rate = sampling_rate
+        self.num_channels = num_channels
+        self.slice_length = slice_length
+
+    @property
+    def num_classes(self) -> int:
+        """How many labels the model tells apart."""
+        return len(self.labels)
+
+    @property
+    def preset_weights(self) -> dict[str, keras.Model]:
+        """The networks that a preset folder holds, by file stem."""
+        return {"classifier": self.network}
+
+    @property
+    def required_weights(self) -> tuple[str, ...]:
+        """The file stems without which a preset cannot be loaded."""
+        return ("classifier",)
+
+    def on_preset_loaded(self, stems: set[str]) -> None:
+        """Does nothing: the one network is what the preset holds."""
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of the constructor, fit for JSON."""
+        return {
+            "labels": list(self.labels),
+            "sampling_rate": self.sampling_rate,
+            "num_channels": self.num_channels,
+            "slice_length": self.slice_length,
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects=None):
+        """Rebuilds a model, without its weights, from `get_config`."""
+        return cls(**config)
+
+    def save_to_preset(self, path, **kwargs: Any) -> None:
+        """Writes a preset folder; see `keras_audiogan.saving.save_preset`."""
+        from keras_audiogan.saving import save_preset
+
+        save_preset(self, path, **kwargs)
+
+    def call(self, audio, training: bool | None = None):
+        """Returns the logits of a batch of clips.
+
+        Args:
+            audio: Float tensor (batch, time, channels) at `sampling_rate`.
+            training: Whether batch statistics and dropout are in use.
+
+        Returns:
+            Float32 tensor (batch, num_classes).
+        """
+        return self.network(audio, training=training)
+
+    def predict_logits(self, audio, batch_size: int = 128) -> np.ndarray:
+        """Returns logits (n, num_classes) of clips, batch by batch.
+
+        Args:
+            audio: Array (n, time, channels) or (n, time).
+            batch_size: Clips in memory at once.
+        """
+        return self._by_batches(audio, batch_size)[0]
+
+    def predict_proba(self, audio, batch_size: int = 128) -> np.ndarray:
+        """Returns class probabilities (n, num_classes), rows summing to 1.
+
+        Args:
+            audio: Array (n, time, channels) or (n, time).
+            batch_size: Clips in memory at once.
+        """
+        return softmax(self.predict_logits(audio, batch_size))
+
+    def features(self, audio, batch_size: int = 128) -> np.ndarray:
+        """Returns the penultimate layer's output, float32 (n, num_features).
+
+        These are the features for the Frechet and kernel distances.
+
+        Args:
+            audio: Array (n, time, channels) or (n, time).
+            batch_size: Clips in memory at once.
+        """
+        return self._by_batches(audio, batch_size)[1]
+
+    def predict_with_features(
+        self, audio, batch_size: int = 128
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns `predict_proba` and `features` from a single pass."""
+        logits, features = self._by_batches(audio, batch_size)
+        return softmax(logits), features
+
+    def predict_labels(self, audio, batch_size: int = 128) -> list[str]:
+        """Returns the name of the likeliest class of each clip."""
+        indices = self.predict_logits(audio, batch_size).argmax(axis=1)
+        return [self.labels[index] for index in indices]
+
+    def _by_batches(self, audio, batch_size: int):
+        audio = fit_clips(audio, self.slice_length)
+        if batch_size < 1:
+            raise ValueError(
+                "`batch_size` must be 1 or more. "
+                f"Received: batch_size={batch_size}"
+            )
+        if not hasattr(self, "_forward"):
+            self._forward = _make_forward(self.network)
+        logits, features = [], []
+        for start in range(0, len(audio), batch_size):
+            batch = audio[start : start + batch_size]
+            # One shape for all calls, so that graphs are traced once.
+            padded = np.zeros((batch_size, *audio.shape[1:]), "float32")
+            padded[: len(batch)] = batch
+            outputs = self._forward(padded)
+            logits.append(np.asarray(outputs[0])[: len(batch)])
+            features.append(np.asarray(outputs[1])[: len(batch)])
+        return np.concatenate(logits), np.concatenate(features)
+
+
+def _make_forward(network: keras.Model):
+    """Returns a compiled function from audio to (logits, features)."""
+    model = ForwardPass(network)
+    return model.predict_on_batch
+
+
+@keras.saving.register_keras_serializable("keras_audiogan")
+class ForwardPass(keras.Model):
+    """Both outputs of a network, so that Keras compiles one graph."""
+
+    def __init__(self, network: keras.Model):
+        super().__init__()
+        self.network = network
+        self.jit_compile = default_jit_compile()
+
+    def call(self, audio):
+        features = self.network.features(audio, training=False)
+        return self.network.classify(features, training=False), features
+
+
+def default_jit_compile() -> bool:
+    """Whether to compile with XLA: only JAX gains from it on a CPU."""
+    return keras.backend.backend() == "jax"
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Returns softmax over the last axis in float64, rows summing to 1."""
+    logits = np.asarray(logits, "float64")
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def fit_clips(audio, slice_length: int) -> np.ndarray:
+    """Returns clips as float32 (n, slice_length, channels), cut or padded.
+
+    Args:
+        audio: Array (n, time, channels) or (n, time).
+        slice_length: The wanted number of samples.
+
+    Raises:
+        ValueError: Not an array of clips, no clip at all, or a value that
+            is not finite.
+    """
+    audio = np.asarray(audio, "float32")
+    if audio.ndim == 2:
+        audio = audio[:, :, np.newaxis]
+    if audio.ndim != 3 or 0 in audio.shape:
+        raise ValueError(
+            "Audio must be an array (clips, time, channels) with at least "
+            f"one clip and one sample. Received: shape {audio.shape}"
+        )
+    if not np.isfinite(audio).all():
+        raise ValueError(
+            "Audio must be finite numbers; mend or drop the clips with NaN "
+            "or infinity. Received: clips "
+            f"{np.flatnonzero(~np.isfinite(audio).all(axis=(1, 2)))[:8]}"
+        )
+    audio = audio[:, :slice_length]
+    missing = slice_length - audio.shape[1]
+    return np.pad(audio, ((0, 0), (0, missing), (0, 0)))
