@@ -12,6 +12,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "agg")
+if os.environ["KERAS_BACKEND"] == "jax":
+    # Tiny networks: compiling them takes longer than running them.
+    os.environ.setdefault(
+        "XLA_FLAGS",
+        "--xla_backend_optimization_level=0 "
+        "--xla_llvm_disable_expensive_passes=true",
+    )
 
 # No test may reach the real Hub: its address is one that refuses at once, and
 # its cache and tokens are not the user's.

@@ -13,7 +13,15 @@ from typing import Any
 import keras
 from keras import ops
 
+# What "same" padding at a stride leaves no choice about.
+_FIXED = ("padding", "output_padding", "data_format", "dilation_rate", "groups")
 
+
+def _free_config(config: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if key not in _FIXED}
+
+
+@keras.saving.register_keras_serializable("keras_audiogan")
 class StridedConv1D(keras.layers.Conv1D):
     """A `Conv1D` with "same" padding whose length its stride divides.
 
@@ -21,7 +29,7 @@ class StridedConv1D(keras.layers.Conv1D):
 
     Args:
         filters: number of output channels.
-        kernel_size: number of taps; at least `strides`.
+        kernel_size: number of taps.
         strides: down-sampling factor.
 
     Input shape: `(batch, time, channels)`, time a multiple of `strides`.
@@ -40,7 +48,7 @@ class StridedConv1D(keras.layers.Conv1D):
         (size,), (stride,) = self.kernel_size, self.strides
         length, channels = inputs.shape[1], inputs.shape[2]
         taps = -(-size // stride)
-        left = (size - stride) // 2
+        left = max(size - stride, 0) // 2
         steps = length // stride + taps - 1
         right = steps * stride - length - left
         x = ops.pad(inputs, [[0, 0], [left, right], [0, 0]])
@@ -54,7 +62,12 @@ class StridedConv1D(keras.layers.Conv1D):
             x = ops.add(x, self.bias)
         return self.activation(x) if self.activation else x
 
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return _free_config(super().get_config())
 
+
+@keras.saving.register_keras_serializable("keras_audiogan")
 class StridedConv1DTranspose(keras.layers.Conv1DTranspose):
     """A `Conv1DTranspose` with "same" padding.
 
@@ -63,7 +76,7 @@ class StridedConv1DTranspose(keras.layers.Conv1DTranspose):
 
     Args:
         filters: number of output channels.
-        kernel_size: number of taps; at least `strides`.
+        kernel_size: number of taps.
         strides: up-sampling factor.
 
     Input shape: `(batch, time, channels)`.
@@ -81,7 +94,7 @@ class StridedConv1DTranspose(keras.layers.Conv1DTranspose):
         """Returns the transposed convolution of `inputs`."""
         (size,), (stride,) = self.kernel_size, self.strides
         length, channels = inputs.shape[1], inputs.shape[2]
-        crop = (size - stride) // 2
+        crop = max(size - stride, 0) // 2
         # Output s*q + r reads input q - i through tap s*i + r + crop. The
         # taps are laid out from the first i that any r needs to the last.
         first = -((stride - 1 + crop) // stride)
@@ -101,3 +114,7 @@ class StridedConv1DTranspose(keras.layers.Conv1DTranspose):
         if self.use_bias:
             x = ops.add(x, self.bias)
         return self.activation(x) if self.activation else x
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return _free_config(super().get_config())

@@ -1,0 +1,186 @@
+"""The layers against Keras's own and against numpy."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_audiogan.layers import (
+    PhaseShuffle,
+    StridedConv1D,
+    StridedConv1DTranspose,
+)
+
+pytestmark = pytest.mark.backends
+
+SHAPES = [
+    # length, channels, filters, kernel_size, strides
+    (64, 1, 3, 25, 4),
+    (64, 2, 4, 25, 4),
+    (16, 5, 2, 25, 4),
+    (32, 3, 2, 25, 2),
+    (32, 3, 1, 24, 4),
+    (16, 2, 3, 7, 3),
+    (16, 2, 3, 4, 4),
+    (16, 2, 3, 5, 1),
+    (16, 2, 3, 3, 4),
+]
+
+
+def sound(*shape, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal(shape).astype("float32")
+
+
+def as_numpy(value):
+    return np.asarray(ops.convert_to_numpy(value))
+
+
+def pair(ours, reference, length, channels, kernel, bias):
+    for layer in (ours, reference):
+        layer.build((None, length, channels))
+        layer.set_weights([kernel, bias])
+    return ours, reference
+
+
+@pytest.mark.parametrize("length,channels,filters,size,stride", SHAPES)
+def test_strided_conv_is_kerass_conv1d(length, channels, filters, size, stride):
+    length -= length % stride
+    ours, reference = pair(
+        StridedConv1D(filters, size, stride),
+        keras.layers.Conv1D(filters, size, stride, padding="same"),
+        length,
+        channels,
+        sound(size, channels, filters, seed=1),
+        sound(filters, seed=2),
+    )
+    x = sound(3, length, channels)
+    y = as_numpy(ours(x))
+    assert y.shape == (3, length // stride, filters)
+    np.testing.assert_allclose(y, as_numpy(reference(x)), atol=3e-5)
+
+
+@pytest.mark.parametrize("length,channels,filters,size,stride", SHAPES)
+def test_strided_transpose_is_kerass(length, channels, filters, size, stride):
+    ours, reference = pair(
+        StridedConv1DTranspose(filters, size, stride),
+        keras.layers.Conv1DTranspose(filters, size, stride, padding="same"),
+        length,
+        channels,
+        sound(size, filters, channels, seed=1),
+        sound(filters, seed=2),
+    )
+    x = sound(3, length, channels)
+    y = as_numpy(ours(x))
+    assert y.shape == (3, length * stride, filters)
+    np.testing.assert_allclose(y, as_numpy(reference(x)), atol=3e-5)
+
+
+@pytest.mark.parametrize(
+    "layer_class,reference_class",
+    [
+        (StridedConv1D, keras.layers.Conv1D),
+        (StridedConv1DTranspose, keras.layers.Conv1DTranspose),
+    ],
+)
+def test_layers_without_bias_and_with_activation(layer_class, reference_class):
+    options = {"use_bias": False, "activation": "relu"}
+    ours = layer_class(3, 25, 4, **options)
+    reference = reference_class(3, 25, 4, padding="same", **options)
+    for layer in (ours, reference):
+        layer.build((None, 16, 2))
+    reference.set_weights(ours.get_weights())
+    x = sound(2, 16, 2)
+    assert len(ours.get_weights()) == 1
+    np.testing.assert_allclose(
+        as_numpy(ours(x)), as_numpy(reference(x)), atol=1e-5
+    )
+
+
+def naive_transpose(x, kernel, stride, left):
+    """Every input sample adds a scaled kernel; `left` samples are cropped."""
+    batch, length, _ = x.shape
+    size, filters, _ = kernel.shape
+    full = np.zeros((batch, (length - 1) * stride + size + stride, filters))
+    for t in range(length):
+        for i in range(size):
+            full[:, t * stride + i] += x[:, t] @ kernel[i].T
+    return full[:, left : left + length * stride]
+
+
+def test_transpose_crops_10_samples_left_and_11_right():
+    layer = StridedConv1DTranspose(2, 25, 4)
+    layer.build((None, 16, 3))
+    kernel = sound(25, 2, 3, seed=1)
+    layer.set_weights([kernel, np.zeros(2)])
+    x = sound(2, 16, 3)
+    y = as_numpy(layer(x))
+    full_length = (16 - 1) * 4 + 25
+    assert full_length - 10 - 11 == 16 * 4
+    np.testing.assert_allclose(
+        y, naive_transpose(x, kernel, 4, left=10), atol=3e-5
+    )
+    one_off = naive_transpose(x, kernel, 4, left=11)
+    assert np.abs(y - one_off).max() > 0.1
+
+
+@pytest.mark.parametrize("layer_class", [StridedConv1D, StridedConv1DTranspose])
+def test_strided_layers_survive_their_config(layer_class):
+    layer = layer_class(3, 25, 4, name="conv", use_bias=False)
+    copy = layer_class.from_config(layer.get_config())
+    assert copy.get_config() == layer.get_config()
+    copy.build((None, 16, 2))
+    assert as_numpy(copy(sound(1, 16, 2))).shape[-1] == 3
+
+
+def shifted(x, shift, radius):
+    """The expected phase shuffle: `shift` samples, reflected at the ends."""
+    padded = np.pad(x, [(0, 0), (radius, radius), (0, 0)], mode="reflect")
+    return padded[:, radius + shift : radius + shift + x.shape[1]]
+
+
+def shift_of(x, y, radius):
+    matches = [
+        shift
+        for shift in range(-radius, radius + 1)
+        if np.array_equal(shifted(x, shift, radius), y)
+    ]
+    assert len(matches) == 1, matches
+    return matches[0]
+
+
+def test_phase_shuffle_shifts_a_whole_batch_alike_and_reflects():
+    x = sound(4, 12, 3)
+    layer = PhaseShuffle(2, seed=0)
+    shifts = [
+        shift_of(x, as_numpy(layer(x, training=True)), 2) for _ in range(60)
+    ]
+    # Fresh at every call, and every shift occurs: 60 draws miss one of five
+    # values less than once in 100,000 seeds, and the seed is fixed.
+    assert set(shifts) == {-2, -1, 0, 1, 2}
+    assert shifts[:20] != shifts[20:40]
+
+
+def test_phase_shuffles_of_two_layers_are_independent():
+    x = sound(1, 12, 1)
+    layers = [PhaseShuffle(2, seed=1), PhaseShuffle(2, seed=2)]
+    draws = np.array(
+        [
+            [shift_of(x, as_numpy(layer(x, training=True)), 2) for _ in "x" * 40]
+            for layer in layers
+        ]
+    )
+    assert len({tuple(column) for column in draws.T}) > 10
+
+
+def test_phase_shuffle_rests_outside_training_and_at_radius_0():
+    x = sound(2, 12, 1)
+    np.testing.assert_array_equal(as_numpy(PhaseShuffle(2)(x)), x)
+    np.testing.assert_array_equal(
+        as_numpy(PhaseShuffle(0)(x, training=True)), x
+    )
+
+
+def test_phase_shuffle_refuses_a_negative_radius():
+    with pytest.raises(ValueError, match="Received: radius=-1"):
+        PhaseShuffle(-1)
