@@ -1,0 +1,174 @@
+"""Finds a TensorFlow 1 checkpoint and what its run folder tells about it."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+
+from keras_audiogan.converters import protobuf
+from keras_audiogan.converters.errors import ConversionError
+
+_PARTS = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
+_MAX_TEXT_SIZE = 1 << 20
+_MAX_GRAPH_SIZE = 512 << 20
+
+
+def find_checkpoint(source: str | pathlib.Path) -> pathlib.Path:
+    """Returns the prefix of the checkpoint that `source` means.
+
+    Args:
+        source: a checkpoint's prefix (`"train/model.ckpt-1000"`), one of its
+            files, or a folder. In a folder the file `checkpoint` names the
+            newest one; without that file it is the one with the highest
+            step.
+
+    Raises:
+        ConversionError: if there is none.
+    """
+    path = pathlib.Path(source)
+    if path.is_dir():
+        return _find_in_folder(path)
+    prefix = path.with_name(_PARTS.sub("", path.name)) if path.name else path
+    if _index_of(prefix).is_file():
+        return prefix
+    if path.is_file():
+        raise ConversionError(
+            f"{path} is not part of a TensorFlow checkpoint of the format "
+            "that has an .index file. Pass a folder, or a prefix such as "
+            "'train/model.ckpt-1000'."
+        )
+    raise ConversionError(
+        f"Found no TensorFlow checkpoint. Expected a folder, or a prefix such "
+        "as 'train/model.ckpt-1000' beside which model.ckpt-1000.index lies. "
+        f"Received: {str(source)!r}"
+    )
+
+
+def _index_of(prefix: pathlib.Path) -> pathlib.Path:
+    return prefix.with_name(prefix.name + ".index")
+
+
+def _find_in_folder(folder: pathlib.Path) -> pathlib.Path:
+    state = _read_text(folder / "checkpoint")
+    named = re.search(r'^model_checkpoint_path:\s*"(.+)"\s*$', state, re.M)
+    if named:
+        # Often an absolute path of the machine that trained: only its last
+        # part means anything here.
+        prefix = folder / re.split(r"[\\/]", named.group(1))[-1]
+        if _index_of(prefix).is_file():
+            return prefix
+    found = [file.with_suffix("") for file in folder.glob("*.index")]
+    if not found:
+        raise ConversionError(
+            f"Found no TensorFlow checkpoint: no *.index file lies in {folder}."
+        )
+
+    def step(prefix: pathlib.Path) -> tuple[bool, int, str]:
+        digits = re.search(r"-(\d{1,18})$", prefix.name)
+        number = int(digits.group(1)) if digits else -1
+        return prefix.name.startswith("model.ckpt"), number, prefix.name
+
+    return max(found, key=step)
+
+
+def _read_text(path: pathlib.Path) -> str:
+    """Returns a small text file's contents, empty if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_MAX_TEXT_SIZE).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def read_arguments(prefix: pathlib.Path) -> dict[str, int]:
+    """Returns the integer options in a run's `args.txt`, if it is there.
+
+    Args:
+        prefix: the checkpoint's prefix; `args.txt` is sought beside it.
+    """
+    options = {}
+    for line in _read_text(prefix.with_name("args.txt")).splitlines():
+        name, _, value = line.partition(",")
+        if re.fullmatch(r"\d{1,9}", value.strip()):
+            options[name.strip()] = int(value)
+    return options
+
+
+def find_last_stride(prefix: pathlib.Path, num_layers: int) -> int | None:
+    """Returns the stride of the last layer, from a stored graph.
+
+    Strides are no part of a checkpoint's variables. TensorFlow 1 writes the
+    graph beside them (`model.ckpt-N.meta`), and WaveGAN's own script writes
+    the sampling graph to `infer/infer.meta`.
+
+    Args:
+        prefix: the checkpoint's prefix.
+        num_layers: number of convolutions in each network.
+
+    Returns:
+        The stride, or None if no graph is there, or it does not tell.
+
+    Raises:
+        ConversionError: if a graph is there and is damaged.
+    """
+    folder = prefix.parent
+    for path in (
+        prefix.with_name(prefix.name + ".meta"),
+        folder / "infer" / "infer.meta",
+        folder / "infer.meta",
+    ):
+        try:
+            with path.open("rb") as file:
+                data = file.read(_MAX_GRAPH_SIZE)
+        except OSError:
+            continue
+        try:
+            strides = _strides_in_graph(data, num_layers)
+        except ConversionError as error:
+            raise ConversionError(
+                f"{path} is not a readable TensorFlow graph: {error}. Mend "
+                "or remove it."
+            ) from error
+        if len(strides) == 1:
+            return strides.pop()
+    return None
+
+
+def _strides_in_graph(data: bytes, num_layers: int) -> set[int]:
+    """Returns the strides that the last layers have in a MetaGraphDef."""
+    last = num_layers - 1
+    scopes = (f"G/upconv_{last}/", f"D/downconv_{last}/")
+    strides = set()
+    for graph in _submessages(data, 2):
+        for node in _submessages(graph, 1):
+            fields = protobuf.fields_by_number(node)
+            name = fields.get(1, [b""])[0]
+            if not isinstance(name, bytes):
+                raise ConversionError("a node has no name")
+            if not any(
+                scope in name.decode("utf-8", "replace") for scope in scopes
+            ):
+                continue
+            strides.update(_node_strides(node))
+    return strides
+
+
+def _node_strides(node: bytes) -> set[int]:
+    """Returns a NodeDef's strides other than 1."""
+    found = set()
+    for attribute in _submessages(node, 5):
+        fields = protobuf.fields_by_number(attribute)
+        if fields.get(1) != [b"strides"]:
+            continue
+        for value in _submessages(attribute, 2):
+            for numbers in _submessages(value, 1):
+                for packed in protobuf.fields_by_number(numbers).get(3, []):
+                    found.update(protobuf.integers(packed))
+    return found - {1}
+
+
+def _submessages(data: bytes, field: int) -> list[bytes]:
+    found = protobuf.fields_by_number(data).get(field, [])
+    if not all(isinstance(value, bytes) for value in found):
+        raise ConversionError("a field has the wrong type")
+    return found  # type: ignore[return-value]

@@ -1,0 +1,8 @@
+"""The one error of the converters."""
+
+
+class ConversionError(ValueError):
+    """A checkpoint cannot be read, or is not one that converts.
+
+    The message names the file, and the tensor where there is one.
+    """
