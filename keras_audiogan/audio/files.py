@@ -1,0 +1,425 @@
+"""Sound files in and out, through libsndfile.
+
+Sound is float32 `(time, channels)` in [-1, 1]. What libsndfile reads is read:
+WAV, FLAC, Ogg Vorbis and Opus, MP3, AIFF, AU, CAF, W64 and others.
+"""
+
+import dataclasses
+import os
+import pathlib
+import stat
+import uuid
+
+import numpy as np
+import soundfile
+
+from keras_audiogan.audio.resample import (
+    resample,
+    resampled_length,
+    source_section,
+)
+
+# Extensions of sound files, lower case.
+AUDIO_EXTENSIONS = (
+    ".aif",
+    ".aifc",
+    ".aiff",
+    ".au",
+    ".caf",
+    ".flac",
+    ".mp3",
+    ".oga",
+    ".ogg",
+    ".opus",
+    ".rf64",
+    ".snd",
+    ".w64",
+    ".wav",
+    ".wave",
+)
+
+_WRITERS = {
+    ".aif": ("AIFF", "PCM_16"),
+    ".aiff": ("AIFF", "PCM_16"),
+    ".flac": ("FLAC", "PCM_16"),
+    ".mp3": ("MP3", "MPEG_LAYER_III"),
+    ".oga": ("OGG", "VORBIS"),
+    ".ogg": ("OGG", "VORBIS"),
+    ".opus": ("OGG", "OPUS"),
+    ".wav": ("WAV", "PCM_16"),
+}
+
+# libsndfile's Vorbis encoder keeps a block on the stack: a whole minute in
+# one call crashes the process.
+_WRITE_BLOCK = 1 << 14
+
+# What libsndfile reports for a FLAC stream that does not state its length.
+_UNKNOWN_LENGTH = 1 << 62
+
+PathLike = str | os.PathLike[str]
+
+
+class AudioFileError(ValueError):
+    """A sound file cannot be read or written.
+
+    Attributes:
+        path: The file.
+        reason: What is wrong with it, in a few words.
+    """
+
+    def __init__(self, path: PathLike, reason: str) -> None:
+        """Args: `path` of the file and the `reason`."""
+        super().__init__(path, reason)
+        self.path = os.fspath(path)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        """The file and the reason in one line."""
+        return f"{self.path}: {self.reason}"
+
+
+@dataclasses.dataclass(frozen=True)
+class AudioInfo:
+    """What a sound file's header says.
+
+    Attributes:
+        path: The file.
+        num_samples: Length in samples at `sampling_rate`.
+        sampling_rate: In Hz.
+        num_channels: 1 for mono, 2 for stereo.
+        format: Container, e.g. `"WAV"` or `"FLAC"`.
+        subtype: Encoding, e.g. `"PCM_16"`.
+        remarks: libsndfile's remarks on the header, line by line.
+    """
+
+    path: str
+    num_samples: int
+    sampling_rate: int
+    num_channels: int
+    format: str
+    subtype: str
+    remarks: str = dataclasses.field(default="", repr=False)
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds."""
+        return self.num_samples / self.sampling_rate
+
+
+def audio_info(path: PathLike) -> AudioInfo:
+    """Reads the header of a sound file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its length, rate, channels and format.
+
+    Raises:
+        AudioFileError: If the file is missing, unreadable, empty or not
+            sound, or if its header does not state the length.
+    """
+    with open_sound(path) as sound:
+        return sound_info(sound)
+
+
+def sound_info(sound: soundfile.SoundFile) -> AudioInfo:
+    """Describes an open file, see `open_sound`.
+
+    Args:
+        sound: The open file.
+
+    Returns:
+        What its header says.
+    """
+    return AudioInfo(
+        path=os.fspath(sound.name),
+        num_samples=sound.frames,
+        sampling_rate=sound.samplerate,
+        num_channels=sound.channels,
+        format=sound.format,
+        subtype=sound.subtype,
+        remarks=sound.extra_info,
+    )
+
+
+def open_sound(path: PathLike) -> soundfile.SoundFile:
+    """Opens a sound file for reading.
+
+    Args:
+        path: The file.
+
+    Returns:
+        An open `soundfile.SoundFile`, to be closed by the caller (it is a
+        context manager).
+
+    Raises:
+        AudioFileError: As `audio_info`.
+    """
+    path = os.fspath(path)
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        reason = "broken link" if os.path.islink(path) else "no such file"
+        raise AudioFileError(path, reason) from None
+    except OSError as error:
+        raise AudioFileError(
+            path, f"unreadable ({error.strerror or error})"
+        ) from error
+    if stat.S_ISDIR(status.st_mode):
+        raise AudioFileError(path, "a folder, not a sound file")
+    # Opening a named pipe would wait for a writer for ever.
+    if not stat.S_ISREG(status.st_mode):
+        raise AudioFileError(path, "not a regular file")
+    if status.st_size == 0:
+        raise AudioFileError(path, "empty file (0 bytes)")
+    if not os.access(path, os.R_OK):
+        raise AudioFileError(path, "unreadable (permission denied)")
+    try:
+        sound = soundfile.SoundFile(path)
+    except (soundfile.SoundFileError, OSError, TypeError) as error:
+        # TypeError: headerless formats (".raw"), whose rate must be guessed.
+        raise AudioFileError(
+            path, f"not sound that can be read ({_short(error)})"
+        ) from error
+    if sound.frames >= _UNKNOWN_LENGTH:
+        sound.close()
+        raise AudioFileError(
+            path,
+            "its header does not state the length (a streamed FLAC): "
+            "encode the file again",
+        )
+    return sound
+
+
+def read_audio(
+    path: PathLike,
+    sampling_rate: int | None = None,
+    num_channels: int | None = None,
+    start: float = 0.0,
+    duration: float | None = None,
+) -> tuple[np.ndarray, int]:
+    """Reads a sound file, or a part of it.
+
+    Args:
+        path: The file.
+        sampling_rate: Wanted rate in Hz; the sound is resampled (soxr).
+            Defaults to the file's own.
+        num_channels: Wanted number of channels, see `convert_channels`.
+            Defaults to the file's own.
+        start: Where to begin, in seconds.
+        duration: How much to read, in seconds. Defaults to the rest. What
+            lies past the end of the file is left out.
+
+    Returns:
+        `(audio, rate)`: float32 `(time, channels)` and its rate in Hz.
+
+    Raises:
+        AudioFileError: If the file cannot be read or is damaged.
+        ValueError: If `start`, `duration`, the rate or the channels are out
+            of range.
+    """
+    if start < 0 or (duration is not None and duration < 0):
+        raise ValueError(
+            "`start` and `duration` are seconds and cannot be negative. "
+            f"Received: start={start}, duration={duration}."
+        )
+    if sampling_rate is not None and sampling_rate < 1:
+        raise ValueError(
+            "`sampling_rate` must be positive, in Hz. "
+            f"Received: sampling_rate={sampling_rate}."
+        )
+    with open_sound(path) as sound:
+        rate = sampling_rate or sound.samplerate
+        total = resampled_length(sound.frames, sound.samplerate, rate)
+        first = min(round(start * rate), total)
+        length = total - first
+        if duration is not None:
+            length = min(length, round(duration * rate))
+        audio = read_section(sound, first, length, rate, num_channels)
+    return audio, rate
+
+
+def read_section(
+    sound: soundfile.SoundFile,
+    start: int,
+    length: int,
+    sampling_rate: int,
+    num_channels: int | None = None,
+) -> np.ndarray:
+    """Reads a section of an open file at another rate.
+
+    Only the section and the resampling filter's reach on both sides are
+    decoded; the result equals that section of the whole file resampled.
+
+    Args:
+        sound: The open file, see `open_sound`.
+        start: First sample, at `sampling_rate`.
+        length: Number of samples, at `sampling_rate`.
+        sampling_rate: Wanted rate in Hz.
+        num_channels: Wanted number of channels. Defaults to the file's own.
+
+    Returns:
+        float32 array `(length, num_channels)`, shorter where the file ends.
+
+    Raises:
+        AudioFileError: If the file is damaged or ends before its header
+            says.
+    """
+    first, stop, skip = source_section(
+        start, length, sound.samplerate, sampling_rate
+    )
+    stop = min(stop, sound.frames)
+    audio = decode(sound, first, max(0, stop - first))
+    if num_channels is not None:
+        audio = convert_channels(audio, num_channels)
+    audio = resample(audio, sound.samplerate, sampling_rate)
+    return audio[skip : skip + length]
+
+
+def decode(sound: soundfile.SoundFile, first: int, length: int) -> np.ndarray:
+    """Decodes samples of an open file at its own rate.
+
+    Args:
+        sound: The open file, see `open_sound`.
+        first: First sample.
+        length: Number of samples.
+
+    Returns:
+        float32 array `(length, channels)`.
+
+    Raises:
+        AudioFileError: If the file is damaged or ends before its header
+            says.
+    """
+    path = os.fspath(sound.name)
+    if length == 0:
+        return np.zeros((0, sound.channels), np.float32)
+    try:
+        if sound.tell() != first:
+            sound.seek(first)
+        audio = sound.read(length, dtype="float32", always_2d=True)
+    except soundfile.SoundFileError as error:
+        raise AudioFileError(
+            path, f"truncated or damaged ({_short(error)})"
+        ) from error
+    if len(audio) < length:
+        raise AudioFileError(
+            path,
+            f"truncated: {sound.frames} samples expected, only "
+            f"{first + len(audio)} found",
+        )
+    return audio
+
+
+def convert_channels(audio: np.ndarray, num_channels: int) -> np.ndarray:
+    """Changes the number of channels.
+
+    Mono is duplicated, stereo is averaged to mono. In general channel `i` of
+    the input goes to channel `i % num_channels`, where several are averaged;
+    missing channels repeat the first ones.
+
+    Args:
+        audio: Array `(..., time, channels)`.
+        num_channels: Wanted number of channels.
+
+    Returns:
+        float32 array `(..., time, num_channels)`.
+
+    Raises:
+        ValueError: If `num_channels` is not positive.
+    """
+    if num_channels < 1:
+        raise ValueError(
+            "`num_channels` must be at least 1. "
+            f"Received: num_channels={num_channels}."
+        )
+    audio = np.asarray(audio, dtype=np.float32)
+    present = audio.shape[-1]
+    if present == num_channels:
+        return audio
+    if present < num_channels:
+        return audio[..., np.arange(num_channels) % present]
+    return np.stack(
+        [
+            audio[..., channel::num_channels].mean(axis=-1)
+            for channel in range(num_channels)
+        ],
+        axis=-1,
+    )
+
+
+def write_audio(
+    path: PathLike,
+    audio: np.ndarray,
+    sampling_rate: int,
+    subtype: str | None = None,
+) -> None:
+    """Writes a sound file; the extension chooses the format.
+
+    The file appears under its name when it is complete; values outside
+    [-1, 1] are clipped.
+
+    Args:
+        path: The file: `.wav`, `.flac`, `.ogg`, `.opus`, `.mp3` or `.aiff`.
+            Missing folders are made.
+        audio: Array `(time,)` or `(time, channels)`.
+        sampling_rate: In Hz.
+        subtype: Encoding, in soundfile's names. Defaults to `"PCM_16"` for
+            WAV, FLAC and AIFF, `"VORBIS"` for Ogg.
+
+    Raises:
+        AudioFileError: If the extension is unknown, or the format cannot
+            hold this sound, or the disk refuses.
+        ValueError: If `audio` has another shape, no samples, or values that
+            are not finite.
+    """
+    path = pathlib.Path(path)
+    if path.suffix.lower() not in _WRITERS:
+        raise AudioFileError(
+            path,
+            "unknown extension; expected one of " + ", ".join(sorted(_WRITERS)),
+        )
+    container, default_subtype = _WRITERS[path.suffix.lower()]
+    audio = np.asarray(audio, dtype=np.float32)
+    if audio.ndim == 1:
+        audio = audio[:, None]
+    if audio.ndim != 2 or 0 in audio.shape:
+        raise ValueError(
+            "`audio` must have shape (time,) or (time, channels) and hold "
+            f"samples. Received: shape {audio.shape}."
+        )
+    if not np.isfinite(audio).all():
+        raise ValueError(
+            f"Sound for {path} holds values that are not finite (NaN or "
+            f"infinity): {np.count_nonzero(~np.isfinite(audio))} of "
+            f"{audio.size}. Nothing was written."
+        )
+    audio = np.clip(audio, -1.0, 1.0)
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with soundfile.SoundFile(
+            temporary,
+            "w",
+            samplerate=int(sampling_rate),
+            channels=audio.shape[1],
+            format=container,
+            subtype=subtype or default_subtype,
+        ) as sound:
+            for start in range(0, len(audio), _WRITE_BLOCK):
+                sound.write(audio[start : start + _WRITE_BLOCK])
+        os.replace(temporary, path)
+    except (soundfile.SoundFileError, OSError, ValueError) as error:
+        raise AudioFileError(
+            path,
+            f"cannot write {audio.shape[1]} channel(s) at {sampling_rate} Hz "
+            f"as {container} {subtype or default_subtype} ({_short(error)})",
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _short(error: BaseException) -> str:
+    text = getattr(error, "error_string", None) or str(error)
+    return " ".join(text.split()).rstrip(".")

@@ -1,0 +1,236 @@
+"""Pictures of sound: waveform and spectrogram of several clips on a sheet.
+
+Matplotlib is imported when a picture is drawn, and only its Agg canvas is
+used: no window system, no global state, safe in a thread.
+"""
+
+import math
+import os
+import pathlib
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_audiogan.audio.spectra import hertz_to_mel, mel_spectrogram, to_mono
+
+_INK = "#1f2430"
+_QUIET = "#8a90a0"
+_WAVES = ("#2f6fb0", "#d9822b")
+_RANGE_DECIBELS = 70.0
+# Inches.
+_CELL_WIDTH, _CELL_HEIGHT, _MARGIN_LEFT, _GAP = 3.0, 2.5, 0.42, 0.16
+_TITLE_HEIGHT, _WAVE_HEIGHT, _PICTURE_HEIGHT = 0.24, 0.6, 1.34
+
+
+def save_sheet(
+    path: str | os.PathLike[str],
+    clips: np.ndarray | Sequence[np.ndarray],
+    sampling_rate: int,
+    titles: Sequence[str] | None = None,
+    columns: int = 4,
+) -> None:
+    """Draws waveform and spectrogram of each clip on one sheet (PNG).
+
+    The spectrogram has a mel axis and shows the 70 dB below the loudest spot
+    of the whole sheet, so that a quiet clip looks quiet.
+
+    Args:
+        path: The picture, usually `.png`. Missing folders are made.
+        clips: Array `(num_clips, time, channels)`, or a sequence of arrays
+            `(time, channels)` or `(time,)` of any lengths. Values that are
+            not finite are drawn as silence and named in the title.
+        sampling_rate: In Hz.
+        titles: One title per clip. Defaults to their numbers.
+        columns: Clips side by side.
+
+    Raises:
+        ValueError: If there are no clips, a clip is empty, or the number of
+            titles differs.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    sounds = [_as_clip(clip) for clip in clips]
+    if not sounds or columns < 1:
+        raise ValueError(
+            "A sheet needs at least one clip and one column. "
+            f"Received: {len(sounds)} clips, columns={columns}."
+        )
+    if titles is not None and len(titles) != len(sounds):
+        raise ValueError(
+            "`titles` must have one entry per clip. "
+            f"Received: {len(titles)} titles for {len(sounds)} clips."
+        )
+    names = [str(i) for i in range(len(sounds))] if titles is None else titles
+    broken = [not np.isfinite(sound).all() for sound in sounds]
+    sounds = [np.nan_to_num(s, nan=0.0, posinf=0.0, neginf=0.0) for s in sounds]
+    pictures, mel_ticks = _mel_pictures(sounds, sampling_rate)
+    loudest = max(float(picture.max()) for picture in pictures)
+
+    columns = min(columns, len(sounds))
+    rows = math.ceil(len(sounds) / columns)
+    width = _MARGIN_LEFT + columns * _CELL_WIDTH
+    height = rows * _CELL_HEIGHT
+    figure = Figure(figsize=(width, height), facecolor="white")
+    FigureCanvasAgg(figure)
+
+    def add_axes(left: float, top: float, tall: float) -> Any:
+        wide = _CELL_WIDTH - _GAP
+        return figure.add_axes(
+            (
+                left / width,
+                1.0 - (top + tall) / height,
+                wide / width,
+                tall / height,
+            )
+        )
+
+    for i, sound in enumerate(sounds):
+        row, column = divmod(i, columns)
+        left = _MARGIN_LEFT + column * _CELL_WIDTH
+        top = row * _CELL_HEIGHT + _TITLE_HEIGHT
+        title = _shortened(names[i]) + (" (not finite)" if broken[i] else "")
+        first = column == 0
+        axes = add_axes(left, top, _WAVE_HEIGHT)
+        _draw_wave(axes, sound, sampling_rate, title, first)
+        axes = add_axes(left, top + _WAVE_HEIGHT + 0.05, _PICTURE_HEIGHT)
+        seconds = len(sound) / sampling_rate
+        _draw_spectrogram(axes, pictures[i], seconds, loudest, mel_ticks, first)
+    _save(figure, pathlib.Path(path))
+
+
+def _as_clip(clip: Any) -> np.ndarray:
+    clip = np.asarray(clip, dtype=np.float32)
+    if clip.ndim == 1:
+        clip = clip[:, None]
+    if clip.ndim != 2 or 0 in clip.shape:
+        raise ValueError(
+            "A clip must have shape (time, channels) and hold samples. "
+            f"Received: shape {clip.shape}."
+        )
+    return clip
+
+
+def _shortened(title: str, length: int = 34) -> str:
+    return title if len(title) <= length else f"{title[: length - 1]}\u2026"
+
+
+def _mel_pictures(
+    sounds: list[np.ndarray], sampling_rate: int
+) -> tuple[list[np.ndarray], list[tuple[float, str]]]:
+    """Decibels `(frames, bins)` per clip, and ticks as (bin, text)."""
+    fft_length = 1 << round(math.log2(max(64.0, sampling_rate * 0.04)))
+    # The window is shorter than the transform: sharp in time, smooth across.
+    window_length = fft_length // 2
+    num_mel_bins = 96 if sampling_rate > 11025 else 80
+    nyquist = sampling_rate / 2
+    low = min(40.0, nyquist / 100)
+    pictures = []
+    for sound in sounds:
+        step = max(1, min(window_length // 4, len(sound) // 400 + 1))
+        step = max(step, len(sound) // 1200)
+        mel = mel_spectrogram(
+            to_mono(sound),
+            sampling_rate,
+            fft_length=fft_length,
+            window_length=window_length,
+            frame_step=step,
+            num_mel_bins=num_mel_bins,
+            min_frequency=low,
+            scale="htk",
+        )
+        pictures.append(20.0 * np.log10(mel + 1e-7))
+    first, last = hertz_to_mel([low, nyquist])
+    step_mel = (last - first) / (num_mel_bins + 1)
+    ticks = []
+    for hertz in (250, 1000, 4000, 8000, 16000):
+        if low < hertz < nyquist * 0.98:
+            position = (float(hertz_to_mel(hertz)) - first) / step_mel - 1.0
+            ticks.append(
+                (position, f"{hertz // 1000}k" if hertz >= 1000 else f"{hertz}")
+            )
+    return pictures, ticks
+
+
+def _draw_wave(
+    axes: Any, sound: np.ndarray, sampling_rate: int, title: str, first: bool
+) -> None:
+    seconds = len(sound) / sampling_rate
+    # Minimum and maximum per picture column: no peak is lost.
+    num_points = min(len(sound), 800)
+    edges = np.linspace(0, len(sound), num_points, endpoint=False).astype(int)
+    times = edges / sampling_rate
+    for channel in range(sound.shape[1]):
+        wave = sound[:, channel]
+        axes.fill_between(
+            times,
+            np.minimum.reduceat(wave, edges),
+            np.maximum.reduceat(wave, edges),
+            color=_WAVES[channel % len(_WAVES)],
+            alpha=1.0 if sound.shape[1] == 1 else 0.6,
+            linewidth=0.6,
+        )
+    axes.axhline(0.0, color=_QUIET, linewidth=0.4, zorder=0)
+    axes.set_xlim(0, seconds)
+    axes.set_ylim(-1.05, 1.05)
+    axes.set_xticks([])
+    axes.set_yticks([-1, 0, 1], ["-1", "0", "1"] if first else [])
+    axes.tick_params(labelsize=7, colors=_QUIET, length=2, width=0.5)
+    axes.set_title(title, fontsize=9, color=_INK, loc="left", pad=3)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _draw_spectrogram(
+    axes: Any,
+    picture: np.ndarray,
+    seconds: float,
+    loudest: float,
+    ticks: list[tuple[float, str]],
+    first: bool,
+) -> None:
+    axes.imshow(
+        picture.T,
+        origin="lower",
+        aspect="auto",
+        extent=(0, seconds, -0.5, picture.shape[1] - 0.5),
+        cmap="magma",
+        vmin=loudest - _RANGE_DECIBELS,
+        vmax=loudest,
+        interpolation="bilinear",
+    )
+    axes.set_yticks(
+        [position for position, _ in ticks],
+        [text if first else "" for _, text in ticks],
+    )
+    step = _tick_step(seconds)
+    # A number at the right edge would run into the neighbour's zero.
+    times = np.arange(0.0, seconds * 0.93, step)
+    axes.set_xticks(times, [f"{time:g} s" for time in times])
+    axes.get_xticklabels()[0].set_horizontalalignment("left")
+    axes.tick_params(labelsize=7, colors=_QUIET, length=2, width=0.5)
+    if first:
+        axes.set_ylabel("Hz", fontsize=7, color=_QUIET, labelpad=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _tick_step(seconds: float) -> float:
+    """A round number of seconds, three to five of them in the clip."""
+    rough = seconds / 4
+    power = 10.0 ** math.floor(math.log10(rough))
+    factor = min((1, 2, 2.5, 5, 10), key=lambda f: abs(f * power - rough))
+    return factor * power
+
+
+def _save(figure: Any, path: pathlib.Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kind = path.suffix.lstrip(".").lower() or "png"
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.{kind}")
+    try:
+        figure.savefig(temporary, dpi=110, format=kind)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
