@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_audiogan.models.skeleton import building_skeleton
 from keras_audiogan.training import (
     distribution,
     gradients,
@@ -101,7 +102,8 @@ class AudioGAN(keras.Model):
         self.gan_loss: losses.GANLoss | None = None
         self.critic_steps = 1
         self.built = True
-        self._copy_to_average()
+        if not building_skeleton():
+            self._copy_to_average()
 
     # Training
 
@@ -133,12 +135,14 @@ class AudioGAN(keras.Model):
         kwargs.setdefault("jit_compile", self.jit_compile)
         super().compile(optimizer=None, loss=None, **kwargs)
         self.gan_loss = losses.get_loss(loss)
-        self.critic_steps = critic_steps or self.gan_loss.critic_steps
-        if self.critic_steps < 1:
+        if critic_steps is None:
+            critic_steps = self.gan_loss.critic_steps
+        if critic_steps < 1:
             raise ValueError(
                 "`critic_steps` must be 1 or more. "
                 f"Received: critic_steps={critic_steps}"
             )
+        self.critic_steps = critic_steps
         self.optimizer = optimizers.OptimizerPair(
             self._guard(
                 generator_optimizer or self.gan_loss.generator_optimizer,
@@ -233,16 +237,24 @@ class AudioGAN(keras.Model):
             Float32 scalars by name.
         """
         parts = [self._part(batch, j) for j in range(self.critic_steps)]
+        statistics = [
+            variable
+            for network in (self.generator, self.discriminator)
+            for variable in network.weights
+            if not variable.trainable
+        ]
         for part in parts:
             latents = self._latents(part, 0)
-            fake = ops.stop_gradient(self.generator(latents, training=True))
             _, logs = self.optimizer.discriminator.minimize(
-                lambda part=part, fake=fake: self.discriminator_loss(part, fake)
+                lambda part=part, latents=latents: self.discriminator_loss(
+                    part, self._fake(latents)
+                ),
+                statistics,
             )
             self._clip_discriminator()
         latents = self._latents(parts[-1], 1)
         _, generator_logs = self.optimizer.generator.minimize(
-            lambda: self.generator_loss(parts[-1], latents)
+            lambda: self.generator_loss(parts[-1], latents), statistics
         )
         self._update_average()
         skipped = (
@@ -339,6 +351,10 @@ class AudioGAN(keras.Model):
             ops.mean(ops.reshape(logits, (ops.shape(logits)[0], -1)), axis=-1)
             for logits in self._logits(audio)
         )
+
+    def _fake(self, latents: Any) -> Any:
+        """Generated audio as the discriminator's update sees it."""
+        return ops.stop_gradient(self.generator(latents, training=True))
 
     def _part(self, batch: Batch, index: int) -> Batch:
         steps = self.critic_steps

@@ -1,0 +1,140 @@
+"""Write a folder so that its place holds the old one or the new, whole."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+_SUFFIX = ".saving"
+# A process that was killed leaves its temporary folder behind. Nothing that
+# is written here takes this long, so an older one belongs to nobody.
+_STALE_SECONDS = 3600.0
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+_NO_EXCHANGE = (
+    errno.ENOSYS,
+    errno.EINVAL,
+    errno.ENOTSUP,
+    errno.EPERM,
+)
+
+
+@contextlib.contextmanager
+def replaced_folder(target: Path) -> Iterator[Path]:
+    """Yields a temporary folder beside `target` that takes its place at last.
+
+    On Linux the two are exchanged in one step; where the system has no such
+    call, the old folder is moved aside for the moment between two renames.
+    If the block raises, `target` is as it was and the temporary folder is
+    gone.
+
+    Args:
+        target: Where the folder is to stand. What stands there already is
+            deleted after the exchange; whether it may be is for the caller to
+            check.
+
+    Raises:
+        OSError: if the disk is full, the parent not writable, or the like.
+    """
+    target = Path(os.path.abspath(target))
+    # The place that a link names is filled, not the link replaced.
+    target = Path(os.path.realpath(target)) if target.is_symlink() else target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _remove_stale(target)
+    folder = Path(
+        tempfile.mkdtemp(
+            prefix=f".{target.name}.", suffix=_SUFFIX, dir=target.parent
+        )
+    )
+    try:
+        yield folder
+        folder.chmod(0o777 & ~_umask())
+        sync_folder(folder)
+        _exchange(folder, target)
+        sync_folder(target.parent)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Brings the names in a folder to the disk, where the system can."""
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _exchange(folder: Path, target: Path) -> None:
+    """Puts `folder` at `target`; what stood there is at `folder` then."""
+    if not target.exists():
+        os.rename(folder, target)
+        return
+    if _rename_exchange(folder, target):
+        return
+    aside = folder.with_name(folder.name.replace(_SUFFIX, f".old{_SUFFIX}"))
+    os.rename(target, aside)
+    try:
+        os.rename(folder, target)
+    except OSError:
+        os.rename(aside, target)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _rename_exchange(first: Path, second: Path) -> bool:
+    """Exchanges two names in one step; False where that cannot be done."""
+    if not sys.platform.startswith("linux"):
+        return False
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:
+        return False
+    result = renameat2(
+        _AT_FDCWD,
+        os.fsencode(first),
+        _AT_FDCWD,
+        os.fsencode(second),
+        ctypes.c_uint(_RENAME_EXCHANGE),
+    )
+    if result == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in _NO_EXCHANGE:
+        return False
+    raise OSError(code, os.strerror(code), os.fspath(second))
+
+
+def _remove_stale(target: Path) -> None:
+    if not target.exists():
+        # What was moved aside may be all there is.
+        return
+    prefix = f".{target.name}."
+    now = time.time()
+    with os.scandir(target.parent) as entries:
+        for entry in entries:
+            if not entry.name.startswith(prefix) or not entry.name.endswith(
+                _SUFFIX
+            ):
+                continue
+            with contextlib.suppress(OSError):
+                age = now - entry.stat(follow_symlinks=False).st_mtime
+                if age > _STALE_SECONDS:
+                    shutil.rmtree(entry.path)
+
+
+def _umask() -> int:
+    # The mask can only be read by setting it.
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,429 @@
+"""The JSON files of a preset folder, read as the work of a stranger.
+
+Nothing here imports Keras or NumPy: what a preset is can be told in
+milliseconds.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+FORMAT_VERSION = 1
+
+CONFIG_FILE = "config.json"
+TRAINING_FILE = "training.json"
+CARD_FILE = "README.md"
+SAMPLES_FOLDER = "samples"
+WEIGHTS_SUFFIX = ".safetensors"
+
+MAX_JSON_BYTES = 1 << 20
+MAX_JSON_DEPTH = 16
+MAX_INTEGER = 1 << 24
+MAX_ITEMS = 1024
+MAX_STRING_LENGTH = 1024
+
+# What Keras writes where a JSON value stands for a Python object. A class
+# rebuilds its own parts from plain values, so no preset needs them, and a
+# stranger's could name any importable object.
+_OBJECT_KEYS = frozenset({"class_name", "module", "registered_name"})
+_ARCHITECTURE = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_STEM = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class PresetError(ValueError):
+    """A preset folder that cannot be used, or a model that makes none.
+
+    Args:
+        path: The file or folder at fault.
+        problem: What is wrong, a sentence without its full stop.
+        tensor: The tensor at fault, where it is one.
+        expected: What was expected, if the problem does not say.
+        received: What was found, if the problem does not say.
+        advice: How to mend it, a sentence without its full stop.
+
+    Attributes:
+        path: As given.
+        tensor: As given.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        problem: str,
+        *,
+        tensor: str | None = None,
+        expected: object = None,
+        received: object = None,
+        advice: str | None = None,
+    ):
+        parts = [f"{os.fspath(path)}: "]
+        if tensor is not None:
+            parts.append(f"tensor {short(tensor)}: ")
+        parts.append(f"{problem}.")
+        if expected is not None:
+            parts.append(f" Expected: {short(expected)}.")
+        if advice is not None:
+            parts.append(f" {advice}.")
+        if received is not None:
+            parts.append(f" Received: {short(received)}")
+        super().__init__("".join(parts))
+        self.path = Path(path)
+        self.tensor = tensor
+
+    def relocated(self, old: Path, new: Path) -> PresetError:
+        """Returns this error as it reads for a folder's later place."""
+        (message,) = self.args
+        moved = PresetError.__new__(PresetError)
+        ValueError.__init__(moved, message.replace(str(old), str(new)))
+        moved.path = Path(str(self.path).replace(str(old), str(new)))
+        moved.tensor = self.tensor
+        return moved
+
+
+def short(value: object, limit: int = 200) -> str:
+    """Returns a representation of `value` of bounded length.
+
+    A string that is given as a description keeps its words; control
+    characters never reach the terminal.
+    """
+    if isinstance(value, (list, tuple)) and len(value) > 32:
+        value = [*value[:32], "..."]
+    if isinstance(value, str):
+        text = repr(value[: limit + 1])
+    else:
+        text = ascii(value)
+    return text if len(text) <= limit else f"{text[:limit]}..."
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Opens a regular file for reading; a pipe or a device is refused.
+
+    A link is followed: the Hub client's cache is made of links.
+
+    Raises:
+        PresetError: if it is missing, unreadable or not a regular file.
+    """
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise PresetError(path, "this is not a regular file")
+        return open(path, "rb")
+    except FileNotFoundError:
+        raise PresetError(
+            path,
+            "the file is missing",
+            advice="A preset folder holds config.json and the weights that "
+            "it lists; fetch or save the preset anew",
+        ) from None
+    except OSError as error:
+        raise PresetError(
+            path, f"the file cannot be read ({error.strerror})"
+        ) from error
+    except ValueError as error:
+        raise PresetError(ascii(path), f"this is no file name: {error}") from (
+            error
+        )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads one JSON object from a file.
+
+    Raises:
+        PresetError: if the file is missing, too large, not UTF-8, not JSON,
+            too deep, holds a key twice, a number that is not finite, or
+            something else than an object.
+    """
+    with open_regular(path) as file:
+        data = file.read(MAX_JSON_BYTES + 1)
+    return parse_json(path, data)
+
+
+def parse_json(path: Path, data: bytes) -> dict[str, Any]:
+    """Parses one JSON object; see `read_json` for what is refused."""
+    if len(data) > MAX_JSON_BYTES:
+        raise PresetError(
+            path, f"the JSON is larger than {MAX_JSON_BYTES:,} bytes"
+        )
+    try:
+        value = json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_object_without_duplicates,
+            parse_constant=_refuse_constant,
+        )
+    except RecursionError:
+        raise PresetError(
+            path, f"the JSON is nested deeper than {MAX_JSON_DEPTH} levels"
+        ) from None
+    except ValueError as error:
+        raise PresetError(path, f"this is not valid JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise PresetError(
+            path,
+            "the JSON must be an object",
+            received=type(value).__name__,
+        )
+    _check_depth_and_numbers(path, value, 0)
+    return value
+
+
+def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise ValueError(f"the key {short(key)} stands there twice")
+            seen.add(key)
+    return result
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _check_depth_and_numbers(path: Path, value: Any, depth: int) -> None:
+    if depth > MAX_JSON_DEPTH:
+        raise PresetError(
+            path, f"the JSON is nested deeper than {MAX_JSON_DEPTH} levels"
+        )
+    if isinstance(value, dict):
+        for item in value.values():
+            _check_depth_and_numbers(path, item, depth + 1)
+    elif isinstance(value, list):
+        for item in value:
+            _check_depth_and_numbers(path, item, depth + 1)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise PresetError(path, "the JSON holds a number that is not finite")
+
+
+def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Reads and checks the config.json of a preset folder.
+
+    Needs neither Keras nor NumPy.
+
+    Args:
+        path: A preset folder.
+
+    Returns:
+        A dict with `format_version`, `architecture`, `class_name`, `config`
+        (the constructor's arguments), `sampling_rate` (Hz, or None),
+        `num_channels` (or None), `labels` (a list, or None),
+        `library_version` and `weights` (file stem -> `num_parameters`,
+        `num_bytes`, `sha256`).
+
+    Raises:
+        PresetError: if the folder or the file is not a preset's, or asks for
+            what no network of this library needs.
+    """
+    folder = Path(path)
+    file = folder / CONFIG_FILE
+    if not _is_folder(folder):
+        raise PresetError(
+            folder,
+            "there is no such folder",
+            advice="Give the path of a folder that holds a config.json",
+        )
+    if not file.exists():
+        raise PresetError(
+            folder, f"this is not a preset folder: it has no {CONFIG_FILE}"
+        )
+    config = read_json(file)
+    version = _field(file, config, "format_version", int)
+    if version > FORMAT_VERSION:
+        raise PresetError(
+            file,
+            f"the preset has format version {short(version)}, made by a "
+            f"newer keras-audiogan",
+            advice="Update with: pip install -U keras-audiogan",
+            expected=FORMAT_VERSION,
+        )
+    if version != FORMAT_VERSION:
+        raise PresetError(
+            file,
+            "unknown format_version",
+            expected=FORMAT_VERSION,
+            received=version,
+        )
+    architecture = _field(file, config, "architecture", str)
+    if not _ARCHITECTURE.fullmatch(architecture):
+        raise PresetError(
+            file,
+            "`architecture` must be a lower-case name",
+            received=architecture,
+        )
+    _field(file, config, "class_name", str)
+    _field(file, config, "library_version", str)
+    _check_optional_count(file, config, "sampling_rate", MAX_INTEGER)
+    _check_optional_count(file, config, "num_channels", MAX_ITEMS)
+    labels = _field(file, config, "labels", (list, type(None)))
+    if labels is not None and not all(isinstance(x, str) for x in labels):
+        raise PresetError(
+            file, "`labels` must be a list of strings", received=labels
+        )
+    _check_argument(file, "labels", labels)
+    arguments = _field(file, config, "config", dict)
+    for name, value in arguments.items():
+        _check_argument(file, f"config.{name}", value)
+    _check_argument(file, "config", arguments)
+    weights = _field(file, config, "weights", dict)
+    if not 0 < len(weights) <= 64:
+        raise PresetError(
+            file, "`weights` must list the weights files", received=weights
+        )
+    for stem, entry in weights.items():
+        _check_weights_entry(file, stem, entry)
+    return config
+
+
+def read_training(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Reads the training.json of a preset folder: how it came to be.
+
+    Needs neither Keras nor NumPy.
+
+    Args:
+        path: A preset folder.
+
+    Returns:
+        What the file holds; an empty dict if the preset has no such file.
+
+    Raises:
+        PresetError: if the file is not a JSON object of bounded size.
+    """
+    file = Path(path) / TRAINING_FILE
+    if not os.path.lexists(file):
+        return {}
+    return read_json(file)
+
+
+def is_preset_folder(path: str | os.PathLike[str]) -> bool:
+    """Returns whether a folder holds a config.json written by this library.
+
+    The preset may be broken or of another version; what matters is that
+    replacing it destroys nothing else.
+    """
+    try:
+        config = read_json(Path(path) / CONFIG_FILE)
+    except PresetError:
+        return False
+    return "format_version" in config and "architecture" in config
+
+
+def check_limits(
+    path: Path, config: Mapping[str, Any], limits: Mapping[str, int]
+) -> None:
+    """Checks integer arguments against the limits of an architecture.
+
+    Args:
+        path: The config.json, for the error.
+        config: The constructor's arguments.
+        limits: Argument name -> its largest allowed value, or that of each
+            of its items.
+
+    Raises:
+        PresetError: if an argument exceeds its limit.
+    """
+    for name, limit in limits.items():
+        value = config.get(name)
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, (int, float)) and item > limit:
+                raise PresetError(
+                    path,
+                    f"`config.{name}` is larger than this architecture allows",
+                    expected=f"at most {limit}",
+                    received=item,
+                )
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _field(file: Path, config: dict[str, Any], name: str, kind: Any) -> Any:
+    if name not in config:
+        raise PresetError(file, f"`{name}` is missing")
+    value = config[name]
+    if not isinstance(value, kind) or isinstance(value, bool):
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        names = " or ".join(
+            "null" if k is type(None) else k.__name__ for k in kinds
+        )
+        raise PresetError(
+            file,
+            f"`{name}` has the wrong type",
+            expected=names,
+            received=value,
+        )
+    return value
+
+
+def _check_optional_count(
+    file: Path, config: dict[str, Any], name: str, limit: int
+) -> None:
+    value = _field(file, config, name, (int, type(None)))
+    if value is not None and not 1 <= value <= limit:
+        raise PresetError(
+            file,
+            f"`{name}` is out of range",
+            expected=f"1 to {limit}",
+            received=value,
+        )
+
+
+def _check_argument(file: Path, name: str, value: Any) -> None:
+    """Bounds what a constructor is given before any of it is trusted."""
+    problem = None
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
+        problem = f"is beyond {MAX_INTEGER}"
+    elif isinstance(value, str) and len(value) > MAX_STRING_LENGTH:
+        problem = f"is longer than {MAX_STRING_LENGTH} characters"
+    elif isinstance(value, (list, dict)) and len(value) > MAX_ITEMS:
+        problem = f"has more than {MAX_ITEMS} items"
+    elif isinstance(value, dict) and _OBJECT_KEYS & value.keys():
+        problem = "describes a Python object; only plain values are allowed"
+    if problem is not None:
+        raise PresetError(
+            file, f"{short(name)[1:-1]} {problem}", received=value
+        )
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _check_argument(file, f"{name}.{key}", item)
+    elif isinstance(value, list):
+        for item in value:
+            _check_argument(file, name, item)
+
+
+def _check_weights_entry(file: Path, stem: str, entry: Any) -> None:
+    if not _STEM.fullmatch(stem):
+        raise PresetError(
+            file,
+            "`weights` names a file that is not one of this folder's",
+            expected="lower-case letters, digits and underscores",
+            received=stem,
+        )
+    counts = ("num_parameters", "num_bytes")
+    if (
+        not isinstance(entry, dict)
+        or not all(
+            isinstance(entry.get(name), int)
+            and not isinstance(entry.get(name), bool)
+            and entry[name] >= 0
+            for name in counts
+        )
+        or not isinstance(entry.get("sha256"), str)
+        or not _SHA256.fullmatch(entry["sha256"])
+    ):
+        raise PresetError(
+            file,
+            f"`weights.{stem}` must hold num_parameters, num_bytes and sha256",
+            received=entry,
+        )

@@ -1,0 +1,379 @@
+"""safetensors files: written byte for byte alike, read with distrust.
+
+The format is that of https://github.com/huggingface/safetensors: 8 bytes
+with the length of a JSON header, the header, the tensors. Different from that
+library's own functions: the header is read and checked alone, before memory
+is taken for anything it claims, and without NumPy; the same tensors give the
+same bytes, so that a preset has one hash; and one tensor at a time is turned
+into its storage form.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+
+from keras_audiogan._preset_config import (
+    MAX_JSON_BYTES,
+    PresetError,
+    open_regular,
+    parse_json,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MAX_RANK = 8
+# 4 GiB of float32, far beyond any generator of sound.
+MAX_PARAMETERS = 1 << 30
+
+_ITEM_BYTES = {"F16": 2, "BF16": 2, "F32": 4}
+_STORAGE = {"float16": ("F16", "<f2"), "float32": ("F32", "<f4")}
+_LENGTH_BYTES = 8
+_MAX_COUNT = 1 << 53
+_ALIGNMENT = 8
+
+STORAGE_DTYPES = tuple(_STORAGE)
+
+
+class TensorInfo(NamedTuple):
+    """Where and what a tensor is: offsets count from the file's start."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+    stop: int
+
+
+class Header(NamedTuple):
+    """The checked header of a file, tensors in the order of their bytes."""
+
+    tensors: dict[str, TensorInfo]
+    metadata: dict[str, str]
+    num_bytes: int
+
+    @property
+    def num_parameters(self) -> int:
+        """Numbers in all tensors."""
+        return sum(math.prod(t.shape) for t in self.tensors.values())
+
+
+def read_header(path: Path) -> Header:
+    """Reads and checks the header of a safetensors file.
+
+    Raises:
+        PresetError: if the file is no whole safetensors file of float16,
+            bfloat16 or float32 tensors that fill it without gap or overlap.
+    """
+    with open_regular(path) as file:
+        return _read_header(path, file)
+
+
+def _read_header(path: Path, file: BinaryIO) -> Header:
+    num_bytes = os.fstat(file.fileno()).st_size
+    prefix = file.read(_LENGTH_BYTES)
+    if len(prefix) < _LENGTH_BYTES:
+        raise PresetError(
+            path,
+            "the file is too short to be a safetensors file",
+            received=f"{num_bytes} bytes",
+        )
+    length = int.from_bytes(prefix, "little")
+    if length > MAX_JSON_BYTES:
+        raise PresetError(
+            path,
+            "the header claims to be too large; this is hardly a "
+            "safetensors file",
+            expected=f"at most {MAX_JSON_BYTES} bytes",
+            received=f"{length} bytes",
+        )
+    if length > num_bytes - _LENGTH_BYTES:
+        raise PresetError(
+            path,
+            "the file ends within its header: it is truncated",
+            expected=f"{length} bytes of header",
+            received=f"{num_bytes - _LENGTH_BYTES} bytes",
+        )
+    entries = parse_json(path, file.read(length))
+    metadata = _check_metadata(path, entries.pop("__metadata__", {}))
+    start = _LENGTH_BYTES + length
+    tensors = {
+        name: _check_entry(path, name, entry, start)
+        for name, entry in entries.items()
+    }
+    tensors = dict(sorted(tensors.items(), key=lambda item: item[1][2:]))
+    _check_layout(path, tensors, start, num_bytes)
+    header = Header(tensors, metadata, num_bytes)
+    if header.num_parameters > MAX_PARAMETERS:
+        raise PresetError(
+            path,
+            "the file holds more parameters than any model of this library",
+            expected=f"at most {MAX_PARAMETERS}",
+            received=header.num_parameters,
+        )
+    stored = metadata.get("storage_dtype")
+    for name, tensor in tensors.items():
+        if stored in _STORAGE and tensor.dtype != _STORAGE[stored][0]:
+            raise PresetError(
+                path,
+                "the storage dtype is not the one that the header states",
+                tensor=name,
+                expected=stored,
+                received=tensor.dtype,
+            )
+    return header
+
+
+def _check_metadata(path: Path, metadata: Any) -> dict[str, str]:
+    if not isinstance(metadata, dict) or not all(
+        isinstance(value, str) for value in metadata.values()
+    ):
+        raise PresetError(
+            path,
+            "`__metadata__` must map strings to strings",
+            received=metadata,
+        )
+    stored = metadata.get("storage_dtype", "float32")
+    if stored not in (*_STORAGE, "bfloat16"):
+        raise PresetError(
+            path,
+            "unknown storage_dtype in `__metadata__`",
+            expected=(*_STORAGE, "bfloat16"),
+            received=stored,
+        )
+    return metadata
+
+
+def _check_entry(path: Path, name: str, entry: Any, base: int) -> TensorInfo:
+    def refuse(problem: str, **more: Any) -> PresetError:
+        return PresetError(path, problem, tensor=name, **more)
+
+    if not isinstance(entry, dict) or set(entry) != {
+        "dtype",
+        "shape",
+        "data_offsets",
+    }:
+        raise refuse(
+            "the entry must hold dtype, shape and data_offsets",
+            received=entry,
+        )
+    dtype, shape = entry["dtype"], entry["shape"]
+    if not isinstance(dtype, str) or dtype not in _ITEM_BYTES:
+        raise refuse(
+            "unexpected dtype", expected=tuple(_ITEM_BYTES), received=dtype
+        )
+    if not _are_counts(shape) or len(shape) > MAX_RANK:
+        raise refuse(
+            f"`shape` must be a list of at most {MAX_RANK} whole numbers",
+            received=shape,
+        )
+    offsets = entry["data_offsets"]
+    if not _are_counts(offsets) or len(offsets) != 2:
+        raise refuse(
+            "`data_offsets` must be two whole numbers", received=offsets
+        )
+    start, stop = offsets
+    needed = math.prod(shape) * _ITEM_BYTES[dtype]
+    if stop - start != needed:
+        raise refuse(
+            "the offsets disagree with shape and dtype",
+            expected=f"{needed} bytes for {shape} {dtype}",
+            received=offsets,
+        )
+    return TensorInfo(dtype, tuple(shape), base + start, base + stop)
+
+
+def _are_counts(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(item, int)
+        and not isinstance(item, bool)
+        and 0 <= item <= _MAX_COUNT
+        for item in value
+    )
+
+
+def _check_layout(
+    path: Path, tensors: dict[str, TensorInfo], start: int, num_bytes: int
+) -> None:
+    position = start
+    for name, tensor in tensors.items():
+        if tensor.start != position:
+            raise PresetError(
+                path,
+                "the tensors overlap or leave a gap",
+                tensor=name,
+                expected=f"a start at byte {position}",
+                received=tensor.start,
+            )
+        position = tensor.stop
+    if position != num_bytes:
+        raise PresetError(
+            path,
+            "the file is truncated"
+            if num_bytes < position
+            else "the file holds more bytes than its tensors",
+            expected=f"{position} bytes",
+            received=f"{num_bytes} bytes",
+        )
+
+
+def read_tensors(
+    path: Path, expected: Header, sha256: str
+) -> dict[str, np.ndarray]:
+    """Reads the tensors of a file whose header was read before.
+
+    Args:
+        path: The file.
+        expected: Its header, as `read_header` gave it.
+        sha256: The checksum that the file must have.
+
+    Returns:
+        Arrays as stored, bfloat16 widened to float32.
+
+    Raises:
+        PresetError: if the file has changed since, the checksum differs, or
+            a tensor holds NaN or infinity.
+    """
+    import hashlib
+
+    import numpy as np
+
+    arrays = {}
+    with open_regular(path) as file:
+        if _read_header(path, file) != expected:
+            raise PresetError(path, "the file changed while it was read")
+        tensors_start = file.tell()
+        file.seek(0)
+        digest = hashlib.sha256(file.read(tensors_start))
+        for name, tensor in expected.tensors.items():
+            data = file.read(tensor.stop - tensor.start)
+            if len(data) != tensor.stop - tensor.start:
+                raise PresetError(
+                    path, "the file changed while it was read", tensor=name
+                )
+            digest.update(data)
+            arrays[name] = _as_array(data, tensor)
+    if digest.hexdigest() != sha256:
+        raise PresetError(
+            path,
+            "the checksum differs from the one in config.json: the file was "
+            "damaged or changed after it was saved",
+            expected=sha256,
+            received=digest.hexdigest(),
+            advice="Fetch or save the preset anew",
+        )
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise PresetError(
+                path,
+                "the weights hold NaN or infinity",
+                tensor=name,
+                received=f"{int((~np.isfinite(array)).sum())} such values "
+                f"of {array.size}",
+            )
+    return arrays
+
+
+def _as_array(data: bytes, tensor: TensorInfo) -> np.ndarray:
+    import numpy as np
+
+    if tensor.dtype == "BF16":
+        upper = np.frombuffer(data, "<u2").astype("<u4")
+        return (upper << 16).view("<f4").reshape(tensor.shape)
+    dtype = {"F16": "<f2", "F32": "<f4"}[tensor.dtype]
+    return np.frombuffer(data, dtype).reshape(tensor.shape)
+
+
+def write(
+    path: Path,
+    tensors: Mapping[str, Any],
+    storage_dtype: str,
+    metadata: Mapping[str, str],
+) -> tuple[int, str]:
+    """Writes a safetensors file and brings it to the disk.
+
+    Args:
+        path: The file, which must not exist.
+        tensors: Name -> whatever `keras.ops.convert_to_numpy` or
+            `numpy.asarray` takes; converted one at a time.
+        storage_dtype: `"float16"` or `"float32"`.
+        metadata: Strings for the header; `storage_dtype` is added.
+
+    Returns:
+        `(num_bytes, sha256)` of the file.
+
+    Raises:
+        PresetError: if a tensor is not of floating point, holds NaN or
+            infinity, or does not fit into float16.
+        OSError: if the disk is full or the like.
+    """
+    import hashlib
+
+    code, dtype = _STORAGE[storage_dtype]
+    entries: dict[str, Any] = {
+        "__metadata__": {**metadata, "storage_dtype": storage_dtype}
+    }
+    position = 0
+    for name, tensor in sorted(tensors.items()):
+        shape = [int(size) for size in tensor.shape]
+        stop = position + math.prod(shape) * _ITEM_BYTES[code]
+        entries[name] = {
+            "dtype": code,
+            "shape": shape,
+            "data_offsets": [position, stop],
+        }
+        position = stop
+    header = json.dumps(entries, separators=(",", ":")).encode("utf-8")
+    header += b" " * (-len(header) % _ALIGNMENT)
+    digest = hashlib.sha256()
+    with open(path, "xb") as file:
+
+        def put(data: bytes) -> None:
+            digest.update(data)
+            file.write(data)
+
+        put(len(header).to_bytes(_LENGTH_BYTES, "little"))
+        put(header)
+        for name, tensor in sorted(tensors.items()):
+            put(_storage_form(path, name, tensor, dtype).tobytes())
+        file.flush()
+        os.fsync(file.fileno())
+        return file.tell(), digest.hexdigest()
+
+
+def _storage_form(path: Path, name: str, tensor: Any, dtype: str) -> np.ndarray:
+    import keras
+    import numpy as np
+
+    if not isinstance(tensor, np.ndarray):
+        tensor = keras.ops.convert_to_numpy(tensor)
+    if tensor.dtype.name not in ("float16", "bfloat16", "float32", "float64"):
+        raise PresetError(
+            path,
+            "only weights of floating point can be stored",
+            tensor=name,
+            received=tensor.dtype.name,
+        )
+    array = np.asarray(tensor, "float32")
+    if not np.isfinite(array).all():
+        raise PresetError(
+            path,
+            "the weights hold NaN or infinity",
+            tensor=name,
+            advice="Training has diverged: save from an earlier checkpoint",
+        )
+    largest = float(np.abs(array).max(initial=0.0))
+    if largest > float(np.finfo(dtype).max):
+        raise PresetError(
+            path,
+            "a weight is too large for float16",
+            tensor=name,
+            expected="at most 65504",
+            received=largest,
+            advice='Save with storage_dtype="float32"',
+        )
+    return np.ascontiguousarray(array.astype(dtype))

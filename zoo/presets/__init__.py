@@ -1,0 +1,240 @@
+"""Presets by name: bundled, in a folder, or on the Hub.
+
+The bundled ones are the folders beside this file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from keras_audiogan import _safetensors
+from keras_audiogan._preset_config import (
+    CONFIG_FILE,
+    WEIGHTS_SUFFIX,
+    PresetError,
+    read_config,
+    read_training,
+)
+
+HUB_SCHEME = "hf://"
+RUN_PRESET = "preset"
+
+PRESETS_FOLDER = Path(__file__).parent
+
+
+def list_presets(pattern: str = "*") -> list[str]:
+    """Returns the names of the bundled presets, sorted.
+
+    Args:
+        pattern: A shell pattern, e.g. `"wavegan_*"`; a pattern without a
+            wildcard stands for that name alone.
+    """
+    from fnmatch import fnmatchcase
+
+    return sorted(
+        entry.name
+        for entry in PRESETS_FOLDER.iterdir()
+        if fnmatchcase(entry.name, pattern) and (entry / CONFIG_FILE).is_file()
+    )
+
+
+def resolve(
+    name: str | os.PathLike[str], *, token: str | bool | None = None
+) -> Path:
+    """Returns the folder of a preset, fetched from the Hub if it is there.
+
+    A name of letters, digits, `_`, `-` and `.` is that of a bundled preset,
+    or else of a folder in the working directory; anything with a path
+    separator is a folder, and of a training run its exported preset.
+
+    Args:
+        name: A bundled preset's name, a folder, or
+            `hf://owner/name[@revision]`.
+        token: For private repositories of the Hub; by default the client's
+            own.
+
+    Raises:
+        ValueError: if it is none of these; the message names the forms and
+            what resembles it.
+    """
+    if isinstance(name, os.PathLike):
+        return _folder(Path(name))
+    if not isinstance(name, str):
+        raise ValueError(
+            f"A preset is given by a string or a path. Received: {name!r}"
+        )
+    if name.startswith(HUB_SCHEME):
+        # By name, since the Hub client takes a second to import.
+        hub = import_module("keras_audiogan.zoo.hub")
+        return hub.pull(name, token=token)
+    if "://" in name:
+        raise ValueError(_wrong_scheme(name))
+    looks_like_path = "/" in name or os.sep in name or name[:1] in (".", "~")
+    if looks_like_path:
+        folder = Path(name).expanduser()
+        if _is_folder(folder):
+            return _folder(folder)
+        raise ValueError(_unknown(name))
+    if name in list_presets():
+        return PRESETS_FOLDER / name
+    if name and _is_folder(Path(name)):
+        return _folder(Path(name))
+    raise ValueError(_unknown(name))
+
+
+def from_preset(
+    name: str | os.PathLike[str],
+    *,
+    token: str | bool | None = None,
+    **kwargs: Any,
+) -> Any:
+    """Loads a pretrained model.
+
+    Example:
+
+    ```python
+    gan = keras_audiogan.from_preset("wavegan_digits")
+    audio = gan.sample(8, seed=0)
+    ```
+
+    Args:
+        name: A bundled preset's name, a folder, or
+            `hf://owner/name[@revision]`.
+        token: For private repositories of the Hub.
+        **kwargs: As `keras_audiogan.saving.load_preset` takes them:
+            `weights`, `dtype`.
+
+    Returns:
+        A model of the preset's class, not compiled.
+
+    Raises:
+        ValueError: if there is no such preset (see `resolve`), or it is
+            broken (`keras_audiogan.saving.PresetError`).
+    """
+    folder = resolve(name, token=token)
+    from keras_audiogan.saving import load_preset
+
+    return load_preset(folder, **kwargs)
+
+
+def preset_info(
+    name: str | os.PathLike[str], *, token: str | bool | None = None
+) -> dict[str, Any]:
+    """Returns what a preset says of itself, without building its model.
+
+    Args:
+        name: As for `resolve`.
+        token: For private repositories of the Hub.
+
+    Returns:
+        A dict with `name`, `path`, `summary`, `architecture`, `class_name`,
+        `sampling_rate` (Hz), `num_channels`, `slice_length` (samples),
+        `duration` (seconds), `labels`, `config`, `num_parameters` (by file
+        stem), `num_bytes` (of all weights), `storage_dtype`, `data` (a list),
+        `license`, `metrics` (name -> number), `library_version` and
+        `training` (all of training.json). What a preset does not say is
+        None or empty.
+
+    Raises:
+        ValueError: if there is no such preset, or its files are broken.
+    """
+    from keras_audiogan import cards
+
+    folder = resolve(name, token=token)
+    config, training = read_config(folder), read_training(folder)
+    headers = {
+        stem: _safetensors.read_header(folder / f"{stem}{WEIGHTS_SUFFIX}")
+        for stem in sorted(config["weights"])
+    }
+    dtypes = {
+        header.metadata.get("storage_dtype") for header in headers.values()
+    }
+    data = cards.data_sets(training)
+    licenses = [entry["license"] for entry in data if entry.get("license")]
+    return {
+        "name": folder.absolute().name if _is_bundled(folder) else str(name),
+        "path": folder,
+        "summary": cards.summary(config, training),
+        "architecture": config["architecture"],
+        "class_name": config["class_name"],
+        "sampling_rate": config["sampling_rate"],
+        "num_channels": config["num_channels"],
+        "slice_length": config["config"].get("slice_length"),
+        "duration": cards.duration_seconds(config),
+        "labels": config["labels"],
+        "config": config["config"],
+        "num_parameters": {
+            stem: header.num_parameters for stem, header in headers.items()
+        },
+        "num_bytes": sum(header.num_bytes for header in headers.values()),
+        "storage_dtype": dtypes.pop() if len(dtypes) == 1 else None,
+        "data": data,
+        "license": training.get("license") or ", ".join(licenses) or None,
+        "metrics": cards.figures(training),
+        "library_version": config["library_version"],
+        "training": training,
+    }
+
+
+def _is_bundled(folder: Path) -> bool:
+    return folder.parent == PRESETS_FOLDER
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _folder(folder: Path) -> Path:
+    """Returns a folder, or the exported preset of a training run's."""
+    if not (folder / CONFIG_FILE).is_file():
+        exported = folder / RUN_PRESET
+        if (exported / CONFIG_FILE).is_file():
+            return exported
+        raise PresetError(
+            folder,
+            f"this is not a preset folder: it has no {CONFIG_FILE}"
+            if _is_folder(folder)
+            else "there is no such folder",
+        )
+    return folder
+
+
+def _forms() -> str:
+    return (
+        "Expected the name of a bundled preset "
+        f"({', '.join(list_presets()) or 'there are none'}), a folder "
+        "(./my_preset) or hf://owner/name[@revision]."
+    )
+
+
+def _wrong_scheme(name: str) -> str:
+    match = re.match(
+        r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/(.*)", name
+    )
+    parts = match.group(1).strip("/").split("/") if match else []
+    advice = ""
+    if len(parts) >= 2:
+        advice = f" For this page of the Hub: hf://{parts[0]}/{parts[1]}."
+    return f"{_forms()}{advice} Received: {name!r}"
+
+
+def _unknown(name: str) -> str:
+    from difflib import get_close_matches
+
+    advice = ""
+    close = get_close_matches(name, list_presets())
+    if close:
+        advice = f" Did you mean {' or '.join(close)}?"
+    elif re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", name):
+        advice = (
+            " If it is on the Hub, write hf:// before it; there is no such "
+            "folder here."
+        )
+    return f"No preset is called {name!r}.{advice} {_forms()}"
