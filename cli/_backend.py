@@ -1,21 +1,23 @@
 """What must be settled before Keras is imported: its backend, and quiet."""
 
+import contextlib
+import importlib
 import importlib.util
 import json
 import os
 import pathlib
+import sys
+import tempfile
+from collections.abc import Iterator
 
 import click
 
 from keras_audiogan.cli import _errors
 
 BACKENDS = ("tensorflow", "jax", "torch")
-_QUIET = {
+QUIET = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
-    "TF_CPP_MAX_VLOG_LEVEL": "0",
-    "GLOG_minloglevel": "3",
     "GRPC_VERBOSITY": "ERROR",
-    "ABSL_MIN_LOG_LEVEL": "3",
 }
 
 
@@ -33,9 +35,17 @@ def prepare() -> str:
         click.ClickException: if KERAS_BACKEND names a backend that is not
             installed, or none is installed.
     """
+    backend = os.environ["KERAS_BACKEND"] = _choose()
     if not _errors.debugging():
-        for name, value in _QUIET.items():
+        for name, value in QUIET.items():
             os.environ.setdefault(name, value)
+        if backend == "tensorflow" and backend not in sys.modules:
+            with _hushed():
+                importlib.import_module(backend)
+    return backend
+
+
+def _choose() -> str:
     installed = [name for name in BACKENDS if importlib.util.find_spec(name)]
     asked = os.environ.get("KERAS_BACKEND")
     if asked:
@@ -59,8 +69,27 @@ def prepare() -> str:
             f"(KERAS_BACKEND={chosen} hides this note).",
             err=True,
         )
-    os.environ["KERAS_BACKEND"] = chosen
     return chosen
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep what native code writes to stderr, unless it ends in an error.
+
+    TensorFlow's first lines come before it reads TF_CPP_MIN_LOG_LEVEL.
+    """
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except ImportError:
+            kept.seek(0)
+            os.write(stderr, kept.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 def _configured_backend() -> str:

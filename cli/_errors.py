@@ -69,9 +69,9 @@ def advice(error: Exception, command: click.Command | None = None) -> str:
         )
     elif isinstance(error, OSError) and error.errno is not None:
         message = _system_message(error, command)
-    elif isinstance(error, ModuleNotFoundError) and error.name:
-        message = _missing_module_message(error.name)
-    elif isinstance(error, (ValueError, OSError, ImportError)):
+    elif isinstance(error, ModuleNotFoundError) and _foreign(error.name):
+        message = _missing_module_message(str(error.name))
+    elif isinstance(error, (ValueError, OSError)):
         message = str(error) or type(error).__name__
     elif type(error).__module__.startswith("huggingface_hub"):
         message = str(error)
@@ -101,6 +101,10 @@ def _system_message(error: OSError, command: click.Command | None) -> str:
     if error.errno == errno.ENOTDIR and name:
         return f"{name} is not a folder, or lies in something that is not one."
     return f"{error.strerror}: {name}" if name else str(error)
+
+
+def _foreign(module: str | None) -> bool:
+    return bool(module) and not str(module).startswith("keras_audiogan")
 
 
 def _missing_module_message(name: str) -> str:

@@ -1,7 +1,6 @@
 """Option types and options that more than one command has."""
 
 import pathlib
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -19,12 +18,9 @@ EXISTING_FOLDER = click.Path(
 
 
 class HubUri(click.ParamType):
-    """hf://owner/name, with @revision where `revision` allows it."""
+    """The address of a preset on the Hub, hf://owner/name[@revision]."""
 
     name = "hf uri"
-
-    def __init__(self, revision: bool = True) -> None:
-        self.revision = revision
 
     def convert(
         self,
@@ -33,18 +29,12 @@ class HubUri(click.ParamType):
         ctx: click.Context | None,
     ) -> str:
         """Return `value`, or fail with the form that is expected."""
-        form = "hf://owner/name" + ("[@revision]" if self.revision else "")
-        part = r"[A-Za-z0-9][\w.-]*"
-        pattern = rf"hf://{part}/{part}" + (
-            r"(@[\w./-]+)?" if self.revision else ""
-        )
-        if not re.fullmatch(pattern, value):
-            self.fail(
-                f"expected {form}, such as hf://me/my_gan. Received: {value}",
-                param,
-                ctx,
-            )
-        return value
+        from keras_audiogan import zoo
+
+        try:
+            return str(zoo.parse_uri(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 preset_argument: Decorator = click.argument("preset", metavar="PRESET")
@@ -83,3 +73,48 @@ def token_option() -> Decorator:
         help="Access token of the Hub. Default: HF_TOKEN, or the one that "
         "`hf auth login` stored.",
     )
+
+
+def check_new(folder: pathlib.Path, hint: str) -> None:
+    """Refuse a folder to write to that holds something already.
+
+    Args:
+        folder: where a command is about to write.
+        hint: the argument or flag that named it.
+
+    Raises:
+        click.BadParameter: if the folder is not empty.
+    """
+    if folder.is_dir() and any(folder.iterdir()):
+        raise click.BadParameter(
+            f"{str(folder)!r} is not empty. Choose a new folder, or empty "
+            "this one yourself.",
+            param_hint=hint,
+        )
+
+
+def load_gan(folder: pathlib.Path, precision: str, name: str) -> Any:
+    """Build the generator of a preset; Keras is imported here.
+
+    Args:
+        folder: a preset's folder, as `zoo.resolve` finds it.
+        precision: as `--precision`.
+        name: what the user called the preset.
+
+    Raises:
+        click.ClickException: if the preset makes no sound.
+    """
+    from keras_audiogan.saving import load_preset
+    from keras_audiogan.training.precision import resolve_precision
+
+    gan = load_preset(
+        folder,
+        weights=["generator"],
+        dtype=resolve_precision(precision),
+    )
+    if not hasattr(gan, "sample_batches"):
+        raise click.ClickException(
+            f"{name} is a {gan.architecture}, which makes no sound. Choose a "
+            "preset of `audiogan list` that has a generator."
+        )
+    return gan

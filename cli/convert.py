@@ -1,0 +1,65 @@
+"""`audiogan convert`: an original author's checkpoint becomes a preset."""
+
+import pathlib
+
+import click
+
+from keras_audiogan.cli import _backend, _options
+
+
+@click.command()
+@click.argument("source", metavar="SOURCE")
+@click.argument("output", metavar="DIR", type=_options.FOLDER)
+@click.option(
+    "--sampling-rate",
+    type=click.IntRange(min=1),
+    metavar="HZ",
+    help="Sampling rate. Default: what the checkpoint's files say, or its "
+    "authors' own default.",
+)
+@click.option(
+    "--slice-length",
+    type=_options.COUNT,
+    metavar="SAMPLES",
+    help="Length of a sound, where the checkpoint alone cannot tell.",
+)
+@click.option(
+    "--storage",
+    type=click.Choice(["float32", "float16"]),
+    default="float32",
+    show_default=True,
+    help="Numbers that weights are stored in; float16 halves the files and "
+    "is not exact.",
+)
+def command(
+    source: str,
+    output: pathlib.Path,
+    sampling_rate: int | None,
+    slice_length: int | None,
+    storage: str,
+) -> None:
+    """Turn an original author's checkpoint into a preset.
+
+    SOURCE is a run folder of the original WaveGAN (TensorFlow 1), or one
+    checkpoint in it, such as train/model.ckpt-1000. DIR must be new or empty.
+
+    \b
+    Examples:
+      audiogan convert train/ presets/my_wavegan
+      audiogan convert train/model.ckpt-120000 presets/birds
+      audiogan sample presets/birds -n 8
+    """
+    _options.check_new(output, "DIR")
+    _backend.prepare()
+    from keras_audiogan import converters
+
+    options = {"sampling_rate": sampling_rate, "slice_length": slice_length}
+    gan = converters.convert(
+        source, **{key: value for key, value in options.items() if value}
+    )
+    gan.save_to_preset(output, storage_dtype=storage)
+    click.echo(
+        f"Wrote {output}: {gan.architecture}, {gan.slice_length} samples at "
+        f"{gan.sampling_rate} Hz, {gan.num_channels} channel"
+        + ("s." if gan.num_channels > 1 else ".")
+    )

@@ -1,0 +1,317 @@
+"""`audiogan sample`: sounds from a preset, with the seeds that made them."""
+
+import csv
+import os
+import pathlib
+import re
+import secrets
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from keras_audiogan.cli import _backend, _options, _progress
+
+if TYPE_CHECKING:
+    import numpy as np
+
+FORMATS = ("wav", "flac", "ogg")
+MANIFEST_FIELDS = ("file", "seed", "index", "label", "preset", "revision")
+NUM_PICTURED = 16
+
+
+@click.command()
+@_options.preset_argument
+@click.option(
+    "-n",
+    "--num-samples",
+    type=_options.COUNT,
+    default=8,
+    show_default=True,
+    help="Sounds to make; with --interpolate, steps of the path.",
+)
+@click.option(
+    "--seed",
+    type=_options.SEED,
+    help="Seed of the latents: the same seed gives the same sounds. Drawn, "
+    "and printed, if not given.",
+)
+@_options.output_option(
+    "Folder to write to; made if it does not exist.", default="out"
+)
+@click.option(
+    "--format",
+    "audio_format",
+    type=click.Choice(FORMATS),
+    default="wav",
+    show_default=True,
+    help="Kind of sound file.",
+)
+@click.option(
+    "--plot/--no-plot",
+    default=True,
+    show_default=True,
+    help=f"Also draw the first {NUM_PICTURED}: waveform and spectrogram.",
+)
+@click.option(
+    "--interpolate",
+    nargs=2,
+    type=_options.SEED,
+    metavar="A B",
+    help="Walk from the first sound of seed A to the first of seed B.",
+)
+@click.option(
+    "--truncation",
+    type=click.FloatRange(min=0, max=1, min_open=True),
+    help="Factor on the latents: less is more typical and less varied.",
+)
+@click.option(
+    "--batch-size",
+    type=_options.COUNT,
+    default=64,
+    show_default=True,
+    help="Sounds made at a time; memory is that of one batch.",
+)
+@_options.precision_option(default="float32")
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace files of the same names that audiogan did not write.",
+)
+def command(
+    preset: str,
+    num_samples: int,
+    seed: int | None,
+    output: pathlib.Path,
+    audio_format: str,
+    plot: bool,
+    interpolate: tuple[int, int] | None,
+    truncation: float | None,
+    batch_size: int,
+    precision: str,
+    overwrite: bool,
+) -> None:
+    """Write sounds made by a preset.
+
+    The folder gets one file a sound, PRESET_SEED_INDEX.wav, a table of their
+    seeds, PRESET_SEED.csv, and a picture, PRESET_SEED.png.
+
+    \b
+    Examples:
+      audiogan sample wavegan_digits -n 8 -o out/
+      audiogan sample wavegan_drums -n 1000 --seed 7 --format flac --no-plot
+      audiogan sample wavegan_digits --interpolate 3 8 -n 12
+      audiogan sample hf://me/my_gan -n 4
+    """
+    if interpolate is not None:
+        if seed is not None or truncation is not None:
+            raise click.UsageError(
+                "--interpolate names its own seeds and full latents: leave "
+                "out --seed and --truncation."
+            )
+        if num_samples < 2:
+            raise click.BadParameter(
+                f"a path needs 2 sounds or more. Received: {num_samples}",
+                param_hint="-n / --num-samples",
+            )
+        seed_name = "{}-{}".format(*interpolate)
+    else:
+        if seed is None:
+            seed = secrets.randbelow(2**32)
+        seed_name = str(seed)
+    from keras_audiogan import zoo
+
+    folder = zoo.resolve(preset)
+    writer = SampleWriter(
+        output,
+        preset_stem(preset),
+        seed_name,
+        num_samples,
+        audio_format,
+        overwrite,
+    )
+
+    _backend.prepare()
+    gan = _options.load_gan(folder, precision, preset)
+    if interpolate is not None:
+        batches = iter([gan.interpolate(*interpolate, num_samples)])
+    else:
+        batches = gan.sample_batches(num_samples, seed, batch_size, truncation)
+    pictured = writer.write(
+        batches,
+        gan.sampling_rate,
+        preset=preset,
+        revision=_revision(preset, folder),
+    )
+    if plot:
+        from keras_audiogan import audio
+
+        audio.save_sheet(
+            writer.picture,
+            pictured,
+            gan.sampling_rate,
+            titles=[str(index) for index in range(len(pictured))],
+        )
+    click.echo(
+        f"Wrote {num_samples} sounds to {output}"
+        + (f" with a picture, {writer.picture.name}" if plot else "")
+        + f" (seed {seed_name})."
+    )
+
+
+class SampleWriter:
+    """Writes clips one by one beside a table of what made them.
+
+    Args:
+        folder: where to write; made if it does not exist.
+        stem: what the names of all files begin with.
+        seed_name: the seed or seeds, as part of the names.
+        num_samples: how many clips will come.
+        audio_format: extension of the sound files.
+        overwrite: whether files that the table of an earlier run does not
+            list may be replaced.
+
+    Raises:
+        click.ClickException: if the folder cannot be used, or holds files of
+            the same names that are not from an earlier run.
+    """
+
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        stem: str,
+        seed_name: str,
+        num_samples: int,
+        audio_format: str,
+        overwrite: bool,
+    ) -> None:
+        self.seed_name = seed_name
+        self.manifest = folder / f"{stem}_{seed_name}.csv"
+        self.picture = folder / f"{stem}_{seed_name}.png"
+        self.files = [
+            folder / f"{stem}_{seed_name}_{index}.{audio_format}"
+            for index in range(num_samples)
+        ]
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise click.ClickException(
+                f"No permission to write to {str(folder)!r}. Choose another "
+                "folder with --output."
+            )
+        if not overwrite:
+            self._check_nothing_is_lost(folder)
+
+    def _check_nothing_is_lost(self, folder: pathlib.Path) -> None:
+        present = {path.name for path in folder.iterdir()}
+        ours = _listed_files(self.manifest)
+        if ours is not None:
+            ours |= {self.manifest.name, self.picture.name}
+        wanted = [self.manifest, self.picture, *self.files]
+        foreign = [
+            path.name
+            for path in wanted
+            if path.name in present and path.name not in (ours or ())
+        ]
+        if foreign:
+            more = f" and {len(foreign) - 1} more" if foreign[1:] else ""
+            raise click.ClickException(
+                f"{str(folder)!r} already holds {foreign[0]!r}{more}, which "
+                "no earlier run with this preset and seed lists as its own. "
+                "Choose another folder with --output, another --seed, or "
+                "--overwrite."
+            )
+
+    def write(
+        self,
+        batches: "Iterator[np.ndarray]",
+        sampling_rate: int,
+        **fields: Any,
+    ) -> "list[np.ndarray]":
+        """Write every clip and its row of the table as it comes.
+
+        Args:
+            batches: arrays `(clips, time, channels)` in [-1, 1].
+            sampling_rate: in Hz.
+            **fields: further columns of the table, the same for every clip.
+
+        Returns:
+            The first clips, for the picture.
+        """
+        pictured: list[np.ndarray] = []
+        index = 0
+        with (
+            self.manifest.open("w", newline="", encoding="utf-8") as file,
+            _progress.progress("Sampling", len(self.files)) as advance,
+        ):
+            table = csv.DictWriter(file, MANIFEST_FIELDS, restval="")
+            table.writeheader()
+            for batch in batches:
+                for clip in batch:
+                    self._write_clip(index, clip, sampling_rate)
+                    table.writerow(
+                        {
+                            "file": self.files[index].name,
+                            "seed": self.seed_name,
+                            "index": index,
+                            **fields,
+                        }
+                    )
+                    if len(pictured) < NUM_PICTURED:
+                        pictured.append(clip.copy())
+                    index += 1
+                advance(len(batch))
+        return pictured
+
+    def _write_clip(
+        self,
+        index: int,
+        clip: "np.ndarray",
+        sampling_rate: int,
+    ) -> None:
+        """Write one sound file, or nothing where the disk is full."""
+        from keras_audiogan import audio
+
+        path = self.files[index]
+        try:
+            audio.write_audio(path, clip, sampling_rate)
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+
+
+def preset_stem(preset: str) -> str:
+    """Return what the files of `preset` are called.
+
+    Args:
+        preset: a bundled name, a folder or hf://owner/name[@revision].
+    """
+    if preset.startswith("hf://"):
+        name = preset.rpartition("/")[2].partition("@")[0]
+    else:
+        name = pathlib.Path(preset).resolve().name
+    return re.sub(r"[^\w.-]+", "_", name) or "preset"
+
+
+def _revision(preset: str, folder: pathlib.Path) -> str:
+    """Return what tells this version of a preset from any other.
+
+    That is its commit on the Hub, or else the checksum of its generator.
+    """
+    if preset.startswith("hf://"):
+        return folder.name
+    from keras_audiogan.saving import read_config
+
+    weights = read_config(folder)["weights"]
+    return f"sha256:{weights['generator']['sha256'][:16]}"
+
+
+def _listed_files(manifest: pathlib.Path) -> set[str] | None:
+    """Return the files that a table of ours lists; None if it is not ours."""
+    try:
+        with manifest.open(newline="", encoding="utf-8") as file:
+            table = csv.DictReader(file)
+            if tuple(table.fieldnames or ()) != MANIFEST_FIELDS:
+                return None
+            return {row["file"] or "" for row in table}
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return None

@@ -1,0 +1,276 @@
+"""The frame of the command line: help, speed, errors, the choice of backend."""
+
+import errno
+import importlib
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from keras_audiogan.cli import _backend, _errors, _options, _progress
+from keras_audiogan.cli.main import COMMANDS, main
+
+# Seconds that `--help` and `list` may take on a busy machine; 0.1 were seen
+# on an idle one, and the aim is 0.3.
+PATIENCE = 1.0
+HEAVY = ("keras", "tensorflow", "jax", "torch", "numpy", "rich")
+
+
+def audiogan(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "keras_audiogan.cli", *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def run_raising(error, **options):
+    """Run a command with an --output and a --batch-size that raises."""
+
+    @click.group(cls=type(main))
+    def group():
+        pass
+
+    @click.command()
+    @click.option("-o", "--output")
+    @click.option("--batch-size", type=int)
+    @click.argument("preset", default="")
+    def command(output, batch_size, preset):
+        raise error
+
+    group.get_command = lambda ctx, name: command
+    return CliRunner().invoke(group, ["sample"], **options)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_an_example(name):
+    result = CliRunner().invoke(main, [name, "--help"])
+    assert result.exit_code == 0, result.output
+    assert f"audiogan {name}" in result.output.partition("Example")[2]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_table_of_commands_says_what_their_help_says(name):
+    module = importlib.import_module(f"keras_audiogan.cli.{name}")
+    first = module.command.help.partition("\n\n")[0]
+    assert " ".join(first.split()) == COMMANDS[name]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["--version"]])
+def test_light_commands_are_quick_and_import_nothing_heavy(arguments):
+    begin = time.perf_counter()
+    result = audiogan(*arguments)
+    seconds = time.perf_counter() - begin
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    assert seconds < PATIENCE
+
+    code = (
+        "import sys; from keras_audiogan.cli.main import main\n"
+        f"main({arguments}, standalone_mode=False)\n"
+        f"print('loaded', [m for m in {HEAVY} if m in sys.modules])"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert loaded.stdout.splitlines()[-1] == "loaded []"
+
+
+def test_unknown_command_names_the_nearest():
+    result = CliRunner().invoke(main, ["fintune"])
+    assert result.exit_code == 2
+    assert "Did you mean finetune?" in result.output
+
+
+def test_unknown_flag_names_the_nearest():
+    result = CliRunner().invoke(main, ["sample", "x", "--sed", "1"])
+    assert result.exit_code == 2
+    assert "--seed" in result.output
+
+
+@pytest.mark.parametrize(
+    ("error", "wanted"),
+    [
+        (
+            ValueError("`batch_size` must be 1 or more.\n  Received: 0"),
+            "--batch-size must be 1 or more. Received: 0",
+        ),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "out/a.wav"),
+            "The disk is full while writing 'out/a.wav'. Free some space or "
+            "choose another folder with --output.",
+        ),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "out"),
+            "No permission for 'out': Permission denied. Change its "
+            "permissions or choose another folder with --output.",
+        ),
+        (
+            NotADirectoryError(errno.ENOTDIR, "Not a directory", "a.txt/b"),
+            "'a.txt/b' is not a folder, or lies in something that is not one.",
+        ),
+        (
+            FileNotFoundError(errno.ENOENT, "No such file", "nowhere"),
+            "'nowhere' does not exist.",
+        ),
+        (
+            ModuleNotFoundError("No module named 'torch'", name="torch"),
+            "This needs torch, which is not installed. Install it with: "
+            "pip install 'keras-audiogan[convert]'.",
+        ),
+        (MemoryError(), "Memory ran out. Choose a smaller --batch-size."),
+        (ZeroDivisionError("oh"), "ZeroDivisionError: oh"),
+    ],
+)
+def test_errors_are_one_line_that_names_the_flag(error, wanted, monkeypatch):
+    monkeypatch.delenv("AUDIOGAN_DEBUG", raising=False)
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    result = run_raising(error)
+    assert result.exit_code == 1
+    assert wanted in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == ""
+
+
+def test_debug_shows_the_error_itself(monkeypatch):
+    monkeypatch.setenv("AUDIOGAN_DEBUG", "1")
+    result = run_raising(ValueError("as it is"))
+    assert isinstance(result.exception, ValueError)
+
+
+def test_ctrl_c_exits_with_130():
+    result = run_raising(KeyboardInterrupt())
+    assert result.exit_code == 130
+    assert "Interrupted" in result.stderr
+
+
+def test_own_warnings_are_one_line_and_others_are_hidden(capsys):
+    group = click.Context(click.Group())
+    with _errors.reported(group):
+        warnings.simplefilter("always")
+        place = str(_errors.__file__)
+        warnings.warn_explicit("slow\n  indeed", UserWarning, place, 1)
+        warnings.warn_explicit("theirs", UserWarning, "/lib/other.py", 1)
+    assert capsys.readouterr().err == "Warning: slow indeed\n"
+
+
+def test_a_real_ctrl_c_leaves_no_traceback():
+    code = (
+        "import sys, time, click\n"
+        "from keras_audiogan.cli.main import main\n"
+        "@click.command()\n"
+        "def command():\n"
+        "    print('ready', flush=True)\n"
+        "    time.sleep(60)\n"
+        "type(main).get_command = lambda self, ctx, name: command\n"
+        "main(['sample'])\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-P", "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate()
+    assert process.returncode == 130
+    assert stderr == "\nInterrupted.\n"
+
+
+def installed_only(monkeypatch, *names):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name: (
+            (real("json") if name in names else None)
+            if name in _backend.BACKENDS
+            else real(name)
+        ),
+    )
+
+
+@pytest.fixture
+def no_choice(monkeypatch, tmp_path):
+    """No backend asked for, neither by the environment nor by a file."""
+    monkeypatch.setenv("KERAS_BACKEND", "")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    for name in _backend.QUIET:
+        monkeypatch.setenv(name, os.environ.get(name, "3"))
+    return tmp_path
+
+
+def test_without_tensorflow_the_installed_backend_is_taken(
+    monkeypatch, no_choice, capsys
+):
+    installed_only(monkeypatch, "jax", "torch")
+    assert _backend.prepare() == "jax"
+    assert os.environ["KERAS_BACKEND"] == "jax"
+    note = capsys.readouterr().err
+    assert note.startswith("tensorflow is not installed: using the jax")
+    assert note.count("\n") == 1
+
+
+def test_the_settings_file_of_keras_is_kept(monkeypatch, no_choice, capsys):
+    installed_only(monkeypatch, *_backend.BACKENDS)
+    (no_choice / "keras.json").write_text('{"backend": "torch"}')
+    assert _backend.prepare() == "torch"
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"backend": "theano"}'])
+def test_a_broken_settings_file_of_keras_means_its_default(
+    monkeypatch, no_choice, text
+):
+    installed_only(monkeypatch, *_backend.BACKENDS)
+    (no_choice / "keras.json").write_text(text)
+    assert _backend.prepare() == "tensorflow"
+
+
+def test_a_backend_that_is_not_installed_is_refused(monkeypatch, no_choice):
+    installed_only(monkeypatch, "tensorflow")
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    with pytest.raises(click.ClickException, match="pip install jax"):
+        _backend.prepare()
+
+
+def test_no_backend_at_all_says_what_to_install(monkeypatch, no_choice):
+    installed_only(monkeypatch)
+    with pytest.raises(click.ClickException, match="pip install tensorflow"):
+        _backend.prepare()
+
+
+@pytest.mark.parametrize(
+    "uri", ["me/gan", "hf://gan", "hf://a/b/c", "hf://../x", "hf://a/b@"]
+)
+def test_wrong_hub_addresses_are_refused_with_the_form(uri):
+    result = CliRunner().invoke(main, ["pull", uri])
+    assert result.exit_code == 2
+    assert "hf://owner/name[@revision]" in result.output
+
+
+def test_hub_addresses_with_a_revision_are_taken():
+    uri = "hf://me/my-gan_2.0@refs/pr/1"
+    assert _options.HubUri().convert(uri, None, None) == uri
+
+
+def test_progress_is_silent_where_stderr_is_no_terminal(capsys, monkeypatch):
+    monkeypatch.setattr(_progress, "PATIENCE", -1.0)
+    with _progress.progress("Counting", 3) as advance:
+        advance()
+        advance(2)
+    captured = capsys.readouterr()
+    assert captured.out.strip() == captured.err.strip() == ""
