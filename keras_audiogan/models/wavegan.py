@@ -319,16 +319,12 @@ class WaveGAN(AudioGAN):
             ("sampling_rate", sampling_rate),
             ("latent_dim", latent_dim),
             ("dim", dim),
+            ("kernel_size", kernel_size),
         ):
             if value < 1:
                 raise ValueError(
                     f"`{key}` must be 1 or more. Received: {key}={value}"
                 )
-        if kernel_size < 4:
-            raise ValueError(
-                "`kernel_size` must be at least the stride, 4. "
-                f"Received: kernel_size={kernel_size}"
-            )
         if upsampling not in UPSAMPLING:
             raise ValueError(
                 f"`upsampling` must be one of {UPSAMPLING}. "
