@@ -1,0 +1,188 @@
+"""Is a file usable sound? What its header says, and what is inside."""
+
+import re
+
+import numpy as np
+import soundfile
+
+from keras_audiogan.audio.files import (
+    AudioFileError,
+    AudioInfo,
+    decode,
+    open_sound,
+    read_section,
+    sound_info,
+)
+from keras_audiogan.audio.resample import resampled_length
+
+# -80 dB: below the dither of a 16-bit recording of nothing.
+SILENCE_PEAK = 1e-4
+
+# Files up to this length are decoded whole to find their peak; of longer
+# ones `_NUM_WINDOWS` windows are, so that hours of sound start in seconds.
+EXACT_SECONDS = 60.0
+_NUM_WINDOWS = 15
+_WINDOW_SECONDS = 2.0
+
+_TAIL_SAMPLES = 2048
+
+# libsndfile clips the length of a file that was cut to what is there, and
+# says so only in its remarks.
+_CUT_SIZE = re.compile(
+    r"^\s*(?:data|SSND|Data Size|riff)\s*: (\d+) \(should be (\d+)\)",
+    re.MULTILINE,
+)
+_CUT_REMARKS = (
+    ("File ended unexpectedly",),
+    # Either alone is harmless: a ripped stream, a tag behind the last page.
+    ("lacks an end-of-stream bit", "Junk after the last page"),
+    ("does not match value from 'ds64' chunk",),
+)
+# Writers that stream put this or more where they do not know the size.
+_STREAMED_SIZE = 0x7FFFF000
+_SLACK_BYTES = 8
+
+
+def check_header(path: str) -> AudioInfo:
+    """Checks what can be seen in a moment: the header and the last samples.
+
+    Args:
+        path: The file.
+
+    Returns:
+        What its header says.
+
+    Raises:
+        AudioFileError: If the file is not sound, holds no samples, or ends
+            before its header says.
+    """
+    with open_sound(path) as sound:
+        info = sound_info(sound)
+        _check_size(info)
+        if info.num_samples == 0:
+            raise AudioFileError(path, "header only, no samples")
+        tail = min(info.num_samples, _TAIL_SAMPLES)
+        try:
+            sound.seek(info.num_samples - tail)
+            present = len(sound.read(tail, dtype="float32"))
+        except soundfile.SoundFileError as error:
+            raise AudioFileError(
+                path, "truncated or damaged (the end cannot be reached)"
+            ) from error
+        if present < tail:
+            raise AudioFileError(
+                path,
+                f"truncated: its header promises {info.duration:.2f} s, "
+                "the end is missing",
+            )
+    return info
+
+
+def measure_peak(path: str, sampling_rate: int, num_channels: int) -> float:
+    """Finds the peak of a file as training will see it, and checks it.
+
+    Files up to a minute are decoded whole. In longer ones the peak is that
+    of 15 windows of 2 seconds spread evenly: half a minute of sound for a
+    file of any length.
+
+    Args:
+        path: The file.
+        sampling_rate: Rate to which the file will be resampled, in Hz.
+        num_channels: Channels to which it will be converted.
+
+    Returns:
+        The largest magnitude after conversion.
+
+    Raises:
+        AudioFileError: If the file is damaged, silent, or holds values that
+            are not finite.
+    """
+    with open_sound(path) as sound:
+        total = resampled_length(sound.frames, sound.samplerate, sampling_rate)
+        if is_exact(sound.frames, sound.samplerate):
+            audio = read_section(sound, 0, total, sampling_rate, num_channels)
+            return checked_peak(path, audio)
+        length = round(_WINDOW_SECONDS * sampling_rate)
+        starts = np.linspace(0, total - length, _NUM_WINDOWS).astype(int)
+        peak = 0.0
+        for start in starts:
+            audio = read_section(
+                sound, int(start), length, sampling_rate, num_channels
+            )
+            check_finite(path, audio)
+            peak = max(peak, float(np.abs(audio).max()))
+        if peak < SILENCE_PEAK:
+            # All windows may have fallen into pauses.
+            peak = _peak_at_own_rate(sound)
+            _check_silence(path, peak)
+        return peak
+
+
+def is_exact(num_samples: int, sampling_rate: int) -> bool:
+    """Whether `measure_peak` decodes a file of this length whole."""
+    return num_samples <= EXACT_SECONDS * sampling_rate
+
+
+def checked_peak(path: str, audio: np.ndarray) -> float:
+    """Finds the peak of a decoded file.
+
+    Args:
+        path: The file, for the error.
+        audio: Its samples.
+
+    Returns:
+        The largest magnitude.
+
+    Raises:
+        AudioFileError: If the sound is silent, empty or not finite.
+    """
+    check_finite(path, audio)
+    peak = float(np.abs(audio).max()) if audio.size else 0.0
+    _check_silence(path, peak)
+    return peak
+
+
+def check_finite(path: str, audio: np.ndarray) -> None:
+    """Raises an `AudioFileError` if `audio` holds NaN or infinity."""
+    if not np.isfinite(audio).all():
+        kind = "NaN" if np.isnan(audio).any() else "infinite values"
+        raise AudioFileError(path, f"holds {kind}")
+
+
+def _check_silence(path: str, peak: float) -> None:
+    if peak < SILENCE_PEAK:
+        raise AudioFileError(
+            path,
+            "silent (every sample is zero)"
+            if peak == 0
+            else f"silent (its peak is {20 * np.log10(peak):.0f} dB)",
+        )
+
+
+def _check_size(info: AudioInfo) -> None:
+    for claimed, present in _CUT_SIZE.findall(info.remarks):
+        if int(claimed) < _STREAMED_SIZE and (
+            int(claimed) > int(present) + _SLACK_BYTES
+        ):
+            raise AudioFileError(
+                info.path,
+                f"truncated: its header promises {claimed} bytes of sound, "
+                f"{present} are there",
+            )
+    if any(
+        all(remark in info.remarks for remark in remarks)
+        for remarks in _CUT_REMARKS
+    ):
+        raise AudioFileError(
+            info.path, "truncated: the stream ends before its last block"
+        )
+
+
+def _peak_at_own_rate(sound: soundfile.SoundFile) -> float:
+    peak = 0.0
+    block = 1 << 18
+    for first in range(0, sound.frames, block):
+        audio = decode(sound, first, min(block, sound.frames - first))
+        check_finite(sound.name, audio)
+        peak = max(peak, float(np.abs(audio).max()))
+    return peak

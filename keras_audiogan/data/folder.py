@@ -1,0 +1,493 @@
+"""A folder of sounds: what is in it, and what of it can be used."""
+
+import collections
+import concurrent.futures
+import dataclasses
+import functools
+import hashlib
+import os
+import pathlib
+import re
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from keras_audiogan.audio.files import (
+    AUDIO_EXTENSIONS,
+    AudioFileError,
+    PathLike,
+)
+from keras_audiogan.audio.resample import resampled_length
+from keras_audiogan.data.checks import check_header, measure_peak
+from keras_audiogan.data.reports import describe_folder, describe_nothing
+
+# Up to this much sound is decoded during the scan, which takes seconds;
+# of more, contents are checked when they are first read.
+_FULL_CHECK_HOURS = 1.0
+
+_HASHED_BYTES = 4096
+
+# What archives and desktops leave behind.
+_IGNORED_FOLDERS = {"__MACOSX", "__pycache__", "$RECYCLE.BIN"}
+
+Labels = str | None | Sequence[str] | Mapping[str, str]
+
+
+class AudioFolderError(ValueError):
+    """A data set cannot be used: nothing usable, or strict and not clean."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AudioFile:
+    """One usable file of a data set.
+
+    Attributes:
+        path: Where it is.
+        name: Path relative to the data set, with forward slashes.
+        num_samples: Length in samples at `sampling_rate`.
+        sampling_rate: The file's own rate in Hz.
+        num_channels: The file's own channels.
+        num_bytes: Size of the file.
+        label: Index of its label, or None.
+        peak: Largest magnitude at the data set's rate and channels, or None
+            while nobody has looked inside.
+    """
+
+    path: str
+    name: str
+    num_samples: int
+    sampling_rate: int
+    num_channels: int
+    num_bytes: int
+    label: int | None = None
+    peak: float | None = None
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds."""
+        return self.num_samples / self.sampling_rate
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SkippedFile:
+    """A file that is left out, and why."""
+
+    path: str
+    reason: str
+
+
+class AudioFolder:
+    """The index of a folder of sounds; make one with `AudioFolder.scan`.
+
+    The index holds a few numbers per file and no sound.
+
+    Attributes:
+        roots: The folders and files that were scanned.
+        files: The usable files, in the order of their names.
+        skipped: What was left out, with the reasons. Damage that shows only
+            while decoding is added when it is met.
+        labels: Names of the classes, or None.
+        sampling_rate: Rate for which the data set is prepared, in Hz.
+        num_channels: Channels for which it is prepared.
+        other_files: Number of files per extension that are not sound.
+        strict: Whether a bad file is an error.
+        scan_seconds: How long the scan took.
+    """
+
+    def __init__(
+        self,
+        roots: Sequence[str],
+        files: Sequence[AudioFile],
+        skipped: Iterable[SkippedFile] = (),
+        labels: Sequence[str] | None = None,
+        sampling_rate: int | None = None,
+        num_channels: int | None = None,
+        other_files: Mapping[str, int] | None = None,
+        strict: bool = False,
+        scan_seconds: float = 0.0,
+    ) -> None:
+        self.roots = tuple(roots)
+        self.files = tuple(files)
+        self.skipped = list(skipped)
+        self.labels = None if labels is None else tuple(labels)
+        self.sampling_rate = sampling_rate or _most(self.files, "sampling_rate")
+        self.num_channels = num_channels or _most(self.files, "num_channels")
+        self.other_files = dict(other_files or {})
+        self.strict = strict
+        self.scan_seconds = scan_seconds
+        self._lock = threading.Lock()
+        self._skipped_paths = {entry.path for entry in self.skipped}
+
+    @classmethod
+    def scan(
+        cls,
+        paths: PathLike | Iterable[PathLike],
+        *,
+        sampling_rate: int | None = None,
+        num_channels: int | None = None,
+        extensions: Sequence[str] = AUDIO_EXTENSIONS,
+        labels: Labels = "folder",
+        strict: bool = False,
+        check: str = "auto",
+        workers: int | None = None,
+    ) -> "AudioFolder":
+        """Finds the sounds in a folder, nested folders included.
+
+        Every header and every file's end is read; up to an hour of sound is
+        decoded as well, to find silence, NaN and damage before training.
+        Hidden files and what archives leave behind (`__MACOSX`, `._x.wav`)
+        are passed over.
+
+        Args:
+            paths: A folder, a file, or several of them.
+            sampling_rate: Rate in Hz for which to prepare. Defaults to the
+                rate of most of the sound.
+            num_channels: Channels for which to prepare. Defaults to those of
+                most of the sound.
+            extensions: Extensions that count as sound.
+            labels: `"folder"` takes the name of the folder directly below
+                the scanned one (below the first branching, if there is only
+                one way down); there are none if sounds lie beside folders or
+                in one folder only. None for no labels. A sequence of folder
+                names fixes their order, a mapping names the label for each
+                folder; both must cover every folder.
+            strict: Whether a bad file is an error.
+            check: `"full"` decodes every file, `"fast"` none, `"auto"` does
+                so up to an hour.
+            workers: Threads. Defaults to one per processor, 8 at most.
+
+        Returns:
+            The index.
+
+        Raises:
+            AudioFolderError: If nothing usable is found, or in strict mode
+                if anything is bad.
+            ValueError: If an option is unknown, or `labels` miss a folder.
+        """
+        began = time.perf_counter()
+        if check not in ("auto", "fast", "full"):
+            raise ValueError(
+                '`check` must be "auto", "fast" or "full". '
+                f"Received: check={check!r}."
+            )
+        for name, value in (
+            ("sampling_rate", sampling_rate),
+            ("num_channels", num_channels),
+        ):
+            if value is not None and value < 1:
+                raise ValueError(
+                    f"`{name}` must be positive. Received: {name}={value}."
+                )
+        if isinstance(paths, (str, os.PathLike)):
+            paths = [paths]
+        roots = [os.fspath(path) for path in paths]
+        found, skipped, others = _walk(roots, extensions)
+        workers = workers or min(8, os.cpu_count() or 1)
+        with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+            results = list(pool.map(_inspect, found))
+        files = [entry for entry in results if isinstance(entry, AudioFile)]
+        skipped += [e for e in results if isinstance(e, SkippedFile)]
+        folder = cls(
+            roots, files, skipped, None, sampling_rate, num_channels, others
+        )
+        if check == "full" or (
+            check == "auto" and folder.hours <= _FULL_CHECK_HOURS
+        ):
+            folder = folder._measured(workers)
+            # A long bad file may have set the rate or the channels.
+            again = cls(
+                roots, folder.files, (), None, sampling_rate, num_channels
+            )
+            if again.format != folder.format:
+                again.skipped, again.other_files = folder.skipped, others
+                folder = again._measured(workers)
+        if not folder.files:
+            raise AudioFolderError(describe_nothing(folder))
+        folder = folder._labelled(labels)
+        folder.strict = strict
+        folder.scan_seconds = time.perf_counter() - began
+        if strict and folder.skipped:
+            raise AudioFolderError(
+                f"{len(folder.skipped)} of the files in "
+                f"{', '.join(roots)} cannot be used, and `strict` is on:\n"
+                + _listed(folder.skipped)
+                + "\nRemove or repair them, or scan without `strict`."
+            )
+        return folder
+
+    @property
+    def format(self) -> tuple[int, int]:
+        """`(sampling_rate, num_channels)` for which it is prepared."""
+        return self.sampling_rate, self.num_channels
+
+    @property
+    def num_files(self) -> int:
+        """Number of usable files."""
+        return len(self.files)
+
+    @property
+    def hours(self) -> float:
+        """Length of the usable sound in hours."""
+        return sum(entry.duration for entry in self.files) / 3600.0
+
+    @property
+    def rates(self) -> dict[int, int]:
+        """Number of files per sampling rate (Hz), the most frequent first."""
+        counts = collections.Counter(f.sampling_rate for f in self.files)
+        return dict(counts.most_common())
+
+    @property
+    def channels(self) -> dict[int, int]:
+        """Number of files per channel count, the most frequent first."""
+        counts = collections.Counter(f.num_channels for f in self.files)
+        return dict(counts.most_common())
+
+    @property
+    def class_counts(self) -> dict[str, int]:
+        """Number of files per label; empty without labels."""
+        if self.labels is None:
+            return {}
+        counts = collections.Counter(entry.label for entry in self.files)
+        return {name: counts[i] for i, name in enumerate(self.labels)}
+
+    def lengths(self, sampling_rate: int) -> np.ndarray:
+        """Lengths of the files in samples at `sampling_rate`, as int64."""
+        return np.array(
+            [
+                resampled_length(f.num_samples, f.sampling_rate, sampling_rate)
+                for f in self.files
+            ],
+            dtype=np.int64,
+        )
+
+    @functools.cached_property
+    def content_hash(self) -> str:
+        """SHA-256 of names, sizes and first and last bytes of the files.
+
+        It does not depend on where the data set lies or when it was copied.
+        """
+        digest = hashlib.sha256()
+        for entry in sorted(self.files, key=lambda f: f.name):
+            digest.update(f"{entry.name}\0{entry.num_bytes}\0".encode())
+            with open(entry.path, "rb") as file:
+                digest.update(file.read(_HASHED_BYTES))
+                file.seek(max(0, entry.num_bytes - _HASHED_BYTES))
+                digest.update(file.read(_HASHED_BYTES))
+        return digest.hexdigest()
+
+    def skip(self, path: str, reason: str) -> None:
+        """Notes that a file turned out bad; used while reading.
+
+        Args:
+            path: The file.
+            reason: What is wrong with it.
+
+        Raises:
+            AudioFolderError: In strict mode.
+        """
+        with self._lock:
+            if path not in self._skipped_paths:
+                self._skipped_paths.add(path)
+                self.skipped.append(SkippedFile(path, reason))
+        if self.strict:
+            raise AudioFolderError(
+                f"{path}: {reason}. Remove or repair the file, or scan "
+                "without `strict`."
+            )
+
+    def report(self) -> str:
+        """Describes the data set in a few lines for people."""
+        return describe_folder(self)
+
+    def __repr__(self) -> str:
+        """One line: where, how many, how long."""
+        return (
+            f"<AudioFolder {', '.join(self.roots)}: {self.num_files} files, "
+            f"{self.hours:.2f} h, {len(self.skipped)} skipped>"
+        )
+
+    def _replaced(self, **changes: object) -> "AudioFolder":
+        arguments = {
+            "roots": self.roots,
+            "files": self.files,
+            "skipped": self.skipped,
+            "labels": self.labels,
+            "sampling_rate": self.sampling_rate,
+            "num_channels": self.num_channels,
+            "other_files": self.other_files,
+            "strict": self.strict,
+            "scan_seconds": self.scan_seconds,
+        }
+        return AudioFolder(**(arguments | changes))  # type: ignore[arg-type]
+
+    def _measured(self, workers: int) -> "AudioFolder":
+        def measure(entry: AudioFile) -> AudioFile | SkippedFile:
+            try:
+                peak = measure_peak(
+                    entry.path, self.sampling_rate, self.num_channels
+                )
+            except AudioFileError as error:
+                return SkippedFile(entry.path, error.reason)
+            return dataclasses.replace(entry, peak=peak)
+
+        with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+            results = list(pool.map(measure, self.files))
+        bad = [entry for entry in results if isinstance(entry, SkippedFile)]
+        return self._replaced(
+            files=[e for e in results if isinstance(e, AudioFile)],
+            skipped=self.skipped + bad,
+        )
+
+    def _labelled(self, labels: Labels) -> "AudioFolder":
+        if labels is None:
+            return self
+        names = [_class_folder(entry) for entry in _stripped(self.files)]
+        present = sorted({n for n in names if n is not None}, key=_natural)
+        if labels == "folder":
+            if None in names or len(present) < 2:
+                return self
+            mapping = {name: name for name in present}
+        elif isinstance(labels, str):
+            raise ValueError(
+                '`labels` must be "folder", None, a sequence of folder names '
+                f"or a mapping. Received: labels={labels!r}."
+            )
+        elif isinstance(labels, Mapping):
+            mapping = dict(labels)
+        else:
+            mapping = {name: name for name in labels}
+        missing = [name for name in present if name not in mapping]
+        if missing or None in names:
+            raise ValueError(
+                "`labels` must cover every folder of the data set, and no "
+                "sound may lie outside of them. Folders without a label: "
+                f"{missing}; files outside of folders: {names.count(None)}. "
+                f"Received: labels={labels!r}."
+            )
+        order = list(dict.fromkeys(mapping.values()))
+        files = [
+            dataclasses.replace(entry, label=order.index(mapping[name]))
+            for entry, name in zip(self.files, names, strict=True)
+            if name is not None
+        ]
+        return self._replaced(files=files, labels=order)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Found:
+    path: str
+    name: str
+
+
+def _walk(
+    roots: Sequence[str], extensions: Sequence[str]
+) -> tuple[list[_Found], list[SkippedFile], dict[str, int]]:
+    wanted = {extension.lower() for extension in extensions}
+    found: list[_Found] = []
+    skipped: list[SkippedFile] = []
+    others: collections.Counter[str] = collections.Counter()
+    visited: set[str] = set()
+    for root in roots:
+        if os.path.isfile(root):
+            found.append(_Found(root, os.path.basename(root)))
+            continue
+        if not os.path.isdir(root):
+            raise AudioFolderError(
+                "No such file or folder. Expected a folder of sounds or a "
+                f"sound file. Received: {root}"
+            )
+        prefix = pathlib.Path(os.path.abspath(root)).name + "/"
+        prefix = prefix if len(roots) > 1 else ""
+
+        def unreadable(error: OSError) -> None:
+            skipped.append(
+                SkippedFile(
+                    str(error.filename), f"unreadable ({error.strerror})"
+                )
+            )
+
+        for folder, subfolders, names in os.walk(
+            root, onerror=unreadable, followlinks=True
+        ):
+            real = os.path.realpath(folder)
+            if real in visited:
+                subfolders.clear()
+                continue
+            visited.add(real)
+            subfolders[:] = sorted(
+                name
+                for name in subfolders
+                if not name.startswith(".") and name not in _IGNORED_FOLDERS
+            )
+            if not names and not subfolders and _suffix(folder) in wanted:
+                skipped.append(
+                    SkippedFile(folder, "a folder, not a sound file")
+                )
+            for name in names:
+                if name.startswith("."):
+                    continue
+                path = os.path.join(folder, name)
+                if _suffix(name) in wanted:
+                    relative = os.path.relpath(path, root)
+                    found.append(
+                        _Found(path, prefix + relative.replace(os.sep, "/"))
+                    )
+                else:
+                    others[_suffix(name)] += 1
+    found.sort(key=lambda entry: (entry.name, entry.path))
+    return found, skipped, dict(others.most_common())
+
+
+def _inspect(found: _Found) -> AudioFile | SkippedFile:
+    try:
+        info = check_header(found.path)
+    except AudioFileError as error:
+        return SkippedFile(found.path, error.reason)
+    return AudioFile(
+        path=found.path,
+        name=found.name,
+        num_samples=info.num_samples,
+        sampling_rate=info.sampling_rate,
+        num_channels=info.num_channels,
+        num_bytes=os.path.getsize(found.path),
+    )
+
+
+def _stripped(files: Sequence[AudioFile]) -> list[list[str]]:
+    """Name parts below the first branching of folders."""
+    parts = [entry.name.split("/") for entry in files]
+    while all(len(p) > 2 for p in parts) and len({p[0] for p in parts}) == 1:
+        parts = [p[1:] for p in parts]
+    return parts
+
+
+def _class_folder(parts: list[str]) -> str | None:
+    return parts[0] if len(parts) > 1 else None
+
+
+def _natural(name: str) -> list[tuple[int, int, str]]:
+    return [
+        (0, int(part), "") if part.isdigit() else (1, 0, part)
+        for part in re.split(r"(\d+)", name)
+        if part
+    ]
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
+
+
+def _most(files: Sequence[AudioFile], attribute: str) -> int:
+    seconds: collections.Counter[int] = collections.Counter()
+    for entry in files:
+        seconds[getattr(entry, attribute)] += entry.duration  # type: ignore
+    return max(seconds, key=lambda v: (seconds[v], v)) if seconds else 1
+
+
+def _listed(skipped: Sequence[SkippedFile], most: int = 10) -> str:
+    lines = [f"  {entry.path}: {entry.reason}" for entry in skipped[:most]]
+    if len(skipped) > most:
+        lines.append(f"  and {len(skipped) - most} more")
+    return "\n".join(lines)

@@ -1,0 +1,151 @@
+"""Data sets in words, for people who are about to train on them."""
+
+import collections
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from keras_audiogan.data.folder import AudioFolder
+
+_MOST_LISTED = 10
+
+_UNREAD_SOUND = {".m4a", ".aac", ".wma", ".mp4", ".webm", ".amr", ".ape"}
+_ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"}
+
+
+def describe_folder(folder: "AudioFolder") -> str:
+    """Describes a scanned folder in a few aligned lines.
+
+    Args:
+        folder: The index.
+
+    Returns:
+        Text of several lines, without a final line break.
+    """
+    durations = np.array([entry.duration for entry in folder.files])
+    lines = [
+        f"{_count(folder.num_files, 'file')}, {spoken_time(durations.sum())}"
+        f" of sound in {', '.join(folder.roots)}"
+        f" (scanned in {folder.scan_seconds:.1f} s)"
+    ]
+    rates = ", ".join(f"{r} Hz ({n})" for r, n in folder.rates.items())
+    if list(folder.rates) != [folder.sampling_rate]:
+        rates += f", resampled to {folder.sampling_rate} Hz"
+    lines.append(_row("rate", rates))
+    channels = ", ".join(
+        f"{channel_name(c)} ({n})" for c, n in folder.channels.items()
+    )
+    if list(folder.channels) != [folder.num_channels]:
+        channels += f", converted to {channel_name(folder.num_channels)}"
+    lines.append(_row("channels", channels))
+    if len(durations):
+        lines.append(
+            _row(
+                "lengths",
+                f"{durations.min():.2f} s to {durations.max():.2f} s, "
+                f"median {np.median(durations):.2f} s",
+            )
+        )
+    if folder.labels is not None:
+        counts = folder.class_counts.items()
+        lines.append(
+            _row(
+                "labels",
+                f"{len(folder.labels)}: "
+                + ", ".join(f"{name} ({number})" for name, number in counts),
+            )
+        )
+    lines += describe_skipped(folder)
+    if folder.other_files:
+        lines.append(_row("ignored", _extensions(folder)))
+    return "\n".join(lines)
+
+
+def describe_skipped(folder: "AudioFolder") -> list[str]:
+    """Lists what was left out and why, grouped first, then by file."""
+    if not folder.skipped:
+        return []
+    groups = collections.Counter(
+        re.split(r"[:(,]", entry.reason)[0].strip() for entry in folder.skipped
+    )
+    lines = [
+        _row(
+            "skipped",
+            f"{_count(len(folder.skipped), 'file')}: "
+            + ", ".join(f"{n} {reason}" for reason, n in groups.most_common()),
+        )
+    ]
+    for entry in folder.skipped[:_MOST_LISTED]:
+        lines.append(_row("", f"{entry.path}: {entry.reason}"))
+    if len(folder.skipped) > _MOST_LISTED:
+        lines.append(_row("", f"and {len(folder.skipped) - _MOST_LISTED} more"))
+    return lines
+
+
+def describe_nothing(folder: "AudioFolder") -> str:
+    """Says what was found in a data set that holds nothing usable.
+
+    Args:
+        folder: The index, without usable files.
+
+    Returns:
+        Text for an error.
+    """
+    where = ", ".join(folder.roots)
+    lines = [f"No usable sound in {where}."]
+    if not folder.skipped and not folder.other_files:
+        lines.append("Found there: nothing (hidden files are passed over).")
+    if folder.other_files:
+        lines.append(f"Found there: {_extensions(folder)}.")
+    if folder.skipped:
+        number = _count(len(folder.skipped), "file")
+        lines.append(f"Found there: {number} named like sound, all bad:")
+        for entry in folder.skipped[:_MOST_LISTED]:
+            lines.append(f"  {entry.path}: {entry.reason}")
+        if len(folder.skipped) > _MOST_LISTED:
+            lines.append(f"  and {len(folder.skipped) - _MOST_LISTED} more")
+    present = set(folder.other_files)
+    if present & _UNREAD_SOUND:
+        names = ", ".join(sorted(present & _UNREAD_SOUND))
+        lines.append(
+            f"Files of type {names} cannot be read; convert them first, "
+            "e.g. with `ffmpeg -i sound.m4a sound.wav`."
+        )
+    if present & _ARCHIVES:
+        lines.append("Unpack archives first.")
+    lines.append(
+        "Expected at least one file of wav, flac, ogg, opus, mp3 or aiff."
+    )
+    return "\n".join(lines)
+
+
+def spoken_time(seconds: float) -> str:
+    """Writes a length of time with its fitting unit."""
+    if seconds >= 3600:
+        return f"{seconds / 3600:.2f} hours"
+    if seconds >= 60:
+        return f"{seconds / 60:.1f} minutes"
+    return f"{seconds:.1f} seconds"
+
+
+def channel_name(num_channels: int) -> str:
+    """Names a channel count: mono, stereo, or the number."""
+    names = {1: "mono", 2: "stereo"}
+    return names.get(num_channels, f"{num_channels} channels")
+
+
+def _row(name: str, text: str) -> str:
+    return f"  {name:<9} {text}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def _extensions(folder: "AudioFolder") -> str:
+    return ", ".join(
+        f"{number} {extension or 'without extension'}"
+        for extension, number in list(folder.other_files.items())[:_MOST_LISTED]
+    )
