@@ -1,0 +1,374 @@
+"""What goes wrong between here and the Hub, and what to do about it.
+
+The Hub's client raises some thirty kinds of error, of three libraries. All
+leave this module as one, `HubError`, with advice; the passing ones are tried
+again first.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+
+Notify = Callable[[str], None]
+Result = TypeVar("Result")
+
+_log = logging.getLogger(__name__)
+
+# Seconds before each new attempt, where the Hub does not name a time.
+WAITS = (1.0, 2.0, 4.0)
+MAX_WAIT = 300.0
+# The client tries most requests again by itself, for up to half a minute: no
+# further attempt begins later than this.
+MAX_TOTAL = 90.0
+
+PASSING = frozenset({408, 429, 500, 502, 503, 504})
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+_LOG_IN = (
+    "Log in with `hf auth login`, or set HF_TOKEN to a token from "
+    "https://huggingface.co/settings/tokens"
+)
+
+
+class HubError(RuntimeError):
+    """A push to the Hub or a pull from it failed.
+
+    Args:
+        message: What happened, how to mend it, and what was received.
+        status: The HTTP status that the Hub answered, if it answered.
+
+    Attributes:
+        status: As given.
+    """
+
+    def __init__(self, message: str, status: int | None = None):
+        super().__init__(message)
+        self.status = status
+
+
+def attempt(
+    function: Callable[[], Result],
+    task: str,
+    *,
+    notify: Notify | None = None,
+    waits: tuple[float, ...] | None = None,
+) -> Result:
+    """Calls into the Hub's client, patiently, and explains what it raises.
+
+    Args:
+        function: The call.
+        task: What is being done, to follow "Cannot".
+        notify: Is told why and how long a new attempt waits; by default a
+            warning is logged.
+        waits: Seconds before each new attempt; `()` for a single attempt.
+
+    Returns:
+        What the call returned.
+
+    Raises:
+        HubError: if the call failed for good, or too often.
+    """
+    left = list(WAITS if waits is None else waits)
+    start = time.monotonic()
+    while True:
+        try:
+            return function()
+        except _client_errors() as error:
+            delay = _delay(error, left.pop(0)) if left else None
+            is_late = time.monotonic() - start > MAX_TOTAL
+            if delay is None or is_late:
+                raise explain(error, task) from error
+            problem = _problem(error)[0]
+            (notify or _log.warning)(
+                f"{problem[0].upper()}{problem[1:]}; next attempt in "
+                f"{delay:.0f} s."
+            )
+        time.sleep(delay)
+
+
+def explain(error: BaseException, task: str) -> HubError:
+    """Turns an error of the Hub's client into one that says what to do.
+
+    Args:
+        error: What the client raised.
+        task: What was being done, to follow "Cannot".
+
+    Returns:
+        The error to raise from it.
+    """
+    problem, advice = _problem(error)
+    received = re.sub(r"For more information check: \S+", "", str(error))
+    received = " ".join(received.split())[:400]
+    response = _response(error)
+    return HubError(
+        f"Cannot {task}: {problem}. {advice}. "
+        f"Received: {type(error).__name__}: {received}",
+        status=None if response is None else response.status_code,
+    )
+
+
+def _client_errors() -> tuple[type[Exception], ...]:
+    from huggingface_hub.errors import EntryNotFoundError, HTTPError
+
+    # HTTPError is the HTTP library's: no connection, or one that was cut.
+    # The four at the end are what the client raises when a server answers
+    # with something that is not the Hub's.
+    return (
+        HTTPError,
+        EntryNotFoundError,
+        OSError,
+        RuntimeError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        AssertionError,
+    )
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _response(error: BaseException):
+    """Returns the HTTP answer behind an error, or None."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    for cause in _chain(error):
+        if isinstance(cause, HfHubHTTPError):
+            return cause.response
+    return None
+
+
+def _transport_names(error: BaseException) -> set[str]:
+    """Returns the names of the HTTP library's classes behind an error."""
+    from huggingface_hub.errors import HTTPError
+
+    for cause in _chain(error):
+        if isinstance(cause, HTTPError):
+            return {kind.__name__ for kind in type(cause).__mro__}
+    return set()
+
+
+def is_xet_trouble(error: BaseException | None) -> bool:
+    """Tells whether an error came from the transfer by Xet.
+
+    That is a library of its own, which raises Python's plain errors without
+    their numbers. A Hub behind a mirror, or a test's, has no Xet storage; and
+    some networks do not let its hosts through.
+
+    Args:
+        error: What the client raised, or None.
+
+    Returns:
+        Whether plain HTTP may do better.
+    """
+    from huggingface_hub import errors
+
+    if error is None or _response(error) or _transport_names(error):
+        return False
+    if isinstance(error, ConnectionError | PermissionError):
+        offline = isinstance(error, errors.OfflineModeIsEnabled)
+        return error.errno is None and not offline
+    return type(error) is RuntimeError
+
+
+def _is_torn(error: BaseException) -> bool:
+    return "Consistency check failed" in str(error)
+
+
+def _delay(error: BaseException, wait: float) -> float | None:
+    """Returns how long to wait before a new attempt; None: it is in vain."""
+    response = _response(error)
+    if response is not None:
+        if response.status_code not in PASSING:
+            return None
+        asked = retry_after(response.headers)
+        if asked is None:
+            return wait
+        return None if asked > MAX_WAIT else asked
+    names = _transport_names(error)
+    if names:
+        # A refused connection or a silent server stays so for a while, and
+        # the client has waited long enough for it.
+        hopeless = {"ConnectError", "TimeoutException", "UnsupportedProtocol"}
+        return None if names & hopeless else wait
+    passing = _is_torn(error) or isinstance(error, json.JSONDecodeError)
+    return wait if passing else None
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Reads how long a server asks to wait.
+
+    Args:
+        headers: Of its answer: `Retry-After` in seconds or as a date, or the
+            Hub's own `RateLimit: "api";r=0;t=55`.
+
+    Returns:
+        Seconds, or None if it does not say.
+    """
+    value = (headers.get("Retry-After") or "").strip()
+    if value.isdigit():
+        return float(value)
+    if value:
+        try:
+            moment = parsedate_to_datetime(value).timestamp()
+        except (TypeError, ValueError, OverflowError):
+            return None
+        return max(0.0, moment - time.time())
+    limit = re.search(
+        r";\s*r\s*=\s*0\s*;\s*t\s*=\s*(\d+)", headers.get("RateLimit") or ""
+    )
+    return float(limit[1]) if limit else None
+
+
+def _problem(error: BaseException) -> tuple[str, str]:
+    """Returns what happened and how to mend it, without full stops."""
+    from huggingface_hub import constants, errors
+
+    chain = tuple(_chain(error))
+
+    def has(kind: type[BaseException]) -> bool:
+        return any(isinstance(cause, kind) for cause in chain)
+
+    endpoint = constants.ENDPOINT
+    offline = "the client is offline (HF_HUB_OFFLINE is set)"
+    if constants.HF_HUB_OFFLINE and has(errors.LocalEntryNotFoundError):
+        return (
+            f"{offline} and the cache {constants.HF_HUB_CACHE} does not hold "
+            "all of it",
+            "Unset HF_HUB_OFFLINE and pull it once, or give the path of a "
+            "preset folder",
+        )
+    if has(errors.OfflineModeIsEnabled):
+        return offline, "Unset HF_HUB_OFFLINE"
+    if has(errors.RevisionNotFoundError):
+        return (
+            "the repository has no such revision",
+            "Name a branch, a tag or a full commit hash, or leave the "
+            "revision out",
+        )
+    if has(errors.GatedRepoError):
+        return (
+            "its author grants access one by one",
+            "Ask for access on the repository's page, then log in with "
+            "`hf auth login`",
+        )
+    if has(errors.RepositoryNotFoundError):
+        return (
+            "there is no such repository, or it is private and you may not "
+            "see it",
+            f"Check the spelling. Is it private? {_LOG_IN}",
+        )
+    if has(errors.RemoteEntryNotFoundError):
+        return (
+            "the repository is not a keras-audiogan preset, or not whole: a "
+            "file is missing",
+            "Check the name; `audiogan list` shows what is bundled",
+        )
+    response = _response(error)
+    if response is not None:
+        return _status_problem(response, endpoint)
+    if has(errors.LocalTokenNotFoundError):
+        return "no token is stored on this machine", _LOG_IN
+    codes = {c.errno for c in chain if isinstance(c, OSError)}
+    if codes & _NO_ROOM:
+        return (
+            "there is no room left for a file",
+            f"Free some space, or move the cache ({constants.HF_HUB_CACHE}) "
+            "by setting HF_HOME",
+        )
+    if codes & _NO_ACCESS:
+        return (
+            "a file or folder on this machine may not be read or written",
+            f"Mend its permissions, or move the cache "
+            f"({constants.HF_HUB_CACHE}) by setting HF_HOME",
+        )
+    names = _transport_names(error)
+    if "TimeoutException" in names:
+        return (
+            f"{endpoint} did not answer in time",
+            "Try again; on a slow line set HF_HUB_ETAG_TIMEOUT and "
+            "HF_HUB_DOWNLOAD_TIMEOUT (seconds)",
+        )
+    if names & {"ConnectError", "UnsupportedProtocol", "ProxyError"}:
+        return (
+            f"{endpoint} cannot be reached",
+            "Check the network, the proxy and HF_ENDPOINT; what was pulled "
+            "before works with HF_HUB_OFFLINE=1",
+        )
+    if names or _is_torn(error):
+        return (
+            "the connection was cut, and no part of a file was kept as whole",
+            "Try again: files that arrived whole are not fetched twice",
+        )
+    if has(errors.LocalEntryNotFoundError):
+        return (
+            "the Hub cannot be reached and the cache "
+            f"{constants.HF_HUB_CACHE} does not hold all of it",
+            "Check the network and try again",
+        )
+    if is_xet_trouble(error):
+        return (
+            "the Hub's Xet storage cannot be reached",
+            "Try again with HF_HUB_DISABLE_XET=1, which sends and fetches "
+            "files by plain HTTP",
+        )
+    return (
+        "the Hub or its client refused",
+        f"See what it says; if HF_ENDPOINT is set ({endpoint}), check that "
+        "a Hub answers there",
+    )
+
+
+def _status_problem(response, endpoint: str) -> tuple[str, str]:
+    status = response.status_code
+    if status == 401:
+        if "authorization" in response.request.headers:
+            return (
+                "the Hub does not accept your token (expired or mistyped?)",
+                _LOG_IN,
+            )
+        return "the Hub asks who you are", _LOG_IN
+    if status == 403:
+        return (
+            "your token does not allow this",
+            "Use a token with the write role, of an account that owns the "
+            "repository or its organisation",
+        )
+    if status == 404:
+        return (
+            f"{endpoint} does not know the address",
+            "Check the name; if HF_ENDPOINT is set, check that a Hub answers "
+            "there",
+        )
+    if status in (409, 412):
+        return (
+            "someone else changed the repository at the same moment",
+            "Try again",
+        )
+    if status == 429:
+        asked = retry_after(response.headers)
+        when = "later" if asked is None else f"in {asked:.0f} s"
+        return (
+            "the Hub counts too many requests (429)",
+            f"Try again {when}; logging in raises the limit",
+        )
+    if status >= 500 or status in PASSING:
+        return (
+            f"the Hub is out of order for the moment ({status})",
+            "Try again later; see https://status.huggingface.co",
+        )
+    return f"the Hub refused ({status})", "See what it says"

@@ -1,0 +1,271 @@
+"""Pull: a preset from the Hub, through its client's cache."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_audiogan._atomic_folder import replaced_folder
+from keras_audiogan.saving import PresetError, is_preset_folder, read_config
+from keras_audiogan.zoo.hub_errors import (
+    PASSING,
+    HubError,
+    Notify,
+    attempt,
+    explain,
+)
+from keras_audiogan.zoo.hub_files import (
+    CONFIG,
+    OPTIONAL,
+    SAMPLES,
+    HubURI,
+    client,
+    digest_of,
+    parse_uri,
+    sample_names,
+)
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+_log = logging.getLogger(__name__)
+
+
+def pull(
+    uri: str,
+    *,
+    token: str | bool | None = None,
+    output: str | os.PathLike[str] | None = None,
+    weights: Iterable[str] | None = None,
+    notify: Notify | None = None,
+) -> Path:
+    """Fetches a preset from the Hub through the client's cache.
+
+    What the cache holds is not fetched again; with `HF_HUB_OFFLINE=1`, or
+    where the Hub cannot be reached, the cache alone serves. config.json comes
+    first: a repository that holds no preset is refused before anything large
+    is fetched. All files are of one commit. Weights that are not those that
+    config.json lists are fetched anew or refused, never handed on.
+
+    Args:
+        uri: `hf://owner/name[@revision]`.
+        token: For private repositories; None takes the client's own, from
+            `hf auth login` or HF_TOKEN.
+        output: Also copy the preset to this folder, which must be new or
+            empty.
+        weights: Names of the weights files to fetch, such as
+            `["generator"]`; None fetches all.
+        notify: Is told what is waited for; by default a warning is logged.
+
+    Returns:
+        The preset folder: `output`, or the one in the client's cache (not to
+        be written to).
+
+    Raises:
+        ValueError: if the URI is malformed or the preset has no such weights.
+        FileExistsError: if `output` holds something.
+        PresetError: if config.json is broken.
+        HubError: if the Hub refuses or cannot be reached.
+    """
+    target = parse_uri(uri)
+    destination = None if output is None else Path(output)
+    if destination is not None:
+        _check_free(destination)
+    folder, names = _fetch(
+        client(token),
+        target,
+        None if weights is None else sorted(set(weights)),
+        notify or _log.warning,
+    )
+    if destination is None:
+        return folder
+    try:
+        with replaced_folder(destination) as temporary:
+            for name in names:
+                (temporary / name).parent.mkdir(exist_ok=True)
+                shutil.copyfile(folder / name, temporary / name)
+    except OSError as error:
+        raise explain(error, f"copy {target} to {destination}") from error
+    return destination
+
+
+def _fetch(
+    api: HfApi, target: HubURI, stems: list[str] | None, notify: Notify
+) -> tuple[Path, list[str]]:
+    """Returns a folder of the cache, and which of its files are wanted."""
+    task = f"pull {target}"
+
+    def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        bound = functools.partial(function, target.repo_id, *args, **kwargs)
+        return attempt(bound, task, notify=notify)
+
+    is_reachable = _check_hub(api, target, call, notify)
+    fetch_config = functools.partial(
+        call,
+        api.hf_hub_download,
+        CONFIG,
+        revision=target.revision,
+        local_files_only=not is_reachable,
+    )
+    folder = Path(fetch_config()).parent
+    if is_reachable and _is_odd(folder / CONFIG):
+        _evict(folder / CONFIG)
+        folder = Path(fetch_config()).parent
+    weights = _listed_weights(folder, target, stems)
+    fetch_rest = functools.partial(
+        call,
+        api.snapshot_download,
+        # The commit that config.json is of: a push in between does no harm.
+        revision=folder.name,
+        allow_patterns=[*weights, *OPTIONAL, f"{SAMPLES}/*"],
+        ignore_patterns=[f"{SAMPLES}/*/*", f"{SAMPLES}/.*"],
+        local_files_only=not is_reachable,
+    )
+    fetch_rest()
+    doubtful = _doubtful(folder, weights)
+    if doubtful and is_reachable:
+        for name in doubtful:
+            _evict(folder / name)
+        fetch_rest()
+    spoilt = _spoilt(folder, weights)
+    if spoilt:
+        for name in _doubtful(folder, weights):
+            _evict(folder / name)
+        raise HubError(
+            f"Cannot {task}: weights are missing, or are not those that "
+            "config.json lists. Pull again, online; if that does not help, "
+            "its author must push it again. Received: "
+            f"{', '.join(f'{n}: {why}' for n, why in spoilt.items())}"
+        )
+    return folder, [CONFIG, *weights, *_other_names(folder)]
+
+
+def _listed_weights(
+    folder: Path, target: HubURI, stems: list[str] | None
+) -> dict[str, str]:
+    """Returns the weights files that are wanted, with their SHA-256."""
+    try:
+        entries = read_config(folder)["weights"]
+    except PresetError as error:
+        if is_preset_folder(folder):
+            raise
+        raise HubError(
+            f"Cannot pull {target}: the repository is not a keras-audiogan "
+            f"preset. Check the name. Received: {error}"
+        ) from error
+    for stem in stems or ():
+        if stem not in entries:
+            raise ValueError(
+                f"{target} has no such weights. Expected some of "
+                f"{sorted(entries)}. Received: {stem!r}"
+            )
+    return {
+        f"{stem}.safetensors": entries[stem]["sha256"]
+        for stem in (entries if stems is None else stems)
+    }
+
+
+def _check_hub(
+    api: HfApi, target: HubURI, call: Callable[..., Any], notify: Notify
+) -> bool:
+    """Returns whether to ask the Hub; False: the cache has to do.
+
+    The client would try an unreachable Hub for half a minute before it looks
+    into its cache.
+
+    Raises:
+        HubError: if the Hub refuses, or can be of no help and the cache
+            neither.
+    """
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    is_cached = isinstance(
+        try_to_load_from_cache(
+            target.repo_id, CONFIG, revision=target.revision
+        ),
+        str,
+    )
+    if is_cached and target.is_pinned:
+        # The client finds all of it in its cache, and asks for nothing.
+        return True
+    try:
+        call(
+            api.model_info,
+            revision=target.revision,
+            timeout=constants.HF_HUB_ETAG_TIMEOUT,
+        )
+    except HubError as error:
+        # A refusal stands: that a copy is here does not make it right.
+        is_refused = error.status not in (None, *PASSING)
+        if is_refused or not is_cached:
+            raise
+        notify(f"{error} The copy in the cache is used.")
+        return False
+    return True
+
+
+def _check_free(folder: Path) -> None:
+    if folder.is_dir() and not any(folder.iterdir()):
+        return
+    if folder.exists() or folder.is_symlink():
+        raise FileExistsError(
+            errno.EEXIST,
+            "Not a new or empty folder; name another one",
+            str(folder),
+        )
+
+
+def _other_names(folder: Path) -> list[str]:
+    names = [name for name in OPTIONAL if (folder / name).is_file()]
+    return names + sample_names(folder)
+
+
+def _spoilt(folder: Path, weights: Mapping[str, str]) -> dict[str, str]:
+    """Returns the weights files that cannot be used, and why.
+
+    The client compares lengths alone, and trusts what lies in its cache.
+    """
+    spoilt = {}
+    for name, digest in weights.items():
+        if not (folder / name).is_file():
+            spoilt[name] = "missing"
+        elif digest_of(folder / name, "sha256") != digest:
+            spoilt[name] = "another SHA-256"
+    return spoilt
+
+
+def _doubtful(folder: Path, weights: Mapping[str, str]) -> list[str]:
+    """Returns the files that are worth fetching again."""
+    others = [n for n in _other_names(folder) if _is_odd(folder / n)]
+    return [*_spoilt(folder, weights), *others]
+
+
+def _is_odd(file: Path) -> bool:
+    """Returns whether a file of the cache is not what its name says.
+
+    The cache's links point at files that the Hub names after their contents:
+    SHA-256 for large files, Git's SHA-1 for the others. A mirror may have its
+    own names, so what comes a second time is taken as it is.
+    """
+    if not file.is_symlink():
+        return False
+    name = Path(os.readlink(file)).name
+    kinds = {64: ("sha256",), 40: ("git", "sha1")}.get(len(name), ())
+    return bool(kinds) and name not in [digest_of(file, k) for k in kinds]
+
+
+def _evict(file: Path) -> None:
+    """Removes a file from the client's cache, with what it links to."""
+    paths = {file, file.resolve()}
+    if file.is_symlink():
+        paths.add(file.parent / os.readlink(file))
+    for path in paths:
+        path.unlink(missing_ok=True)
