@@ -6,6 +6,7 @@ import errno
 import os
 import pathlib
 import re
+import shutil
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
@@ -18,6 +19,8 @@ _EXTRAS = {"torch": "keras-audiogan[convert]"}
 _OWN_FOLDERS = tuple(
     str(pathlib.Path(__file__).parents[level]) for level in (0, 1)
 )
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_LITTLE_SPACE = 1 << 20
 _OUT_OF_MEMORY = ("ResourceExhaustedError", "OutOfMemoryError", "MemoryError")
 
 
@@ -67,6 +70,8 @@ def advice(error: Exception, command: click.Command | None = None) -> str:
         message = "Memory ran out." + (
             f" Choose a smaller {flag}." if flag else ""
         )
+    elif _disk_is_full(error):
+        message = _full_disk_message(error, command)
     elif isinstance(error, OSError) and error.errno is not None:
         message = _system_message(error, command)
     elif isinstance(error, ModuleNotFoundError) and _foreign(error.name):
@@ -83,18 +88,43 @@ def advice(error: Exception, command: click.Command | None = None) -> str:
     return _name_flags(" ".join(message.split()), command)
 
 
-def _system_message(error: OSError, command: click.Command | None) -> str:
-    """Explain an error of the file system, disk or network."""
-    name = repr(str(error.filename)) if error.filename is not None else ""
+def _disk_is_full(error: BaseException) -> bool:
+    """Return whether `error`, or what it came from, is for want of space.
+
+    libsndfile knows only "System error": there the disk itself is asked.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in _NO_SPACE:
+            return True
+        cause = cause.__cause__
+    path = getattr(error, "path", None)
+    if path is None or "System error" not in str(error):
+        return False
+    folder = pathlib.Path(path).parent
+    return folder.is_dir() and shutil.disk_usage(folder).free < _LITTLE_SPACE
+
+
+def _full_disk_message(
+    error: BaseException, command: click.Command | None
+) -> str:
+    name = getattr(error, "path", None) or getattr(error, "filename", None)
+    where = f" while writing {str(name)!r}" if name is not None else ""
+    return f"The disk is full{where}. Free some space{_elsewhere(command)}."
+
+
+def _elsewhere(command: click.Command | None) -> str:
     flag = _flag(command, "output")
-    elsewhere = f" or choose another folder with {flag}" if flag else ""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        where = f" while writing {name}" if name else ""
-        return f"The disk is full{where}. Free some space{elsewhere}."
+    return f" or choose another folder with {flag}" if flag else ""
+
+
+def _system_message(error: OSError, command: click.Command | None) -> str:
+    """Explain an error of the file system or the network."""
+    name = repr(str(error.filename)) if error.filename is not None else ""
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and name:
         return (
             f"No permission for {name}: {error.strerror}. Change its "
-            f"permissions{elsewhere}."
+            f"permissions{_elsewhere(command)}."
         )
     if error.errno == errno.ENOENT and name:
         return f"{name} does not exist."

@@ -1,5 +1,6 @@
 """Option types and options that more than one command has."""
 
+import os
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -73,6 +74,25 @@ def token_option() -> Decorator:
         help="Access token of the Hub. Default: HF_TOKEN, or the one that "
         "`hf auth login` stored.",
     )
+
+
+def make_folder(folder: pathlib.Path) -> None:
+    """Make the folder of --output, with its parents, if it does not exist.
+
+    Raises:
+        click.ClickException: if it cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK | os.X_OK)
+        reason = "permission denied"
+    except OSError as error:
+        writable, reason = False, str(error.strerror)
+    if not writable:
+        raise click.ClickException(
+            f"Cannot write to {str(folder)!r}: {reason}. Choose another "
+            "folder with --output."
+        )
 
 
 def check_new(folder: pathlib.Path, hint: str) -> None:

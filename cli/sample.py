@@ -1,7 +1,6 @@
 """`audiogan sample`: sounds from a preset, with the seeds that made them."""
 
 import csv
-import os
 import pathlib
 import re
 import secrets
@@ -192,12 +191,7 @@ class SampleWriter:
             folder / f"{stem}_{seed_name}_{index}.{audio_format}"
             for index in range(num_samples)
         ]
-        folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise click.ClickException(
-                f"No permission to write to {str(folder)!r}. Choose another "
-                "folder with --output."
-            )
+        _options.make_folder(folder)
         if not overwrite:
             self._check_nothing_is_lost(folder)
 
@@ -237,6 +231,8 @@ class SampleWriter:
         Returns:
             The first clips, for the picture.
         """
+        from keras_audiogan import audio
+
         pictured: list[np.ndarray] = []
         index = 0
         with (
@@ -247,7 +243,7 @@ class SampleWriter:
             table.writeheader()
             for batch in batches:
                 for clip in batch:
-                    self._write_clip(index, clip, sampling_rate)
+                    audio.write_audio(self.files[index], clip, sampling_rate)
                     table.writerow(
                         {
                             "file": self.files[index].name,
@@ -261,22 +257,6 @@ class SampleWriter:
                     index += 1
                 advance(len(batch))
         return pictured
-
-    def _write_clip(
-        self,
-        index: int,
-        clip: "np.ndarray",
-        sampling_rate: int,
-    ) -> None:
-        """Write one sound file, or nothing where the disk is full."""
-        from keras_audiogan import audio
-
-        path = self.files[index]
-        try:
-            audio.write_audio(path, clip, sampling_rate)
-        except OSError:
-            path.unlink(missing_ok=True)
-            raise
 
 
 def preset_stem(preset: str) -> str:

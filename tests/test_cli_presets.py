@@ -1,0 +1,375 @@
+"""Commands that read and write presets, on a tiny preset of noise."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner
+
+from keras_audiogan import zoo
+from keras_audiogan.cli.main import main
+
+TRAINING = {
+    "data": {"name": "made up", "license": "CC0-1.0", "hours": 0.5},
+    "recipe": {"loss": "wgan-gp", "batch_size": 64},
+    "steps": 3,
+    "wall_time_seconds": 3723,
+    "metrics": {"inception_score": {"value": 3.25}},
+    "notes": ["a note \x1b[31m in red"],
+}
+
+
+@pytest.fixture(scope="module")
+def preset(tmp_path_factory):
+    """A folder `tiny`: 16 kHz, 64 samples, random weights."""
+    from keras_audiogan.models import WaveGAN
+    from keras_audiogan.saving import save_preset
+
+    folder = tmp_path_factory.mktemp("presets") / "tiny"
+    gan = WaveGAN(slice_length=64, dim=2, labels=("low", "high"))
+    return str(save_preset(gan, folder, training=TRAINING))
+
+
+@pytest.fixture(autouse=True)
+def no_debugging(monkeypatch, tmp_path):
+    monkeypatch.delenv("AUDIOGAN_DEBUG", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def audiogan(*arguments):
+    return CliRunner().invoke(main, [str(part) for part in arguments])
+
+
+def read_table(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_sample_writes_sounds_table_and_picture(preset, tmp_path):
+    result = audiogan("sample", preset, "-n", 3, "--seed", 7, "-o", "out")
+    assert result.exit_code == 0, result.output
+    assert "seed 7" in result.stdout
+    out = tmp_path / "out"
+    assert {path.name for path in out.iterdir()} == {
+        *(f"tiny_7_{index}.wav" for index in range(3)),
+        "tiny_7.csv",
+        "tiny_7.png",
+    }
+    assert (out / "tiny_7.png").read_bytes().startswith(b"\x89PNG")
+    expected = zoo.from_preset(preset).sample(3, seed=7)
+    rows = read_table(out / "tiny_7.csv")
+    for index, row in enumerate(rows):
+        assert (row["seed"], row["index"]) == ("7", str(index))
+        assert row["preset"] == preset
+        assert row["revision"].startswith("sha256:")
+        sound, rate = soundfile.read(out / row["file"], always_2d=True)
+        assert rate == 16000
+        # 16 bit files round to half a step.
+        np.testing.assert_allclose(sound, expected[index], atol=2 / 2**16)
+    assert len(rows) == 3
+
+
+def test_a_seed_is_drawn_printed_and_makes_the_same_sounds(preset, tmp_path):
+    first = audiogan("sample", preset, "-n", 1, "-o", "a", "--no-plot")
+    second = audiogan("sample", preset, "-n", 1, "-o", "b", "--no-plot")
+    assert first.stdout != second.stdout.replace("to b", "to a")
+    (table,) = (tmp_path / "a").glob("*.csv")
+    (row,) = read_table(table)
+    assert f"seed {row['seed']}" in first.stdout
+    audiogan(
+        *("sample", preset, "-n", 2, "--batch-size", 1, "--no-plot"),
+        *("--seed", row["seed"], "-o", "c"),
+    )
+    sounds = [(tmp_path / d / row["file"]).read_bytes() for d in ("a", "c")]
+    assert sounds[0] == sounds[1]
+
+
+@pytest.mark.parametrize("extension", ["flac", "ogg"])
+def test_sample_writes_other_formats(preset, tmp_path, extension):
+    result = audiogan(
+        *("sample", preset, "-n", 1, "--seed", 0, "-o", "out"),
+        *("--format", extension, "--no-plot"),
+    )
+    assert result.exit_code == 0, result.output
+    info = soundfile.info(tmp_path / "out" / f"tiny_0_0.{extension}")
+    assert info.format == extension.upper()
+    assert not list((tmp_path / "out").glob("*.png"))
+
+
+def test_interpolation_starts_and_ends_at_the_seeds(preset, tmp_path):
+    result = audiogan(
+        *("sample", preset, "-n", 4, "--interpolate", 3, 8, "-o", "out"),
+    )
+    assert result.exit_code == 0, result.output
+    gan = zoo.from_preset(preset)
+    for index, seed in ((0, 3), (3, 8)):
+        sound, _ = soundfile.read(
+            tmp_path / "out" / f"tiny_3-8_{index}.wav", always_2d=True
+        )
+        np.testing.assert_allclose(
+            sound, gan.sample(1, seed=seed)[0], atol=2 / 2**16
+        )
+    assert len(read_table(tmp_path / "out" / "tiny_3-8.csv")) == 4
+
+
+def test_truncation_changes_the_sounds(preset, tmp_path):
+    for name, factor in (("a", 1.0), ("b", 0.1)):
+        audiogan(
+            *("sample", preset, "-n", 1, "--seed", 0, "-o", name),
+            *("--truncation", factor, "--no-plot"),
+        )
+    full, less = (
+        (tmp_path / name / "tiny_0_0.wav").read_bytes() for name in "ab"
+    )
+    assert full != less
+
+
+def test_sample_replaces_its_own_files_and_no_others(preset, tmp_path):
+    command = ("sample", preset, "-n", 2, "--seed", 0, "-o", "out")
+    assert audiogan(*command, "--no-plot").exit_code == 0
+    assert audiogan(*command).exit_code == 0
+
+    (tmp_path / "out" / "tiny_0.csv").unlink()
+    (tmp_path / "out" / "tiny_0_1.wav").write_bytes(b"precious")
+    result = audiogan(*command)
+    assert result.exit_code == 1
+    assert "and 2 more" in result.stderr
+    assert "--overwrite" in result.stderr
+    assert (tmp_path / "out" / "tiny_0_1.wav").read_bytes() == b"precious"
+
+    assert audiogan(*command, "--overwrite").exit_code == 0
+    assert (tmp_path / "out" / "tiny_0_1.wav").read_bytes() != b"precious"
+
+
+def test_a_table_that_is_not_ours_is_not_replaced(preset, tmp_path):
+    (tmp_path / "tiny_0.csv").write_text("my,own\n1,2\n")
+    result = audiogan("sample", preset, "-n", 1, "--seed", 0, "-o", ".")
+    assert result.exit_code == 1
+    assert "already holds 'tiny_0.csv'" in result.stderr
+    assert (tmp_path / "tiny_0.csv").read_text() == "my,own\n1,2\n"
+
+
+@pytest.mark.parametrize(
+    ("flags", "wanted"),
+    [
+        (("-n", 0), "-n"),
+        (("--seed", -1), "--seed"),
+        (("--seed", "x"), "--seed"),
+        (("--truncation", 0), "--truncation"),
+        (("--truncation", 1.5), "--truncation"),
+        (("--format", "mp4"), "--format"),
+        (("--precision", "float8"), "--precision"),
+        (("--batch-size", 0), "--batch-size"),
+        (("--interpolate", 1, 2, "--seed", 3), "--interpolate"),
+        (("--interpolate", 1, 2, "-n", 1), "-n"),
+    ],
+)
+def test_wrong_flags_are_named(preset, tmp_path, flags, wanted):
+    result = audiogan("sample", preset, "-o", "out", *flags)
+    assert result.exit_code == 2
+    assert wanted in result.stderr.partition("Error")[2]
+    assert not (tmp_path / "out").exists()
+
+
+def test_output_that_is_a_file_is_refused(preset, tmp_path):
+    (tmp_path / "out").write_text("")
+    result = audiogan("sample", preset, "-o", "out")
+    assert result.exit_code == 2
+    assert "'--output'" in result.stderr
+    assert "is a file" in result.stderr
+
+
+def test_output_that_cannot_be_made_names_the_flag(preset, tmp_path):
+    (tmp_path / "file").write_text("")
+    result = audiogan("sample", preset, "-o", "file/out")
+    assert result.exit_code == 1
+    assert "--output" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("no_such_preset", "No preset is called 'no_such_preset'"),
+        ("./nowhere", "No preset is called './nowhere'"),
+        (".", "no config.json"),
+        ("https://huggingface.co/me/gan", "hf://me/gan"),
+        ("hf://gan", "hf://owner/name[@revision]"),
+        ("me/gan", "write hf:// before it"),
+    ],
+)
+def test_a_preset_that_is_none_is_told_in_one_line(name, wanted, tmp_path):
+    result = audiogan("sample", name, "-o", "out")
+    assert result.exit_code == 1
+    assert wanted in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_info_shows_what_the_preset_says_of_itself(preset):
+    result = audiogan("info", preset)
+    assert result.exit_code == 0, result.output
+    for wanted in (
+        "wavegan (keras_audiogan>WaveGAN)",
+        "64 samples, 0.004 s",
+        "16,000 Hz",
+        "low, high",
+        "CC0-1.0",
+        "1 h 02 min",
+        "wgan-gp",
+        "3.25",
+    ):
+        assert wanted in result.stdout
+    assert "\x1b" not in result.stdout
+
+
+def test_info_and_list_as_json(preset):
+    info = json.loads(audiogan("info", preset, "--json").stdout)
+    assert info["num_parameters"].keys() == {"generator", "discriminator"}
+    assert info["training"]["steps"] == 3
+    listed = json.loads(audiogan("list", "--json").stdout)
+    assert [entry["name"] for entry in listed] == zoo.list_presets()
+
+
+def test_list_shows_a_row_for_every_bundled_preset():
+    result = audiogan("list")
+    assert result.exit_code == 0, result.output
+    rows = result.stdout.splitlines()
+    assert [row.split()[0] for row in rows[1:]] == zoo.list_presets()
+
+
+def test_list_of_a_pattern_that_nothing_matches():
+    result = audiogan("list", "no_such_*")
+    assert result.exit_code == 1
+    assert "No bundled preset matches 'no_such_*'" in result.stderr
+
+
+def test_convert_refuses_a_folder_in_use_and_what_is_no_checkpoint(tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").write_text("")
+    result = audiogan("convert", "anything", "full")
+    assert result.exit_code == 2
+    assert "is not empty" in result.stderr
+
+    result = audiogan("convert", "full", "new")
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "new").exists()
+
+
+def test_push_to_a_hub_that_cannot_be_reached_is_one_line(preset):
+    result = audiogan("push", preset, "hf://me/my_gan", "--token", "hf_x")
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
+    assert "hf_x" not in result.stderr
+
+
+SAMPLE_MANY = """
+import resource, sys
+from keras_audiogan.cli.main import main
+main([*sys.argv[1:], "-n", "70", "-o", "few"], standalone_mode=False)
+few = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+main([*sys.argv[1:], "-n", "700", "-o", "many"], standalone_mode=False)
+many = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(many - few)
+"""
+
+
+def test_many_clips_need_the_memory_of_one_batch(tmp_path):
+    """700 clips of 256 KiB, 175 MiB in all, in batches of 35."""
+    from keras_audiogan.models import WaveGAN
+
+    folder = tmp_path / "long"
+    WaveGAN(slice_length=65536, dim=1, max_channels=2).save_to_preset(folder)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-P", "-c", SAMPLE_MANY),
+            *("sample", str(folder), "--seed", "0", "--no-plot"),
+            *("--batch-size", "35"),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert len(list((tmp_path / "many").glob("*.wav"))) == 700
+    grown = int(done.stdout.splitlines()[-1]) * (
+        1 if sys.platform == "darwin" else 1024
+    )
+    assert grown < 60 * 2**20
+
+
+def test_without_tensorflow_another_backend_samples(preset, tmp_path):
+    """A real process that finds no TensorFlow takes JAX, and says so."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "from importlib import machinery\n"
+        "find = machinery.PathFinder.find_spec\n"
+        "def find_others(name, path=None, target=None):\n"
+        "    hidden = name.partition('.')[0] == 'tensorflow'\n"
+        "    return None if hidden else find(name, path, target)\n"
+        "machinery.PathFinder.find_spec = find_others\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    for name in ("KERAS_BACKEND", "KERAS_HOME"):
+        environment.pop(name, None)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-P", "-m", "keras_audiogan.cli", "sample"),
+            *(preset, "-n", "1", "--seed", "0", "-o", "out", "--no-plot"),
+        ],
+        env={**environment, "KERAS_HOME": str(tmp_path / "keras")},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == (
+        "tensorflow is not installed: using the jax backend "
+        "(KERAS_BACKEND=jax hides this note).\n"
+    )
+    sound, _ = soundfile.read(tmp_path / "out" / "tiny_0_0.wav", always_2d=True)
+    expected = zoo.from_preset(preset).sample(1, seed=0)[0]
+    np.testing.assert_allclose(sound, expected, atol=1e-4)
+
+
+def test_a_write_that_fails_leaves_no_sound(preset, tmp_path):
+    """A limit on the size of files stands in for a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        result = audiogan(
+            "sample", preset, "-n", 1, "--seed", 0, "-o", "out", "--no-plot"
+        )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert result.exit_code == 1
+    assert "tiny_0_0.wav" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not list((tmp_path / "out").glob("*.wav"))
+
+
+def test_a_real_run_keeps_both_streams_clean(preset, tmp_path):
+    done = subprocess.run(
+        [
+            *(sys.executable, "-P", "-m", "keras_audiogan.cli", "sample"),
+            *(preset, "-n", "2", "--seed", "1", "-o", "out"),
+        ],
+        env={
+            name: value
+            for name, value in os.environ.items()
+            if name != "TF_CPP_MIN_LOG_LEVEL"
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert done.stdout == (
+        "Wrote 2 sounds to out with a picture, tiny_1.png (seed 1).\n"
+    )
