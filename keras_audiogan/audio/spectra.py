@@ -410,9 +410,12 @@ def _framed(
     needed = (frames - 1) * frame_step + fft_length
     if padding == "center":
         half = fft_length // 2
+        sides = ((0, 0), (half, half))
         # A clip shorter than half a frame cannot be mirrored in one piece.
-        mode = "reflect" if audio.shape[-1] > half else "constant"
-        audio = np.pad(audio, ((0, 0), (half, half)), mode=mode)
+        if audio.shape[-1] > half:
+            audio = np.pad(audio, sides, mode="reflect")
+        else:
+            audio = np.pad(audio, sides)
     missing = max(0, needed - audio.shape[-1])
     audio = np.pad(audio, ((0, 0), (0, missing)))
     windows = np.lib.stride_tricks.sliding_window_view(audio, fft_length, -1)

@@ -3,6 +3,7 @@
 import collections
 import concurrent.futures
 import dataclasses
+import fnmatch
 import functools
 import hashlib
 import os
@@ -92,6 +93,7 @@ class AudioFolder:
         sampling_rate: Rate for which the data set is prepared, in Hz.
         num_channels: Channels for which it is prepared.
         other_files: Number of files per extension that are not sound.
+        num_excluded: Number of sound files left out by name.
         strict: Whether a bad file is an error.
         scan_seconds: How long the scan took.
     """
@@ -107,6 +109,7 @@ class AudioFolder:
         other_files: Mapping[str, int] | None = None,
         strict: bool = False,
         scan_seconds: float = 0.0,
+        num_excluded: int = 0,
     ) -> None:
         self.roots = tuple(roots)
         self.files = tuple(files)
@@ -117,6 +120,7 @@ class AudioFolder:
         self.other_files = dict(other_files or {})
         self.strict = strict
         self.scan_seconds = scan_seconds
+        self.num_excluded = num_excluded
         self._lock = threading.Lock()
         self._skipped_paths = {entry.path for entry in self.skipped}
 
@@ -129,6 +133,8 @@ class AudioFolder:
         num_channels: int | None = None,
         extensions: Sequence[str] = AUDIO_EXTENSIONS,
         labels: Labels = "folder",
+        include: str | None = None,
+        exclude: str | None = None,
         strict: bool = False,
         check: str = "auto",
         workers: int | None = None,
@@ -153,6 +159,10 @@ class AudioFolder:
                 in one folder only. None for no labels. A sequence of folder
                 names fixes their order, a mapping names the label for each
                 folder; both must cover every folder.
+            include: Pattern (`*`, `?`, `[...]`) that the names of files,
+                relative to the folder and with forward slashes, must match.
+            exclude: Pattern of names that are left out, e.g. `"*_[0-4].wav"`
+                for the test set of a corpus.
             strict: Whether a bad file is an error.
             check: `"full"` decodes every file, `"fast"` none, `"auto"` does
                 so up to an hour.
@@ -184,6 +194,19 @@ class AudioFolder:
             paths = [paths]
         roots = [os.fspath(path) for path in paths]
         found, skipped, others = _walk(roots, extensions)
+        named = len(found)
+        found = [
+            entry
+            for entry in found
+            if _matches(entry.name, include, True)
+            and not _matches(entry.name, exclude, False)
+        ]
+        if named and not found:
+            raise AudioFolderError(
+                f"None of the {named} sound files in {', '.join(roots)} is "
+                "left after choosing by name. Received: "
+                f"include={include!r}, exclude={exclude!r}."
+            )
         workers = workers or min(8, os.cpu_count() or 1)
         with concurrent.futures.ThreadPoolExecutor(workers) as pool:
             results = list(pool.map(_inspect, found))
@@ -207,6 +230,7 @@ class AudioFolder:
             raise AudioFolderError(describe_nothing(folder))
         folder = folder._labelled(labels)
         folder.strict = strict
+        folder.num_excluded = named - len(found)
         folder.scan_seconds = time.perf_counter() - began
         if strict and folder.skipped:
             raise AudioFolderError(
@@ -319,6 +343,7 @@ class AudioFolder:
             "other_files": self.other_files,
             "strict": self.strict,
             "scan_seconds": self.scan_seconds,
+            "num_excluded": self.num_excluded,
         }
         return AudioFolder(**(arguments | changes))  # type: ignore[arg-type]
 
@@ -473,6 +498,10 @@ def _natural(name: str) -> list[tuple[int, int, str]]:
         for part in re.split(r"(\d+)", name)
         if part
     ]
+
+
+def _matches(name: str, pattern: str | None, without: bool) -> bool:
+    return without if pattern is None else fnmatch.fnmatch(name, pattern)
 
 
 def _suffix(name: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from keras_audiogan.data.dataset import AudioDataset
     from keras_audiogan.data.folder import AudioFolder
 
 _MOST_LISTED = 10
@@ -58,6 +59,9 @@ def describe_folder(folder: "AudioFolder") -> str:
             )
         )
     lines += describe_skipped(folder)
+    if folder.num_excluded:
+        number = _count(folder.num_excluded, "file")
+        lines.append(_row("excluded", f"{number}, by name"))
     if folder.other_files:
         lines.append(_row("ignored", _extensions(folder)))
     return "\n".join(lines)
@@ -149,3 +153,64 @@ def _extensions(folder: "AudioFolder") -> str:
         f"{number} {extension or 'without extension'}"
         for extension, number in list(folder.other_files.items())[:_MOST_LISTED]
     )
+
+
+def describe_cut(dataset: "AudioDataset") -> str:
+    """Says how the files of a data set become slices and batches.
+
+    Args:
+        dataset: The data set.
+
+    Returns:
+        Text of several lines, without a final line break.
+    """
+    plan, rate = dataset.plan, dataset.sampling_rate
+    seconds = dataset.slice_length / rate
+    length = f"{seconds:.2f} s ({dataset.slice_length} samples)"
+    why = ", chosen from the lengths" if dataset.mode_asked == "auto" else ""
+    if plan.mode == "pad":
+        text = f"one slice of {length} per file, from its start{why}"
+        if plan.num_padded:
+            text += f"; {_count(plan.num_padded, 'file')} filled up with zeros"
+        if plan.num_cut:
+            lost = spoken_time(plan.samples_unused / rate)
+            text += (
+                f"; of {_count(plan.num_cut, 'longer file')} the rest "
+                f"({lost}) is not used"
+            )
+    else:
+        text = f"files are cut into slices of {length}{why}"
+        if dataset.overlap:
+            text += f", overlapping by {dataset.overlap:.0%}"
+        if plan.num_padded:
+            text += (
+                f"; {_count(plan.num_padded, 'shorter file')} filled up with "
+                "zeros"
+            )
+    lines = [_row("cut", text)]
+    rows = str(dataset.batch_size)
+    if dataset.critic_steps > 1:
+        rows += f" x {dataset.critic_steps} critic steps"
+    lines.append(
+        _row(
+            "epoch",
+            f"{_count(dataset.num_slices, 'slice')} in "
+            f"{_count(dataset.steps_per_epoch, 'step')} of {rows}",
+        )
+    )
+    levels = {"peak": "every file's peak brought to 1", "keep": "as recorded"}
+    level = levels.get(str(dataset.level), f"multiplied by {dataset.level}")
+    lines.append(_row("level", level))
+    extras = []
+    if dataset.random_offset:
+        extras.append("random offsets")
+    if dataset.offset_augmentation:
+        extras.append(f"{dataset.offset_augmentation} offset copies")
+    if dataset.random_gain_db is not None:
+        low, high = dataset.random_gain_db
+        extras.append(f"random gain {low:g} to {high:g} dB")
+    if dataset.balance:
+        extras.append("labels drawn equally often")
+    if extras:
+        lines.append(_row("varied", ", ".join(extras)))
+    return "\n".join(lines)

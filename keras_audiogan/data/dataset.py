@@ -1,0 +1,418 @@
+"""Batches of slices for training: a pure function of the seed and the step."""
+
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+
+from keras_audiogan.audio.files import AudioFileError, PathLike
+from keras_audiogan.data.folder import AudioFolder, AudioFolderError
+from keras_audiogan.data.prefetch import Batch, BatchIterator
+from keras_audiogan.data.reports import describe_cut
+from keras_audiogan.data.slices import SlicePlan, plan_slices
+from keras_audiogan.data.store import AudioStore, Level
+
+# Keys of the random streams. The first entry differs, because NumPy takes
+# (1, 2) and (1, 2, 0) for the same key.
+_SHUFFLE, _AUGMENT, _CLIPS = 1, 2, 3
+
+
+class AudioDataset:
+    """Slices of a folder of sounds, levelled, shuffled and batched.
+
+    `batch(step)` depends on the arguments, the files and `step`, and on
+    nothing else: a run that stops and resumes at its step sees the same data
+    to the last bit. The index is in memory, samples come from disk, and what
+    fits into `cache_bytes` stays decoded.
+
+    A file that turns out bad while it is read is noted in
+    `folder.skipped`, and the next good file with its label takes its place.
+
+    Args:
+        folder: The scanned folder, or a path to scan.
+        slice_length: Samples in a slice.
+        sampling_rate: Rate of the slices in Hz; files of other rates are
+            resampled. Defaults to the folder's.
+        num_channels: Channels of the slices. Defaults to the folder's.
+        batch_size: Rows for one update of a network.
+        critic_steps: Critic updates a step; a batch has
+            `batch_size * critic_steps` rows.
+        level: `"peak"` brings the peak of every file to 1 (of files over a
+            minute, the peak of 15 windows of 2 s; a slice that is louder is
+            turned down), `"keep"` leaves the level, a number multiplies.
+            What then exceeds [-1, 1] is clipped.
+        mode: `"pad"`, `"slice"` or `"auto"`; see `plan_slices`.
+        random_offset: Whether starts are random: within half a hop for long
+            files, anywhere in the slice for files shorter than it. Defaults
+            to yes when slicing, no when padding.
+        overlap: Part of a slice that the next one repeats, 0 to below 1.
+        offset_augmentation: Level 0 to 9, see `plan_slices`.
+        random_gain_db: Range `(low, high)` in dB of a random gain per row;
+            a number x means `(-x, 0)`. None for no gain.
+        shuffle: Whether each epoch has its own order.
+        seed: Seeds the order, the offsets and the gains. Not negative.
+        labels: Whether batches hold labels.
+        balance: Whether every label is drawn equally often.
+        workers: Threads that make batches.
+        prefetch: Batches made ahead.
+        cache_bytes: Memory for decoded files, in bytes. It decides which
+            files are kept, and (below what can be heard, in files that are
+            resampled or MP3) the bits of a slice: keep it when resuming.
+
+    Attributes:
+        folder: The scanned folder.
+        plan: The cut of its files, see `plan_slices`.
+        label_names: Names of the labels, or None.
+
+    Raises:
+        ValueError: If an option is out of range or labels are asked for and
+            the folder has none.
+        AudioFolderError: If the path holds nothing usable.
+    """
+
+    def __init__(
+        self,
+        folder: AudioFolder | PathLike,
+        slice_length: int,
+        sampling_rate: int | None = None,
+        num_channels: int | None = None,
+        batch_size: int = 64,
+        critic_steps: int = 1,
+        *,
+        level: Level = "peak",
+        mode: str = "auto",
+        random_offset: bool | None = None,
+        overlap: float = 0.0,
+        offset_augmentation: int = 0,
+        random_gain_db: float | tuple[float, float] | None = None,
+        shuffle: bool = True,
+        seed: int = 0,
+        labels: bool = False,
+        balance: bool = False,
+        workers: int = 1,
+        prefetch: int = 4,
+        cache_bytes: int = 256 << 20,
+    ) -> None:
+        if not isinstance(folder, AudioFolder):
+            folder = AudioFolder.scan(
+                folder, sampling_rate=sampling_rate, num_channels=num_channels
+            )
+        for name, value, least in (
+            ("batch_size", batch_size, 1),
+            ("critic_steps", critic_steps, 1),
+            ("seed", seed, 0),
+            ("workers", workers, 1),
+            ("prefetch", prefetch, 0),
+            ("cache_bytes", cache_bytes, 0),
+        ):
+            if value < least:
+                raise ValueError(
+                    f"`{name}` must be at least {least}. "
+                    f"Received: {name}={value}."
+                )
+        if (labels or balance) and folder.labels is None:
+            raise ValueError(
+                "Labels are asked for, but the data set has none: it needs "
+                "one folder per label, and no sound beside them. "
+                f"Received: {', '.join(folder.roots)}."
+            )
+        self.folder = folder
+        self.slice_length = slice_length
+        self.sampling_rate = sampling_rate or folder.sampling_rate
+        self.num_channels = num_channels or folder.num_channels
+        self.batch_size = batch_size
+        self.critic_steps = critic_steps
+        self.level = level
+        self.random_gain_db = _gain_range(random_gain_db)
+        self.shuffle = shuffle
+        self.seed = seed
+        self.labels = labels
+        self.balance = balance
+        self.workers = workers
+        self.prefetch = prefetch
+        self.overlap = overlap
+        self.offset_augmentation = offset_augmentation
+        self.label_names = folder.labels if labels else None
+        self.mode_asked = mode
+        self._store = AudioStore(
+            folder, self.sampling_rate, self.num_channels, level, cache_bytes
+        )
+        lengths = self._store.lengths
+        self.plan = plan_slices(
+            lengths, slice_length, mode, overlap, offset_augmentation
+        )
+        self._base_plan = plan_slices(
+            lengths, slice_length, self.plan.mode, overlap
+        )
+        self.random_offset = (
+            self.plan.mode == "slice"
+            if random_offset is None
+            else random_offset
+        )
+        self._file_labels = np.array(
+            [-1 if f.label is None else f.label for f in folder.files],
+            dtype=np.int32,
+        )
+        self._classes = (
+            [
+                np.flatnonzero(self._file_labels[self.plan.files] == label)
+                for label in range(len(folder.labels))
+            ]
+            if balance and folder.labels is not None
+            else [np.arange(len(self.plan))]
+        )
+        self._classes = [group for group in self._classes if len(group)]
+        self._orders: dict[tuple[int, int], np.ndarray] = {}
+        self._orders_lock = threading.Lock()
+
+    @property
+    def num_slices(self) -> int:
+        """Number of slices in an epoch, augmented copies included."""
+        return len(self.plan)
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of a batch: `batch_size * critic_steps`."""
+        return self.batch_size * self.critic_steps
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps after which every slice was drawn; the last one may wrap."""
+        return -(-self.num_slices // self.num_rows)
+
+    def batch(self, step: int, rows: slice | None = None) -> Batch:
+        """Makes the batch of a step.
+
+        Args:
+            step: Number of the step, from 0.
+            rows: The rows to make, for a worker that trains on a part of the
+                batch. Defaults to all.
+
+        Returns:
+            `{"audio": float32 (rows, slice_length, num_channels)}`, and with
+            labels `"labels": int32 (rows,)`.
+
+        Raises:
+            AudioFolderError: If no file is left that can be read, or in
+                strict mode if one cannot.
+        """
+        if step < 0:
+            raise ValueError(f"`step` cannot be negative. Received: {step}.")
+        wanted = range(self.num_rows)[rows or slice(None)]
+        draws = np.random.default_rng((_AUGMENT, self.seed, step)).random(
+            (self.num_rows, 2)
+        )
+        audio = self._empty(len(wanted))
+        labels = np.empty(len(wanted), dtype=np.int32)
+        for out, row in enumerate(wanted):
+            position = step * self.num_rows + row
+            chosen = self._slice_at(position)
+            offset, gain = draws[row]
+            labels[out] = self._read(
+                chosen, audio[out], offset if self.random_offset else None
+            )
+            if self.random_gain_db is not None:
+                low, high = self.random_gain_db
+                factor = 10.0 ** ((low + gain * (high - low)) / 20.0)
+                audio[out] *= np.float32(factor)
+                np.clip(audio[out], -1.0, 1.0, out=audio[out])
+        return self._as_batch(audio, labels)
+
+    def batches(
+        self,
+        start_step: int = 0,
+        num_steps: int | None = None,
+        rows: slice | None = None,
+    ) -> BatchIterator:
+        """Iterates over batches, made ahead in background threads.
+
+        Args:
+            start_step: The first step; a resumed run passes its own.
+            num_steps: Number of steps. Defaults to no end.
+            rows: See `batch`.
+
+        Returns:
+            An iterator with `close`, to be used in a `with` block or a loop.
+        """
+        return BatchIterator(
+            lambda step: self.batch(step, rows),
+            start_step,
+            num_steps,
+            self.workers,
+            self.prefetch,
+        )
+
+    def to_keras(
+        self, start_step: int = 0, rows: slice | None = None
+    ) -> Iterator[Batch]:
+        """Makes a generator for `model.fit` on any backend.
+
+        It has no end: pass `steps_per_epoch` to `fit`. Keras draws from it in
+        order, over all epochs of one `fit`, and some batches ahead; a new
+        call of `fit` needs a new generator with its own `start_step`.
+
+        Args:
+            start_step: The first step.
+            rows: See `batch`.
+
+        Yields:
+            The batches of `batch`.
+        """
+        with self.batches(start_step, rows=rows) as batches:
+            yield from batches
+
+    def clips(self, batch_size: int | None = None) -> Iterator[Batch]:
+        """Iterates once over all slices in the order of the files.
+
+        Nothing is random or augmented; bad files are left out.
+
+        Args:
+            batch_size: Rows of a batch. Defaults to `batch_size`.
+
+        Yields:
+            Batches as `batch` returns; the last one may have fewer rows.
+        """
+        size = batch_size or self.batch_size
+        audio, labels, filled = self._empty(size), np.empty(size, np.int32), 0
+        for file, start in zip(
+            self._base_plan.files, self._base_plan.starts, strict=True
+        ):
+            try:
+                self._store.read(int(file), int(start), audio[filled])
+            except AudioFileError as error:
+                self.folder.skip(error.path, error.reason)
+                continue
+            labels[filled] = self._file_labels[file]
+            filled += 1
+            if filled == size:
+                yield self._as_batch(audio, labels)
+                audio, labels = self._empty(size), np.empty(size, np.int32)
+                filled = 0
+        if filled:
+            yield self._as_batch(audio[:filled], labels[:filled])
+
+    def real_clips(self, num_clips: int, seed: int = 0) -> np.ndarray:
+        """Draws clips as training sees them, without augmentation.
+
+        They are for comparison with generated ones: level, previews, metrics.
+
+        Args:
+            num_clips: Number of clips. More than there are slices repeats.
+            seed: Chooses the clips.
+
+        Returns:
+            float32 array `(num_clips, slice_length, num_channels)`.
+
+        Raises:
+            AudioFolderError: As `batch`.
+        """
+        plan = self._base_plan
+        order: list[int] = []
+        while len(order) < num_clips:
+            key = (_CLIPS, seed, len(order) // len(plan))
+            order += np.random.default_rng(key).permutation(len(plan)).tolist()
+        audio = self._empty(num_clips)
+        for out, chosen in enumerate(order[:num_clips]):
+            self._read(chosen, audio[out], None, base=True)
+        return audio
+
+    def report(self) -> str:
+        """Describes the data set and how it is cut, in lines for people."""
+        return self.folder.report() + "\n" + describe_cut(self)
+
+    def _empty(self, rows: int) -> np.ndarray:
+        shape = (rows, self.slice_length, self.num_channels)
+        return np.zeros(shape, dtype=np.float32)
+
+    def _as_batch(self, audio: np.ndarray, labels: np.ndarray) -> Batch:
+        if self.labels:
+            return {"audio": audio, "labels": labels}
+        return {"audio": audio}
+
+    def _slice_at(self, position: int) -> int:
+        """The slice at a position of the endless order of slices."""
+        turn, group = divmod(position, len(self._classes))
+        if len(self._classes) > 1 and self.shuffle:
+            group = int(self._order(turn, -1)[group])
+        members = self._classes[group]
+        epoch, place = divmod(turn, len(members))
+        if self.shuffle:
+            place = int(self._order(epoch, group)[place])
+        return int(members[place])
+
+    def _order(self, epoch: int, group: int) -> np.ndarray:
+        key = (epoch, group)
+        with self._orders_lock:
+            order = self._orders.get(key)
+            if order is None:
+                count = (
+                    len(self._classes)
+                    if group < 0
+                    else len(self._classes[group])
+                )
+                rng = np.random.default_rng(
+                    (_SHUFFLE, self.seed, epoch, group + 1)
+                )
+                order = rng.permutation(len(shuffled))
+                while len(self._orders) > 4 * len(self._classes) + 8:
+                    self._orders.pop(next(iter(self._orders)))
+                self._orders[key] = order
+        return order
+
+    def _read(
+        self,
+        chosen: int,
+        out: np.ndarray,
+        offset: float | None,
+        base: bool = False,
+    ) -> int:
+        """Reads a slice, or a stand-in for a bad one; returns its label."""
+        plan = self._base_plan if base else self.plan
+        for index in self._with_stand_ins(plan, chosen):
+            start = int(plan.starts[index])
+            if offset is not None:
+                low, high = int(plan.lows[index]), int(plan.highs[index])
+                start = low + int(offset * (high - low + 1))
+            file = int(plan.files[index])
+            try:
+                self._store.read(file, start, out)
+            except AudioFileError as error:
+                self.folder.skip(error.path, error.reason)
+                continue
+            return int(self._file_labels[file])
+        listed = "\n".join(
+            f"  {entry.path}: {entry.reason}"
+            for entry in self.folder.skipped[:10]
+        )
+        raise AudioFolderError(
+            f"None of the {self.folder.num_files} files of "
+            f"{', '.join(self.folder.roots)} can be read:\n{listed}"
+        )
+
+    def _with_stand_ins(self, plan: SlicePlan, chosen: int) -> Iterator[int]:
+        yield chosen
+        file = int(plan.files[chosen])
+        others = (np.arange(1, self.folder.num_files) + file) % (
+            self.folder.num_files
+        )
+        same = self._file_labels[others] == self._file_labels[file]
+        for other in np.concatenate([others[same], others[~same]]):
+            first, stop = plan.of_file(int(other))
+            yield first + chosen % (stop - first)
+
+
+def _gain_range(
+    random_gain_db: float | tuple[float, float] | None,
+) -> tuple[float, float] | None:
+    if random_gain_db is None:
+        return None
+    if isinstance(random_gain_db, (int, float)):
+        low, high = -float(random_gain_db), 0.0
+    else:
+        low, high = random_gain_db
+    if not -120.0 <= low <= high <= 120.0:
+        raise ValueError(
+            "`random_gain_db` must be a positive number of dB, or a range "
+            f"(low, high). Received: random_gain_db={random_gain_db!r}."
+        )
+    return low, high

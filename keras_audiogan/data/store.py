@@ -1,0 +1,216 @@
+"""Samples from disk: decoded, resampled, levelled, and kept while they fit."""
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_audiogan.audio.files import (
+    AudioFileError,
+    open_sound,
+    read_section,
+)
+from keras_audiogan.data.checks import (
+    check_finite,
+    checked_peak,
+    is_exact,
+    measure_peak,
+)
+from keras_audiogan.data.folder import AudioFile, AudioFolder
+
+Level = str | float
+
+_NUM_LOCKS = 64
+
+# Formats in which a seek costs more than decoding a few seconds.
+_SLOW_SEEK = (".mp3", ".opus")
+
+
+class AudioStore:
+    """Reads sections of the files of a data set.
+
+    Which files are kept in memory once they are decoded is decided at the
+    start, from their lengths alone. So what a section holds, to the last bit,
+    does not depend on what was read before.
+
+    Args:
+        folder: The data set.
+        sampling_rate: Rate of what is read, in Hz.
+        num_channels: Channels of what is read.
+        level: `"peak"`, `"keep"`, or a factor; see `AudioDataset`.
+        cache_bytes: Memory for decoded files.
+    """
+
+    def __init__(
+        self,
+        folder: AudioFolder,
+        sampling_rate: int,
+        num_channels: int,
+        level: Level = "peak",
+        cache_bytes: int = 256 << 20,
+    ) -> None:
+        check_level(level)
+        self.folder = folder
+        self.sampling_rate = sampling_rate
+        self.num_channels = num_channels
+        self.level = level
+        self.lengths = folder.lengths(sampling_rate)
+        self._kept = _choose_kept(
+            folder.files, self.lengths, sampling_rate, num_channels, cache_bytes
+        )
+        self._cache: dict[int, np.ndarray] = {}
+        self._verdicts: dict[int, float | AudioFileError] = {}
+        self._locks = [threading.Lock() for _ in range(_NUM_LOCKS)]
+        if (sampling_rate, num_channels) == folder.format:
+            for index, entry in enumerate(folder.files):
+                if entry.peak is not None:
+                    self._verdicts[index] = entry.peak
+
+    @property
+    def cached_bytes(self) -> int:
+        """Memory that decoded files take now."""
+        return sum(audio.nbytes for audio in list(self._cache.values()))
+
+    def peak(self, index: int) -> float:
+        """Returns the peak of a file, looking into it the first time.
+
+        Args:
+            index: Number of the file.
+
+        Returns:
+            The largest magnitude before levelling, see `measure_peak`.
+
+        Raises:
+            AudioFileError: If the file is bad; the same error each time.
+        """
+        verdict = self._verdicts.get(index)
+        if verdict is None:
+            with self._locks[index % _NUM_LOCKS]:
+                verdict = self._verdicts.get(index)
+                if verdict is None:
+                    verdict = self._examine(index)
+                    self._verdicts[index] = verdict
+        if isinstance(verdict, AudioFileError):
+            raise AudioFileError(verdict.path, verdict.reason)
+        return verdict
+
+    def read(self, index: int, start: int, out: np.ndarray) -> None:
+        """Reads a levelled section of a file.
+
+        Args:
+            index: Number of the file.
+            start: First sample; may be negative.
+            out: float32 array `(length, num_channels)` to fill; what lies
+                outside of the file becomes zero.
+
+        Raises:
+            AudioFileError: If the file, or this section of it, is bad.
+        """
+        peak = self.peak(index)
+        total = int(self.lengths[index])
+        first, stop = max(start, 0), min(start + len(out), total)
+        out[:] = 0.0
+        if stop <= first:
+            return
+        section = self._section(index, first, stop)
+        inside = out[first - start : stop - start]
+        if self.level == "peak":
+            np.divide(section, np.float32(peak), out=inside)
+            entry = self.folder.files[index]
+            if not is_exact(entry.num_samples, entry.sampling_rate):
+                # Louder than every window that was looked at: turning the
+                # slice down does less harm than clipping it.
+                loudest = max(1.0, float(np.abs(inside).max()))
+                inside /= np.float32(loudest)
+        elif self.level == "keep":
+            inside[:] = section
+        else:
+            np.multiply(section, np.float32(self.level), out=inside)
+        np.clip(inside, -1.0, 1.0, out=inside)
+
+    def _section(self, index: int, first: int, stop: int) -> np.ndarray:
+        if self._kept[index]:
+            audio = self._cache.get(index)
+            if audio is None:
+                with self._locks[index % _NUM_LOCKS]:
+                    audio = self._cache.get(index)
+                    if audio is None:
+                        audio = self._decode(index)
+                        self._cache[index] = audio
+            return audio[first:stop]
+        path = self.folder.files[index].path
+        with open_sound(path) as sound:
+            section = read_section(
+                sound,
+                first,
+                stop - first,
+                self.sampling_rate,
+                self.num_channels,
+            )
+        check_finite(path, section)
+        if len(section) < stop - first:
+            raise AudioFileError(path, "changed while it was in use")
+        return section
+
+    def _decode(self, index: int) -> np.ndarray:
+        path = self.folder.files[index].path
+        total = int(self.lengths[index])
+        with open_sound(path) as sound:
+            audio = read_section(
+                sound, 0, total, self.sampling_rate, self.num_channels
+            )
+        check_finite(path, audio)
+        if len(audio) != total:
+            raise AudioFileError(path, "changed while it was in use")
+        return audio
+
+    def _examine(self, index: int) -> float | AudioFileError:
+        entry = self.folder.files[index]
+        try:
+            if self._kept[index] and is_exact(
+                entry.num_samples, entry.sampling_rate
+            ):
+                audio = self._decode(index)
+                peak = checked_peak(entry.path, audio)
+                self._cache[index] = audio
+                return peak
+            return measure_peak(
+                entry.path, self.sampling_rate, self.num_channels
+            )
+        except AudioFileError as error:
+            return error
+
+
+def check_level(level: Level) -> None:
+    """Raises a `ValueError` unless `level` is one that `AudioDataset` knows."""
+    if level in ("peak", "keep"):
+        return
+    if isinstance(level, (int, float)) and 0.0 < level < np.inf:
+        return
+    raise ValueError(
+        '`level` must be "peak", "keep" or a positive factor. '
+        f"Received: level={level!r}."
+    )
+
+
+def _choose_kept(
+    files: Sequence[AudioFile],
+    lengths: np.ndarray,
+    sampling_rate: int,
+    num_channels: int,
+    cache_bytes: int,
+) -> np.ndarray:
+    """Which files stay in memory: those that gain most, then the short."""
+
+    def is_cheap(entry: AudioFile) -> bool:
+        return entry.sampling_rate == sampling_rate and (
+            not entry.path.lower().endswith(_SLOW_SEEK)
+        )
+
+    order = sorted(
+        range(len(files)), key=lambda i: (is_cheap(files[i]), lengths[i], i)
+    )
+    sizes = lengths[order] * (4 * num_channels)
+    kept = np.zeros(len(files), dtype=bool)
+    kept[np.asarray(order)[np.cumsum(sizes) <= cache_bytes]] = True
+    return kept
