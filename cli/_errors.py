@@ -85,7 +85,14 @@ def advice(error: Exception, command: click.Command | None = None) -> str:
             f"{type(error).__name__}: {error} (this is likely a fault of "
             "audiogan itself; AUDIOGAN_DEBUG=1 shows where it comes from)"
         )
-    return _name_flags(" ".join(message.split()), command)
+    return _name_flags(_compact(message), command)
+
+
+def _compact(message: str) -> str:
+    """Put a message on one line, unless it holds an indented list."""
+    if "\n  " in message:
+        return message.strip()
+    return " ".join(message.split())
 
 
 def _disk_is_full(error: BaseException) -> bool:

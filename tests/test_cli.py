@@ -104,7 +104,7 @@ def test_unknown_flag_names_the_nearest():
     ("error", "wanted"),
     [
         (
-            ValueError("`batch_size` must be 1 or more.\n  Received: 0"),
+            ValueError("`batch_size` must be 1 or more.\nReceived: 0"),
             "--batch-size must be 1 or more. Received: 0",
         ),
         (
@@ -142,6 +142,11 @@ def test_errors_are_one_line_that_names_the_flag(error, wanted, monkeypatch):
     assert wanted in result.stderr
     assert result.stderr.count("\n") == 1
     assert result.stdout == ""
+
+
+def test_a_list_in_an_error_keeps_its_lines():
+    result = run_raising(ValueError("2 bad files:\n  a.wav\n  b.wav"))
+    assert result.stderr == "Error: 2 bad files:\n  a.wav\n  b.wav\n"
 
 
 def test_debug_shows_the_error_itself(monkeypatch):
