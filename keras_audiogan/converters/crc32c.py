@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 _POLYNOMIAL = 0x82F63B78
-_LANE_WORDS = 256
+_MAX_LANE_POWER = 10
 _CHUNK = 1 << 22
 
 
@@ -52,14 +52,15 @@ def _advance_bytes(register: np.ndarray, count: int) -> np.ndarray:
 
 def _chunk_register(data: np.ndarray) -> np.ndarray:
     """Returns the register after `data`, from an all-zero register."""
-    lane = 4 * _LANE_WORDS
+    # About as many steps along a lane as lanes: short data are fast as well.
+    power = min(max(2, len(data).bit_length() // 2), _MAX_LANE_POWER)
+    lane = 1 << power
     # Leading zeros leave an all-zero register alone.
     padded = np.concatenate([np.zeros(-len(data) % lane, np.uint8), data])
-    words = np.ascontiguousarray(padded.view("<u4").reshape(-1, _LANE_WORDS).T)
-    registers = np.zeros(words.shape[1], np.uint32)
-    for word in words:
+    words = padded.view("<u4").reshape(-1, lane // 4)
+    registers = np.zeros(len(words), np.uint32)
+    for word in np.ascontiguousarray(words.T):
         registers = _advance(_ZEROS[2], registers ^ word)
-    power = lane.bit_length() - 1
     while len(registers) > 1:
         if len(registers) % 2:
             registers = np.concatenate([np.zeros(1, np.uint32), registers])

@@ -1,0 +1,568 @@
+"""Original WaveGAN checkpoints: what they become, and what is refused.
+
+The checkpoints in data/ were written by the original code (random weights,
+a few training steps), and `outputs.npz` beside each is what it computed.
+"""
+
+import json
+import logging
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from tensor_bundle_support import (
+    entry,
+    header,
+    variables_of,
+    write_bundle,
+    write_table,
+)
+
+from keras_audiogan.converters import (
+    ConversionError,
+    convert,
+    convert_wavegan,
+    identify,
+)
+from keras_audiogan.converters.crc32c import crc32c
+from keras_audiogan.converters.tensor_bundle import TensorBundle
+from keras_audiogan.converters.wavegan import read_config
+from keras_audiogan.models import WaveGANDiscriminator, WaveGANGenerator
+
+DATA = pathlib.Path(__file__).parent / "data"
+PLAIN = DATA / "wavegan_tf1_16384"
+NEAREST = DATA / "wavegan_tf1_32768_nearest"
+BATCH_NORM = DATA / "wavegan_tf1_65536_batch_norm"
+
+CONFIGS = {
+    # With optimiser slots in the file; kernel 25.
+    PLAIN: {
+        "slice_length": 16384,
+        "num_channels": 1,
+        "sampling_rate": 16000,
+        "latent_dim": 7,
+        "dim": 1,
+        "kernel_size": 25,
+        "batch_norm": False,
+        "upsampling": "transposed",
+        "post_filter_length": None,
+        "phase_shuffle": 2,
+    },
+    # With args.txt and a .meta file.
+    NEAREST: {
+        "slice_length": 32768,
+        "num_channels": 1,
+        "sampling_rate": 22050,
+        "latent_dim": 5,
+        "dim": 1,
+        "kernel_size": 8,
+        "batch_norm": False,
+        "upsampling": "nearest",
+        "post_filter_length": 32,
+        "phase_shuffle": 3,
+    },
+    BATCH_NORM: {
+        "slice_length": 65536,
+        "num_channels": 2,
+        "sampling_rate": 16000,
+        "latent_dim": 4,
+        "dim": 1,
+        "kernel_size": 9,
+        "batch_norm": True,
+        "upsampling": "transposed",
+        "post_filter_length": None,
+        "phase_shuffle": 2,
+    },
+}
+folders = pytest.mark.parametrize("folder", CONFIGS, ids=lambda f: f.name)
+
+
+def logits(gan, audio):
+    features = gan.discriminator(audio)[0]
+    return np.asarray(keras.ops.convert_to_numpy(features[-1]))[:, 0]
+
+
+@pytest.mark.backends
+@folders
+def test_outputs_equal_the_originals(folder):
+    gan = convert(folder)
+    stored = np.load(folder / "outputs.npz")
+    latents = stored["latents"]
+    shape = (len(latents), gan.slice_length, gan.num_channels)
+
+    config = gan.get_config()
+    assert {key: config[key] for key in CONFIGS[folder]} == CONFIGS[folder]
+    for audio in (
+        np.asarray(keras.ops.convert_to_numpy(gan.generator(latents))),
+        gan.sample(latents=latents),
+    ):
+        assert audio.shape == shape
+        assert stored["strided"].std() > 0.1
+        for part, name in (
+            (audio[:, :150], "head"),
+            (audio[:, -150:], "tail"),
+            (audio[:, ::127], "strided"),
+        ):
+            np.testing.assert_allclose(part, stored[name], rtol=0, atol=1e-4)
+
+    # The original's noise: drawn after its latents from the same generator.
+    rng = np.random.default_rng(7)
+    rng.uniform(-1, 1, latents.shape)
+    noise = rng.uniform(-1, 1, shape).astype("float32")
+    np.testing.assert_allclose(
+        logits(gan, noise), stored["logits_noise"], rtol=0, atol=1e-4
+    )
+    np.testing.assert_allclose(
+        logits(gan, audio), stored["logits_generated"], rtol=0, atol=1e-4
+    )
+
+
+def test_parameter_counts_are_the_originals():
+    assert WaveGANGenerator().count_params() == 19_065_345
+    assert WaveGANDiscriminator().count_params() == 17_427_969
+
+
+def test_reading_needs_neither_keras_nor_tensorflow():
+    code = (
+        "import json, sys\n"
+        "from keras_audiogan.converters import identify\n"
+        "from keras_audiogan.converters.tensor_bundle import TensorBundle\n"
+        f"kind = identify({str(PLAIN)!r})\n"
+        f"bundle = TensorBundle({str(PLAIN / 'model.ckpt-2')!r})\n"
+        "values = bundle.read('G/z_project/dense/kernel')\n"
+        "loaded = {'keras', 'tensorflow'} & set(sys.modules)\n"
+        "print(json.dumps([kind, values.shape, sorted(loaded)]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True
+    )
+    assert json.loads(done.stdout) == ["wavegan", [7, 256], []]
+
+
+# Finding the checkpoint and the slice length
+
+
+def copy(folder, tmp_path, *left_out):
+    target = tmp_path / "run"
+    ignore = shutil.ignore_patterns(*left_out) if left_out else None
+    shutil.copytree(folder, target, ignore=ignore)
+    return target
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "model.ckpt-2",
+        "model.ckpt-2.index",
+        "model.ckpt-2.data-00000-of-00001",
+    ],
+)
+def test_any_part_names_the_checkpoint(name):
+    assert identify(str(PLAIN / name)) == "wavegan"
+
+
+def test_folder_without_state_file_gives_the_newest(tmp_path):
+    run = copy(PLAIN, tmp_path, "checkpoint")
+    for part in ("index", "data-00000-of-00001"):
+        older = BATCH_NORM / f"model.ckpt-1.{part}"
+        shutil.copy(older, run / f"model.ckpt-1.{part}")
+        shutil.copy(older, run / f"best_score-9.{part}")
+    assert read_config(run)["slice_length"] == 16384
+    (run / "checkpoint").write_text(
+        'model_checkpoint_path: "C:\\\\runs\\\\mine\\\\model.ckpt-1"\n'
+    )
+    assert read_config(run)["slice_length"] == 65536
+
+
+@pytest.mark.parametrize(
+    "left_out,expected",
+    [
+        ([], 32768),
+        (["args.txt"], 32768),
+        (["*.meta"], 32768),
+        (["args.txt", "*.meta"], 65536),
+    ],
+)
+def test_where_the_slice_length_comes_from(
+    tmp_path, caplog, left_out, expected
+):
+    run = copy(NEAREST, tmp_path, *left_out)
+    with caplog.at_level(logging.WARNING):
+        assert read_config(run)["slice_length"] == expected
+    warned = "Pass `slice_length`" in caplog.text
+    assert warned == (expected == 65536)
+    assert read_config(run, slice_length=32768)["slice_length"] == 32768
+
+
+def test_graph_outweighs_arguments_that_another_run_wrote(tmp_path):
+    run = copy(NEAREST, tmp_path)
+    text = (run / "args.txt").read_text()
+    (run / "args.txt").write_text(text.replace("32768", "65536"))
+    assert read_config(run)["slice_length"] == 32768
+
+
+@pytest.mark.parametrize("stride,length", [(2, 32768), (4, 65536)])
+def test_transposed_stride_in_a_sampling_graph(tmp_path, stride, length):
+    tf = pytest.importorskip("tensorflow")
+    run = copy(BATCH_NORM, tmp_path)
+    (run / "infer").mkdir()
+    graph = tf.Graph()
+    with graph.as_default(), graph.name_scope("G/upconv_5/conv2d_transpose/"):
+        tf.nn.conv2d_transpose(
+            tf.zeros((1, 1, 8, 1)),
+            tf.zeros((1, 9, 2, 1)),
+            (1, 1, 8 * stride, 2),
+            (1, 1, stride, 1),
+        )
+        tf.compat.v1.train.export_meta_graph(str(run / "infer/infer.meta"))
+    assert read_config(run)["slice_length"] == length
+
+
+def test_arguments_win_over_what_lies_beside():
+    gan = convert_wavegan(
+        NEAREST, sampling_rate=8000, slice_length=65536, phase_shuffle=0
+    )
+    config = gan.get_config()
+    assert config["sampling_rate"] == 8000
+    assert config["slice_length"] == 65536
+    assert config["phase_shuffle"] == 0
+    with pytest.raises(ConversionError, match="slice_length=16384"):
+        read_config(NEAREST, slice_length=16384)
+
+
+def test_damaged_graph_is_an_error(tmp_path):
+    run = copy(NEAREST, tmp_path)
+    meta = run / "best_score-41.meta"
+    meta.write_bytes(meta.read_bytes()[:-1])
+    with pytest.raises(ConversionError, match=r"best_score-41\.meta"):
+        read_config(run)
+
+
+# What a checkpoint may hold
+
+
+def test_generator_alone_converts(tmp_path, caplog):
+    held = {
+        name: value
+        for name, value in variables_of(PLAIN / "model.ckpt-2").items()
+        if name.startswith("G/")
+    }
+    write_bundle(tmp_path / "model.ckpt-5", held)
+    with caplog.at_level(logging.WARNING):
+        gan = convert(tmp_path)
+    assert "holds no discriminator" in caplog.text
+    stored = np.load(PLAIN / "outputs.npz")
+    np.testing.assert_allclose(
+        gan.sample(latents=stored["latents"])[:, :150],
+        stored["head"],
+        rtol=0,
+        atol=1e-4,
+    )
+
+
+def replaced(name, value):
+    return lambda held: held | {name: value}
+
+
+def without(prefix):
+    return lambda held: {
+        name: value
+        for name, value in held.items()
+        if not name.startswith(prefix)
+    }
+
+
+def only(names):
+    return lambda held: {name: np.ones(2, "float32") for name in names}
+
+
+NAN = np.full((4,), np.nan, "float32")
+
+
+@pytest.mark.parametrize(
+    "change,message",
+    [
+        (without("G/"), "holds a discriminator only"),
+        (without("G/upconv_2/"), r"\[0, 1, 3, 4\]"),
+        (without("G/upconv_2/conv2d_transpose/bias"), "bias' is missing"),
+        (without("G/z_project/dense/kernel"), "z_project/dense/kernel"),
+        (without("D/output/dense/bias"), "D/output/dense/bias' is missing"),
+        (
+            replaced("D/downconv_1/conv1d/kernel", np.ones((25, 1, 3), "f4")),
+            r"should have the shape \(25, 1, 2\). Received: \(25, 1, 3\)",
+        ),
+        (
+            replaced("G/label/embedding", np.ones((10, 4), "f4")),
+            "no variable 'G/label/embedding'",
+        ),
+        (
+            replaced("G/upconv_2/conv2d_transpose/bias", NAN[:2]),
+            "bias' holds NaN",
+        ),
+        (
+            replaced(
+                "G/upconv_0/conv2d_transpose/kernel",
+                np.ones((5, 5, 8, 16), "f4"),
+            ),
+            "SpecGAN",
+        ),
+        (
+            lambda held: (
+                without("G/upconv_0/")(held)
+                | {"G/upconv_0/conv2d/kernel": np.ones((5, 5, 16, 8), "f4")}
+            ),
+            "SpecGAN",
+        ),
+        (
+            only(["model/.ATTRIBUTES/VARIABLE_VALUE"]),
+            r"tf\.train\.Checkpoint",
+        ),
+        (only(["classifier/dense/kernel"]), "classifier/dense/kernel"),
+        (only(["G/weights"]), "layers G/upconv_0"),
+        (only([]), "no variable's name starts with 'G/'"),
+    ],
+)
+def test_other_contents_are_refused(tmp_path, change, message):
+    held = change(variables_of(PLAIN / "model.ckpt-2"))
+    write_bundle(tmp_path / "model.ckpt-5", held)
+    with pytest.raises(ConversionError, match=message) as caught:
+        convert(tmp_path)
+    assert "model.ckpt-5" in str(caught.value)
+
+
+def test_half_precision_weights_convert(tmp_path):
+    held = variables_of(PLAIN / "model.ckpt-2")
+    name = "G/z_project/dense/bias"
+    held[name] = held[name].astype("float16")
+    write_bundle(tmp_path / "model.ckpt-5", held)
+    dense = convert(tmp_path).generator.dense
+    bias = np.asarray(keras.ops.convert_to_numpy(dense.bias))
+    np.testing.assert_array_equal(bias, held[name].astype("float32"))
+
+
+def test_kernel_shorter_than_the_stride(tmp_path):
+    held = {}
+    for name, value in variables_of(PLAIN / "model.ckpt-2").items():
+        axis = value.shape.index(25) if 25 in value.shape else None
+        held[name] = value if axis is None else value.take([3, 9], axis)
+    write_bundle(tmp_path / "model.ckpt-5", held)
+    gan = convert(tmp_path)
+    assert gan.get_config()["kernel_size"] == 2
+    # Two taps of four: the samples between come from the bias alone.
+    audio = gan.sample(2, seed=0)
+    bias = np.tanh(held["G/upconv_4/conv2d_transpose/bias"])
+    np.testing.assert_allclose(audio[:, 2::4, 0], bias[0], atol=1e-6)
+    assert audio[:, 0::4].std() > 0
+
+
+@pytest.mark.parametrize("name", ["nothing", "folder", "file.pt"])
+def test_no_checkpoint_is_one_clear_error(tmp_path, name):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file.pt").write_bytes(b"PK\x03\x04" * 20)
+    with pytest.raises(ConversionError, match=name):
+        convert(tmp_path / name)
+
+
+# The reader of TensorFlow's files
+
+
+@folders
+def test_reader_agrees_with_tensorflow(folder):
+    tf = pytest.importorskip("tensorflow")
+    (index,) = folder.glob("*.index")
+    reference = tf.train.load_checkpoint(str(index.with_suffix("")))
+    bundle = TensorBundle(index.with_suffix(""))
+    expected = reference.get_variable_to_shape_map()
+    assert bundle.shapes == {k: tuple(v) for k, v in expected.items()}
+    for name in expected:
+        values, wanted = bundle.read(name), reference.get_tensor(name)
+        assert values.dtype == wanted.dtype
+        np.testing.assert_array_equal(values, wanted)
+
+
+def test_reader_reads_what_tensorflow_writes(tmp_path):
+    tf = pytest.importorskip("tensorflow")
+    rng = np.random.default_rng(0)
+    # Enough bytes in names for several blocks of the index; two data files.
+    halves = [
+        {
+            f"{i:05d}{half}" + "/deep" * 60: rng.integers(0, 99, i % 7)
+            for i in range(900)
+        }
+        for half in range(2)
+    ]
+    halves[0] |= {
+        "half": rng.standard_normal((3, 4)).astype("float16"),
+        "double": rng.standard_normal((2, 0, 5)),
+        "int": np.array(-7, "int32"),
+        "large": rng.standard_normal((1200, 1000)).astype("float32"),
+    }
+    prefixes = []
+    for i, half in enumerate(halves):
+        prefixes.append(str(tmp_path / f"part-{i}"))
+        tf.raw_ops.SaveV2(
+            prefix=prefixes[-1],
+            tensor_names=list(half),
+            shape_and_slices=[""] * len(half),
+            tensors=list(half.values()),
+        )
+    tf.raw_ops.MergeV2Checkpoints(
+        checkpoint_prefixes=prefixes, destination_prefix=str(tmp_path / "all")
+    )
+    assert (tmp_path / "all.data-00001-of-00002").is_file()
+    bundle = TensorBundle(tmp_path / "all")
+    assert len(bundle.shapes) == 1804
+    for name, values in (halves[0] | halves[1]).items():
+        assert bundle.read(name).dtype == values.dtype
+        np.testing.assert_array_equal(bundle.read(name), values)
+
+
+def test_checksum_is_the_standard_one(tmp_path):
+    assert crc32c(b"") == 0
+    assert crc32c(b"123456789") == 0xE3069283
+    assert crc32c(bytes(32)) == 0x8A9136AA
+    data = np.random.default_rng(0).bytes(3000)
+    for size in (1, 3, 1023, 1024, 1025, 2048, 2999):
+        register = 0xFFFFFFFF
+        for byte in data[:size]:
+            register ^= byte
+            for _ in range(8):
+                register = register >> 1 ^ (0x82F63B78 if register & 1 else 0)
+        assert crc32c(data[:size]) == register ^ 0xFFFFFFFF
+
+
+def test_checksum_of_many_chunks_is_tensorflows(tmp_path):
+    tf = pytest.importorskip("tensorflow")
+    data = np.random.default_rng(0).bytes((1 << 23) + 77)
+    path = tmp_path / "record"
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        writer.write(data)
+    masked = int.from_bytes(path.read_bytes()[-4:], "little")
+    rotated = (masked - 0xA282EAD8) & 0xFFFFFFFF
+    assert crc32c(data) == (rotated >> 17 | rotated << 15) & 0xFFFFFFFF
+
+
+def damaged(tmp_path, part, change):
+    run = copy(PLAIN, tmp_path, "checkpoint")
+    path = run / f"model.ckpt-2.{part}"
+    path.write_bytes(change(path.read_bytes()))
+    return run
+
+
+def test_damaged_data_is_an_error(tmp_path):
+    part = "data-00000-of-00001"
+
+    def flip(data):
+        # In the middle of the generator's largest kernel.
+        bundle = TensorBundle(PLAIN / "model.ckpt-2")
+        kernel = bundle.read("G/upconv_0/conv2d_transpose/kernel").tobytes()
+        place = data.index(kernel) + len(kernel) // 2
+        return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+
+    for change, message in (
+        (flip, "upconv_0.*checksum"),
+        (lambda data: data[: len(data) // 3], "cut short"),
+        (lambda data: b"", "cut short"),
+    ):
+        run = damaged(tmp_path, part, change)
+        with pytest.raises(ConversionError, match=message):
+            convert(run)
+        shutil.rmtree(run)
+    run = copy(PLAIN, tmp_path, "checkpoint", "*.data-*")
+    with pytest.raises(ConversionError, match="cannot be read"):
+        convert(run)
+
+
+def test_no_damage_to_an_index_goes_unseen(tmp_path):
+    whole = (PLAIN / "model.ckpt-2.index").read_bytes()
+    shapes = TensorBundle(PLAIN / "model.ckpt-2").shapes
+    rng = np.random.default_rng(0)
+    path = tmp_path / "model.ckpt-2.index"
+    refused = 0
+    for trial in range(300):
+        data = bytearray(whole)
+        if trial % 4 == 0:
+            data = data[: rng.integers(len(data))]
+        else:
+            data[rng.integers(len(data))] ^= 1 << rng.integers(8)
+        path.write_bytes(data)
+        try:
+            bundle = TensorBundle(tmp_path / "model.ckpt-2")
+        except ConversionError as error:
+            assert str(path) in str(error)
+            refused += 1
+        else:
+            # Only bytes that mean nothing: the footer's padding, and the
+            # second index, which TensorFlow leaves empty.
+            assert bundle.shapes == shapes
+    assert refused > 280
+
+
+HUGE = 1 << 47
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [],
+        [(b"a", entry((2,)))],
+        [(b"", header(endianness=1))],
+        [(b"", header(shards=0))],
+        [(b"", header(shards=1 << 40))],
+        [(b"", b"\x08")],
+        [(b"", b"\x0b\x01")],
+        [(b"", b"\x08" + b"\xff" * 11)],
+        [(b"", b"\x08" + b"\xff" * 9 + b"\x7f")],
+        [(b"", header()), (b"b", entry((1,))), (b"a", entry((1,)))],
+        [(b"", header()), (b"a", entry((1,))), (b"a", entry((1,)))],
+        [(b"", header()), (b"a" * 5000, entry((1,)))],
+        [(b"", header()), (b"\xff", entry((1,)))],
+        [(b"", header()), (b"a", entry((-1,)))],
+        [(b"", header()), (b"a", entry((1,) * 40))],
+        [(b"", header()), (b"a", entry((1,), shard=1))],
+        [(b"", header()), (b"a", entry((1,), size=1 << 60))],
+        [(b"", header()), (b"a", b"\x12\x7f")],
+        [(b"", header()), (b"a", b"\x10\x01")],
+        [(b"", header()), (b"a", b"\x0a\x01\x01")],
+    ],
+)
+def test_hostile_index_is_refused(tmp_path, records):
+    write_table(tmp_path / "model.index", records)
+    with pytest.raises(ConversionError, match=r"model\.index is not"):
+        TensorBundle(tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    "value,message",
+    [
+        (entry((HUGE,), size=4 * HUGE // 4), "takes"),
+        (entry((HUGE // 4,), size=HUGE), "cut short"),
+        (entry((4,), offset=HUGE, size=16), "cut short"),
+        (entry((4,), size=16), "checksum"),
+        (entry((4,), size=15), "takes 16 bytes, but the index states 15"),
+        (entry((4,), size=16, dtype=7), "its type"),
+        (entry((4,), size=16) + b"\x3a\x00", "partitions"),
+    ],
+)
+def test_hostile_entry_takes_no_memory(tmp_path, value, message):
+    write_table(tmp_path / "model.index", [(b"", header()), (b"a", value)])
+    (tmp_path / "model.data-00000-of-00001").write_bytes(bytes(64))
+    bundle = TensorBundle(tmp_path / "model")
+    with pytest.raises(ConversionError, match=f"'a'.*{message}"):
+        bundle.read("a")
+    with pytest.raises(ConversionError, match="no variable 'b'"):
+        bundle.read("b")
+
+
+@pytest.mark.parametrize("compression", [1, 255])
+def test_compressed_index_says_so(tmp_path, compression):
+    write_table(
+        tmp_path / "model.index", [(b"", header())], compression=compression
+    )
+    with pytest.raises(ConversionError, match="compressed"):
+        TensorBundle(tmp_path / "model")
