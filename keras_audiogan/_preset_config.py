@@ -45,8 +45,10 @@ class PresetError(ValueError):
         path: The file or folder at fault.
         problem: What is wrong, a sentence without its full stop.
         tensor: The tensor at fault, where it is one.
-        expected: What was expected, if the problem does not say.
-        received: What was found, if the problem does not say.
+        expected: What was expected, if the problem does not say; a string
+            is taken for words of ours.
+        received: What was found, if the problem does not say; a string is
+            taken for a stranger's and quoted.
         advice: How to mend it, a sentence without its full stop.
 
     Attributes:
@@ -64,12 +66,17 @@ class PresetError(ValueError):
         received: object = None,
         advice: str | None = None,
     ):
-        parts = [f"{os.fspath(path)}: "]
+        parts = [f"{_printable(path)}: "]
         if tensor is not None:
             parts.append(f"tensor {short(tensor)}: ")
         parts.append(f"{problem}.")
         if expected is not None:
-            parts.append(f" Expected: {short(expected)}.")
+            said = (
+                _printable(expected)
+                if isinstance(expected, str)
+                else short(expected)
+            )
+            parts.append(f" Expected: {said}.")
         if advice is not None:
             parts.append(f" {advice}.")
         if received is not None:
@@ -82,18 +89,16 @@ class PresetError(ValueError):
         """Returns this error as it reads for a folder's later place."""
         (message,) = self.args
         moved = PresetError.__new__(PresetError)
-        ValueError.__init__(moved, message.replace(str(old), str(new)))
+        ValueError.__init__(
+            moved, message.replace(_printable(old), _printable(new))
+        )
         moved.path = Path(str(self.path).replace(str(old), str(new)))
         moved.tensor = self.tensor
         return moved
 
 
 def short(value: object, limit: int = 200) -> str:
-    """Returns a representation of `value` of bounded length.
-
-    A string that is given as a description keeps its words; control
-    characters never reach the terminal.
-    """
+    """Returns a representation of `value`, printable and of bounded length."""
     if isinstance(value, (list, tuple)) and len(value) > 32:
         value = [*value[:32], "..."]
     if isinstance(value, str):
@@ -101,6 +106,14 @@ def short(value: object, limit: int = 200) -> str:
     else:
         text = ascii(value)
     return text if len(text) <= limit else f"{text[:limit]}..."
+
+
+def _printable(path: str | os.PathLike[str]) -> str:
+    """Returns a path with what a terminal must not see escaped."""
+    return "".join(
+        character if character.isprintable() else ascii(character)[1:-1]
+        for character in os.fspath(path)
+    )
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -127,9 +140,7 @@ def open_regular(path: Path) -> BinaryIO:
             path, f"the file cannot be read ({error.strerror})"
         ) from error
     except ValueError as error:
-        raise PresetError(ascii(path), f"this is no file name: {error}") from (
-            error
-        )
+        raise PresetError(path, f"this is no file name: {error}") from error
 
 
 def read_json(path: Path) -> dict[str, Any]:

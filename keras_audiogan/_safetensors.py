@@ -80,7 +80,8 @@ def _read_header(path: Path, file: BinaryIO) -> Header:
         raise PresetError(
             path,
             "the file is too short to be a safetensors file",
-            received=f"{num_bytes} bytes",
+            expected="8 bytes or more",
+            received=num_bytes,
         )
     length = int.from_bytes(prefix, "little")
     if length > MAX_JSON_BYTES:
@@ -89,14 +90,14 @@ def _read_header(path: Path, file: BinaryIO) -> Header:
             "the header claims to be too large; this is hardly a "
             "safetensors file",
             expected=f"at most {MAX_JSON_BYTES} bytes",
-            received=f"{length} bytes",
+            received=length,
         )
     if length > num_bytes - _LENGTH_BYTES:
         raise PresetError(
             path,
             "the file ends within its header: it is truncated",
             expected=f"{length} bytes of header",
-            received=f"{num_bytes - _LENGTH_BYTES} bytes",
+            received=num_bytes - _LENGTH_BYTES,
         )
     entries = parse_json(path, file.read(length))
     metadata = _check_metadata(path, entries.pop("__metadata__", {}))
@@ -217,7 +218,7 @@ def _check_layout(
             if num_bytes < position
             else "the file holds more bytes than its tensors",
             expected=f"{position} bytes",
-            received=f"{num_bytes} bytes",
+            received=num_bytes,
         )
 
 
@@ -272,8 +273,8 @@ def read_tensors(
                 path,
                 "the weights hold NaN or infinity",
                 tensor=name,
-                received=f"{int((~np.isfinite(array)).sum())} such values "
-                f"of {array.size}",
+                expected=f"{array.size} finite numbers",
+                received=int(np.isfinite(array).sum()),
             )
     return arrays
 

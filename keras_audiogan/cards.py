@@ -185,7 +185,7 @@ def front_matter(
 def text(value: object) -> str:
     """Returns a value as one line of Markdown that cannot break its place."""
     if isinstance(value, dict):
-        line = ", ".join(f"{k} {_plain(v)}" for k, v in value.items())
+        line = ", ".join(f"{_plain(k)} {_plain(v)}" for k, v in value.items())
     elif isinstance(value, (list, tuple)):
         line = ", ".join(_plain(item) for item in value)
     else:
@@ -442,7 +442,8 @@ def _duration(seconds: float) -> str:
 
 
 def _measured(training: Mapping[str, Any]) -> str:
-    rows, commands = [], {}
+    rows: list[list[str]] = []
+    commands: dict[str, list[str]] = {}
     for name, entry in _metrics(training).items():
         value = entry.get("value")
         if isinstance(value, list):

@@ -428,6 +428,18 @@ def _stems_to_load(
     folder: Path, config: dict[str, Any], weights: Iterable[str] | None
 ) -> set[str]:
     held = set(config["weights"])
+    stray = {
+        file.name
+        for file in folder.glob(f"*{WEIGHTS_SUFFIX}")
+        if file.stem not in held
+    }
+    if stray:
+        raise PresetError(
+            folder,
+            f"there are weights that {CONFIG_FILE} does not list",
+            expected=sorted(held),
+            received=sorted(stray),
+        )
     stems = held if weights is None else _as_stems(folder, weights)
     if not stems <= held:
         raise PresetError(
