@@ -1,9 +1,15 @@
 """Layers that several architectures share."""
 
+from keras_audiogan.layers.log_mel import LogMelSpectrogram
 from keras_audiogan.layers.phase_shuffle import PhaseShuffle
 from keras_audiogan.layers.strided_conv import (
     StridedConv1D,
     StridedConv1DTranspose,
 )
 
-__all__ = ["PhaseShuffle", "StridedConv1D", "StridedConv1DTranspose"]
+__all__ = [
+    "LogMelSpectrogram",
+    "PhaseShuffle",
+    "StridedConv1D",
+    "StridedConv1DTranspose",
+]

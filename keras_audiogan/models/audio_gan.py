@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_audiogan.models.discriminators import Discriminator
 from keras_audiogan.models.skeleton import building_skeleton
 from keras_audiogan.training import (
     distribution,
@@ -42,8 +43,8 @@ class AudioGAN(keras.Model):
     Args:
         generator: built model, latents `(batch, latent_dim)` -> audio
             `(batch, time, channels)`, float32 in [-1, 1].
-        discriminator: built model, audio -> a list with one entry per
-            sub-discriminator, each a list of feature maps, logits last.
+        discriminator: built `Discriminator`, audio -> a list with one entry
+            per sub-discriminator, each a list of feature maps, logits last.
         ema_generator: built copy of the generator for the moving average of
             its weights, which is what `sample` and presets use.
         slice_length: samples in a training slice.
@@ -64,7 +65,7 @@ class AudioGAN(keras.Model):
         self,
         *,
         generator: keras.Model,
-        discriminator: keras.Model,
+        discriminator: Discriminator,
         ema_generator: keras.Model,
         slice_length: int,
         sampling_rate: int,
@@ -190,7 +191,8 @@ class AudioGAN(keras.Model):
         """
         if keras.backend.backend() != "jax":
             (data,) = args
-            return self.adversarial_step(self._as_batch(data))
+            logs = self.adversarial_step(self._as_batch(data))
+            return distribution.as_logs(logs)
         state, data = args
         groups = [
             self.trainable_variables,
@@ -210,6 +212,13 @@ class AudioGAN(keras.Model):
             for variables in groups
         )
         return logs, new_state
+
+    def _maybe_symbolic_build(self, *args: Any, **kwargs: Any) -> None:
+        """Does nothing: the networks are built in the constructor.
+
+        Under a strategy Keras's own method takes the mean of a batch over
+        the replicas, which fails for a dict on several workers.
+        """
 
     def _as_batch(self, data: Any) -> Batch:
         inputs, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
@@ -280,34 +289,53 @@ class AudioGAN(keras.Model):
         Returns:
             `(loss, logs)`.
         """
-        gan_loss, real = self._loss(), batch["audio"]
-        logs: dict[str, Any] = {}
-        real_logits = self._logits(real)
-        fake_logits = self._logits(fake)
+        gan_loss = self._loss()
+        real_views = self.discriminator.views(batch["audio"])
+        fake_views = self.discriminator.views(fake)
+        real_logits = self._logits(real_views)
+        fake_logits = self._logits(fake_views)
         total = sum(
             gan_loss.discriminator(r, f)
             for r, f in zip(real_logits, fake_logits, strict=True)
         )
-        logs["adv/discriminator"] = total
-        logs["score/real"] = _mean_score(real_logits)
-        logs["score/fake"] = _mean_score(fake_logits)
+        logs = {
+            "adv/discriminator": total,
+            "score/real": _mean_score(real_logits),
+            "score/fake": _mean_score(fake_logits),
+        }
         if gan_loss.gradient_penalty:
             position = self._interpolation(batch)
-            between = real + position * (fake - real)
-            slopes = gradients.input_gradient(self._score, between)
-            penalty = losses.gradient_penalty(slopes)
+            between = [
+                r
+                + ops.reshape(position, [-1] + [1] * (len(r.shape) - 1))
+                * (f - r)
+                for r, f in zip(real_views, fake_views, strict=True)
+            ]
+            slopes = gradients.input_gradients(self._score, between)
+            penalty = sum(losses.gradient_penalty(slope) for slope in slopes)
             total = total + gan_loss.gradient_penalty * penalty
             logs["reg/gradient_penalty"] = penalty
-        for name, weight, inputs in (
-            ("r1", gan_loss.r1, real),
-            ("r2", gan_loss.r2, fake),
+        for name, weight, views in (
+            ("r1", gan_loss.r1, real_views),
+            ("r2", gan_loss.r2, fake_views),
         ):
             if weight:
-                slopes = gradients.input_gradient(self._score, inputs)
-                penalty = ops.mean(losses.squared_norms(slopes))
+                penalty = self._slope_penalty(views, gan_loss.penalty_stride)
                 total = total + 0.5 * weight * penalty
                 logs[f"reg/{name}"] = penalty
         return total, logs
+
+    def _slope_penalty(self, views: list[Any], stride: int) -> Any:
+        """Mean squared slope of the scores, in units of each view's scale."""
+        slopes = gradients.input_gradients(
+            self._score, [view[::stride] for view in views]
+        )
+        return sum(
+            scale**2 * ops.mean(losses.squared_norms(slope))
+            for slope, scale in zip(
+                slopes, self.discriminator.view_scales, strict=True
+            )
+        )
 
     def generator_loss(
         self, batch: Batch, latents: Any
@@ -323,9 +351,9 @@ class AudioGAN(keras.Model):
         """
         gan_loss = self._loss()
         fake = self.generator(latents, training=True)
-        fake_logits = self._logits(fake)
+        fake_logits = self._logits(self.discriminator.views(fake))
         real_logits = (
-            self._logits(batch["audio"])
+            self._logits(self.discriminator.views(batch["audio"]))
             if gan_loss.needs_real_logits
             else fake_logits
         )
@@ -340,16 +368,16 @@ class AudioGAN(keras.Model):
             raise ValueError("Call `compile()` before training.")
         return self.gan_loss
 
-    def _logits(self, audio: Any) -> list[Any]:
+    def _logits(self, views: list[Any]) -> list[Any]:
         """Logits of every sub-discriminator, float32."""
-        outputs = self.discriminator(audio, training=True)
+        outputs = self.discriminator.judge(views, training=True)
         return [ops.cast(features[-1], "float32") for features in outputs]
 
-    def _score(self, audio: Any) -> Any:
+    def _score(self, views: list[Any]) -> Any:
         """Sum over sub-discriminators of the mean logit of each example."""
         return sum(
             ops.mean(ops.reshape(logits, (ops.shape(logits)[0], -1)), axis=-1)
-            for logits in self._logits(audio)
+            for logits in self._logits(views)
         )
 
     def _fake(self, latents: Any) -> Any:
@@ -368,9 +396,11 @@ class AudioGAN(keras.Model):
     def _latents(self, batch: Batch, index: int) -> Any:
         if "latents" in batch:
             return batch["latents"][:, index]
-        rows = ops.shape(batch["audio"])[0]
-        return keras.random.uniform(
-            (rows, self.latent_dim), -1.0, 1.0, seed=self.seed_generator
+        return distribution.own_rows(
+            lambda rows: keras.random.uniform(
+                (rows, self.latent_dim), -1.0, 1.0, seed=self.seed_generator
+            ),
+            ops.shape(batch["audio"])[0],
         )
 
     def _interpolation(self, batch: Batch) -> Any:
@@ -379,10 +409,13 @@ class AudioGAN(keras.Model):
         elif "latents" in batch:
             position = 0.5 + 0.5 * batch["latents"][:, 0, 0]
         else:
-            position = keras.random.uniform(
-                (ops.shape(batch["audio"])[0],), seed=self.seed_generator
+            position = distribution.own_rows(
+                lambda rows: keras.random.uniform(
+                    (rows,), seed=self.seed_generator
+                ),
+                ops.shape(batch["audio"])[0],
             )
-        return ops.reshape(position, (-1, 1, 1))
+        return position
 
     def _clip_discriminator(self) -> None:
         limit = self._loss().clip

@@ -19,10 +19,16 @@ from keras_audiogan.layers import (
     StridedConv1DTranspose,
 )
 from keras_audiogan.models.audio_gan import AudioGAN
+from keras_audiogan.models.discriminators import (
+    Discriminator,
+    MultiDiscriminator,
+    SpectralDiscriminator,
+)
 from keras_audiogan.models.registry import register_architecture
 
 NUM_START_FRAMES = 16
 UPSAMPLING = ("transposed", "nearest")
+CRITICS = ("waveform", "spectral")
 
 
 def block_strides(slice_length: int) -> list[int]:
@@ -171,11 +177,13 @@ class WaveGANGenerator(keras.Model):
         return x if self.post_filter is None else self.post_filter(x)
 
 
-class WaveGANDiscriminator(keras.Model):
+class WaveGANDiscriminator(Discriminator):
     """Audio `(batch, time, channels)` -> one list of maps, logits last.
 
     Args: see `WaveGAN`.
     """
+
+    view_scales = (0.1,)
 
     def __init__(
         self,
@@ -229,14 +237,12 @@ class WaveGANDiscriminator(keras.Model):
                     self.shuffles[i].build(shape)
             self.score.build((None, length * channels[-1]))
 
-    def build(self, input_shape: Any) -> None:
-        """Marks the model as built; the constructor builds the layers."""
-        del input_shape
-        self.built = True
-
-    def call(self, audio: Any, training: bool = False) -> list[list[Any]]:
+    def judge(
+        self, views: list[Any], training: bool = False
+    ) -> list[list[Any]]:
         """Returns `[[features, ..., logits]]`, logits `(batch, 1)`."""
-        x, features = audio, []
+        (x,) = views
+        features = []
         for i, downconv in enumerate(self.downconvs):
             x = downconv(x)
             if self.batch_norms and i:
@@ -286,6 +292,10 @@ class WaveGAN(AudioGAN):
             tanh, 512 in the original; None for none.
         phase_shuffle: largest shift in the discriminator; 0 for none.
         max_channels: cap on the channels of any block; None for none.
+        critics: what judges: `"waveform"` (the paper's), `"spectral"` (see
+            `SpectralDiscriminator`; on small data it learns in a tenth of
+            the time), or both.
+        spectral_dim: `dim` of the spectral discriminator.
         ema_momentum: see `AudioGAN`.
         level: how training files are levelled: `"peak"`, `"keep"` or a gain.
         dtype: dtype policy of the networks.
@@ -309,6 +319,8 @@ class WaveGAN(AudioGAN):
         post_filter_length: int | None = None,
         phase_shuffle: int = 2,
         max_channels: int | None = None,
+        critics: tuple[str, ...] | list[str] = ("waveform",),
+        spectral_dim: int = 32,
         ema_momentum: float = 0.999,
         level: str | float = "peak",
         dtype: Any = None,
@@ -340,7 +352,14 @@ class WaveGAN(AudioGAN):
             "upsampling": upsampling,
             "post_filter_length": post_filter_length,
         }
+        if not critics or any(critic not in CRITICS for critic in critics):
+            raise ValueError(
+                f"`critics` must name one or more of {CRITICS}. "
+                f"Received: critics={critics!r}"
+            )
         self.phase_shuffle = phase_shuffle
+        self.critics = tuple(critics)
+        self.spectral_dim = spectral_dim
 
         def generator(network_name: str) -> WaveGANGenerator:
             return WaveGANGenerator(
@@ -353,15 +372,38 @@ class WaveGAN(AudioGAN):
                 name=network_name,
             )
 
-        super().__init__(
-            generator=generator("generator"),
-            discriminator=WaveGANDiscriminator(
+        def waveform(network_name: str) -> WaveGANDiscriminator:
+            return WaveGANDiscriminator(
                 slice_length,
                 num_channels,
                 **self._networks,
                 phase_shuffle=phase_shuffle,
                 dtype=dtype,
-            ),
+                name=network_name,
+            )
+
+        def spectral(network_name: str) -> SpectralDiscriminator:
+            return SpectralDiscriminator(
+                slice_length,
+                num_channels,
+                sampling_rate,
+                spectral_dim,
+                dtype=dtype,
+                name=network_name,
+            )
+
+        make = {"waveform": waveform, "spectral": spectral}
+        discriminator: Discriminator
+        if len(self.critics) == 1:
+            discriminator = make[self.critics[0]]("discriminator")
+        else:
+            discriminator = MultiDiscriminator(
+                [make[critic](critic) for critic in self.critics],
+                dtype=dtype,
+            )
+        super().__init__(
+            generator=generator("generator"),
+            discriminator=discriminator,
             ema_generator=generator("ema_generator"),
             slice_length=slice_length,
             sampling_rate=sampling_rate,
@@ -381,4 +423,6 @@ class WaveGAN(AudioGAN):
             **self._networks,
             **self._generator_options,
             "phase_shuffle": self.phase_shuffle,
+            "critics": list(self.critics),
+            "spectral_dim": self.spectral_dim,
         }

@@ -1,7 +1,7 @@
 """Gradients on TensorFlow, JAX and PyTorch behind two primitives.
 
 `value_and_gradients` differentiates a loss with respect to some variables;
-`input_gradient` differentiates a network's output with respect to its input,
+`input_gradients` differentiates a network's output with respect to its input,
 in a way that can be differentiated again. Beside `distribution.py`, this is
 the only file that imports a backend.
 
@@ -54,7 +54,7 @@ if BACKEND == "tensorflow":
         else:
             _update_and_restore(condition, update, variables)
 
-    def input_gradient(function, inputs):  # noqa: D103
+    def input_gradients(function, inputs):  # noqa: D103
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(inputs)
             total = ops.sum(ops.cast(function(inputs), "float32"))
@@ -81,12 +81,11 @@ elif BACKEND == "torch":
             with torch.no_grad():
                 update()
 
-    def input_gradient(function, inputs):  # noqa: D103
+    def input_gradients(function, inputs):  # noqa: D103
         with torch.enable_grad():
-            inputs = inputs.detach().requires_grad_(True)
+            inputs = [x.detach().requires_grad_(True) for x in inputs]
             total = ops.sum(ops.cast(function(inputs), "float32"))
-            (gradient,) = torch.autograd.grad(total, inputs, create_graph=True)
-        return gradient
+            return list(torch.autograd.grad(total, inputs, create_graph=True))
 
 elif BACKEND == "jax":
     import jax
@@ -134,7 +133,7 @@ elif BACKEND == "jax":
     def update_if(condition, update, variables):  # noqa: D103
         _update_and_restore(condition, update, variables)
 
-    def input_gradient(function, inputs):  # noqa: D103
+    def input_gradients(function, inputs):  # noqa: D103
         outer = get_stateless_scope()
         updated = []
 
@@ -170,18 +169,19 @@ value_and_gradients.__doc__ = """Evaluates a loss and differentiates it.
         zeros where the loss does not depend on a variable.
     """
 
-input_gradient: Callable[[Callable[[Any], Any], Any], Any]
-input_gradient.__doc__ = """Gradient of `sum(function(inputs))` in the inputs.
+input_gradients: Callable[[Callable[[list], Any], list], list]
+input_gradients.__doc__ = """Gradients of `sum(function(inputs))` in the inputs.
 
     Inside `value_and_gradients` the result can be differentiated again, as
     gradient penalties need it.
 
     Args:
-        function: maps a tensor to a tensor.
-        inputs: where to take the gradient; treated as a constant.
+        function: maps a list of tensors to a tensor.
+        inputs: list of tensors, where to take the gradients; treated as
+            constants.
 
     Returns:
-        A tensor of the shape of `inputs`.
+        A list of tensors of the shapes of `inputs`.
     """
 
 update_if: Callable[[Any, Callable[[], Any], Sequence[keras.Variable]], None]

@@ -101,8 +101,10 @@ class GANLoss:
         needs_real_logits: whether the generator's loss reads `real_logits`.
         critic_steps: discriminator updates per generator update.
         gradient_penalty: weight of the penalty on interpolates; 0 for none.
-        r1: weight gamma of `gamma / 2 * |grad D(real)|^2`; 0 for none.
+        r1: weight gamma of `gamma / 2 * |grad D(real)|^2` (arXiv:1801.04406),
+            slopes in units of each view's standard deviation; 0 for none.
         r2: the same on generated examples.
+        penalty_stride: R1 and R2 are taken on every n-th row of a batch.
         clip: largest absolute discriminator weight, or None.
         generator_optimizer: Keras optimiser name and its arguments.
         discriminator_optimizer: the same for the discriminator.
@@ -116,6 +118,7 @@ class GANLoss:
     gradient_penalty: float = 0.0
     r1: float = 0.0
     r2: float = 0.0
+    penalty_stride: int = 1
     clip: float | None = None
     generator_optimizer: dict[str, Any] = field(default_factory=dict)
     discriminator_optimizer: dict[str, Any] = field(default_factory=dict)
@@ -186,7 +189,8 @@ LOSSES = {
             "hinge",
             hinge_discriminator,
             wasserstein_generator,
-            r1=0.1,
+            r1=3.0,
+            penalty_stride=4,
             **_both(_adam(2e-4, 0.0, 0.9)),
         ),
         GANLoss(
@@ -194,9 +198,10 @@ LOSSES = {
             relativistic_discriminator,
             relativistic_generator,
             needs_real_logits=True,
-            r1=0.1,
-            r2=0.1,
-            **_both(_adam(2e-4, 0.0, 0.9)),
+            r1=3.0,
+            r2=3.0,
+            penalty_stride=4,
+            **_both(_adam(4e-4, 0.0, 0.9)),
         ),
     )
 }

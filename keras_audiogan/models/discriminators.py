@@ -1,0 +1,171 @@
+"""What discriminators have in common, and those that many generators share.
+
+A discriminator judges *views* of a sound: the waveform itself, or a spectrum
+of it. Gradient penalties are taken in the views, each in units of its own
+standard deviation, so that one weight serves them all.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_audiogan.layers import LogMelSpectrogram
+
+
+class Discriminator(keras.Model):
+    """Base class: audio `(batch, time, channels)` -> lists of feature maps.
+
+    The result has one entry per sub-discriminator, each a list of feature
+    maps with the logits last. A subclass defines `judge`, and `views` where
+    it looks at something else than the waveform.
+
+    Attributes:
+        view_scales: typical standard deviation of each view.
+    """
+
+    view_scales: tuple[float, ...] = (1.0,)
+
+    def views(self, audio: Any) -> list[Any]:
+        """Returns what the discriminator looks at."""
+        return [audio]
+
+    def judge(
+        self, views: list[Any], training: bool = False
+    ) -> list[list[Any]]:
+        """Returns the feature maps of views, per sub-discriminator."""
+        raise TypeError(
+            f"{type(self).__name__} must define `judge(views, training)`."
+        )
+
+    def call(self, audio: Any, training: bool = False) -> list[list[Any]]:
+        """Returns the feature maps of audio, per sub-discriminator."""
+        return self.judge(self.views(audio), training=training)
+
+    def build(self, input_shape: Any) -> None:
+        """Marks the model as built; constructors build the layers."""
+        del input_shape
+        self.built = True
+
+
+class SpectralDiscriminator(Discriminator):
+    """Judges a log-mel spectrogram as a picture.
+
+    Four strided 4 x 4 convolutions with leaky ReLU and one dense layer, after
+    DCGAN (arXiv:1511.06434) without batch normalisation. A picture shows what
+    is said; a waveform also shows phase, which hardly matters to the ear and
+    which a waveform critic can always win by.
+
+    Args:
+        slice_length: samples of a clip.
+        num_channels: channels of a clip.
+        sampling_rate: in Hz.
+        dim: channels after the first convolution; each further one has twice
+            as many.
+        num_mel_bins: bands of the picture.
+        fft_length: window in samples.
+        frame_step: hop in samples.
+        dtype: dtype policy.
+        name: name of the model.
+    """
+
+    def __init__(
+        self,
+        slice_length: int,
+        num_channels: int,
+        sampling_rate: int,
+        dim: int = 32,
+        num_mel_bins: int = 64,
+        fft_length: int = 256,
+        frame_step: int = 128,
+        dtype: Any = None,
+        name: str = "spectral",
+    ) -> None:
+        super().__init__(dtype=dtype, name=name)
+        policy = self.dtype_policy
+        self.log_mel = LogMelSpectrogram(
+            sampling_rate,
+            num_mel_bins,
+            fft_length,
+            frame_step,
+            name="log_mel",
+        )
+        self.convs = [
+            keras.layers.Conv2D(
+                dim * 2**i,
+                4,
+                strides=2,
+                padding="same",
+                name=f"conv_{i}",
+                dtype=policy,
+            )
+            for i in range(4)
+        ]
+        self.score = keras.layers.Dense(1, name="output", dtype="float32")
+        shape = [slice_length // frame_step, num_mel_bins, num_channels]
+        self.build((None, slice_length, num_channels))
+        with keras.name_scope(self.name, caller=self):
+            self.log_mel.build((None, slice_length, num_channels))
+            for i, conv in enumerate(self.convs):
+                conv.build((None, *shape))
+                shape = [-(-shape[0] // 2), -(-shape[1] // 2), dim * 2**i]
+            self.score.build((None, shape[0] * shape[1] * shape[2]))
+
+    def views(self, audio: Any) -> list[Any]:
+        """Returns the log-mel spectrogram, roughly of mean 0, deviation 1."""
+        return [(self.log_mel(audio) + 3.0) / 2.8]
+
+    def judge(
+        self, views: list[Any], training: bool = False
+    ) -> list[list[Any]]:
+        """Returns `[[features, ..., logits]]`, logits `(batch, 1)`."""
+        del training
+        (x,) = views
+        features = []
+        for conv in self.convs:
+            x = ops.leaky_relu(conv(x), 0.2)
+            features.append(x)
+        x = ops.reshape(x, (-1, x.shape[1] * x.shape[2] * x.shape[3]))
+        features.append(self.score(x))
+        return [features]
+
+
+class MultiDiscriminator(Discriminator):
+    """Several discriminators side by side.
+
+    Args:
+        discriminators: built discriminators, each of one view and one list.
+        dtype: dtype policy.
+        name: name of the model.
+    """
+
+    def __init__(
+        self,
+        discriminators: list[Discriminator],
+        dtype: Any = None,
+        name: str = "discriminator",
+    ) -> None:
+        super().__init__(dtype=dtype, name=name)
+        self.discriminators = discriminators
+        self.view_scales = tuple(
+            scale for each in discriminators for scale in each.view_scales
+        )
+        self.build(None)
+
+    def views(self, audio: Any) -> list[Any]:
+        """Returns the view of each discriminator."""
+        return [
+            view for each in self.discriminators for view in each.views(audio)
+        ]
+
+    def judge(
+        self, views: list[Any], training: bool = False
+    ) -> list[list[Any]]:
+        """Returns one list of feature maps per discriminator."""
+        return [
+            features
+            for each, view in zip(self.discriminators, views, strict=True)
+            for features in each.judge([view], training=training)
+        ]
