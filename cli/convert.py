@@ -57,7 +57,11 @@ def command(
     gan = converters.convert(
         source, **{key: value for key, value in options.items() if value}
     )
-    gan.save_to_preset(output, storage_dtype=storage)
+    gan.save_to_preset(
+        output,
+        storage_dtype=storage,
+        weights=converters.list_networks(source),
+    )
     click.echo(
         f"Wrote {output}: {gan.architecture}, {gan.slice_length} samples at "
         f"{gan.sampling_rate} Hz, {gan.num_channels} channel"

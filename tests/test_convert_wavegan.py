@@ -14,24 +14,23 @@ import sys
 import keras
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from tensor_bundle_support import (
-    entry,
-    header,
     variables_of,
     write_bundle,
-    write_table,
 )
 
+from keras_audiogan.cli.main import main
 from keras_audiogan.converters import (
     ConversionError,
     convert,
     convert_wavegan,
     identify,
+    list_networks,
 )
-from keras_audiogan.converters.crc32c import crc32c
-from keras_audiogan.converters.tensor_bundle import TensorBundle
 from keras_audiogan.converters.wavegan import read_config
 from keras_audiogan.models import WaveGANDiscriminator, WaveGANGenerator
+from keras_audiogan.saving import load_preset
 
 DATA = pathlib.Path(__file__).parent / "data"
 PLAIN = DATA / "wavegan_tf1_16384"
@@ -96,18 +95,21 @@ def test_outputs_equal_the_originals(folder):
 
     config = gan.get_config()
     assert {key: config[key] for key in CONFIGS[folder]} == CONFIGS[folder]
-    for audio in (
-        np.asarray(keras.ops.convert_to_numpy(gan.generator(latents))),
-        gan.sample(latents=latents),
+    audio = gan.sample(latents=latents)
+    assert audio.shape == shape
+    assert stored["strided"].std() > 0.1
+    for part, name in (
+        (audio[:, :150], "head"),
+        (audio[:, -150:], "tail"),
+        (audio[:, ::127], "strided"),
     ):
-        assert audio.shape == shape
-        assert stored["strided"].std() > 0.1
-        for part, name in (
-            (audio[:, :150], "head"),
-            (audio[:, -150:], "tail"),
-            (audio[:, ::127], "strided"),
-        ):
-            np.testing.assert_allclose(part, stored[name], rtol=0, atol=1e-4)
+        np.testing.assert_allclose(part, stored[name], rtol=0, atol=1e-4)
+    for weight, average in zip(
+        gan.generator.get_weights(),
+        gan.ema_generator.get_weights(),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(weight, average)
 
     # The original's noise: drawn after its latents from the same generator.
     rng = np.random.default_rng(7)
@@ -119,6 +121,11 @@ def test_outputs_equal_the_originals(folder):
     np.testing.assert_allclose(
         logits(gan, audio), stored["logits_generated"], rtol=0, atol=1e-4
     )
+
+
+@folders
+def test_networks_in_the_originals(folder):
+    assert list_networks(folder) == ["discriminator", "generator"]
 
 
 def test_parameter_counts_are_the_originals():
@@ -256,6 +263,7 @@ def test_generator_alone_converts(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         gan = convert(tmp_path)
     assert "holds no discriminator" in caplog.text
+    assert list_networks(tmp_path) == ["generator"]
     stored = np.load(PLAIN / "outputs.npz")
     np.testing.assert_allclose(
         gan.sample(latents=stored["latents"])[:, :150],
@@ -368,201 +376,22 @@ def test_no_checkpoint_is_one_clear_error(tmp_path, name):
         convert(tmp_path / name)
 
 
-# The reader of TensorFlow's files
-
-
-@folders
-def test_reader_agrees_with_tensorflow(folder):
-    tf = pytest.importorskip("tensorflow")
-    (index,) = folder.glob("*.index")
-    reference = tf.train.load_checkpoint(str(index.with_suffix("")))
-    bundle = TensorBundle(index.with_suffix(""))
-    expected = reference.get_variable_to_shape_map()
-    assert bundle.shapes == {k: tuple(v) for k, v in expected.items()}
-    for name in expected:
-        values, wanted = bundle.read(name), reference.get_tensor(name)
-        assert values.dtype == wanted.dtype
-        np.testing.assert_array_equal(values, wanted)
-
-
-def test_reader_reads_what_tensorflow_writes(tmp_path):
-    tf = pytest.importorskip("tensorflow")
-    rng = np.random.default_rng(0)
-    # Enough bytes in names for several blocks of the index; two data files.
-    halves = [
-        {
-            f"{i:05d}{half}" + "/deep" * 60: rng.integers(0, 99, i % 7)
-            for i in range(900)
-        }
-        for half in range(2)
-    ]
-    halves[0] |= {
-        "half": rng.standard_normal((3, 4)).astype("float16"),
-        "double": rng.standard_normal((2, 0, 5)),
-        "int": np.array(-7, "int32"),
-        "large": rng.standard_normal((1200, 1000)).astype("float32"),
-    }
-    prefixes = []
-    for i, half in enumerate(halves):
-        prefixes.append(str(tmp_path / f"part-{i}"))
-        tf.raw_ops.SaveV2(
-            prefix=prefixes[-1],
-            tensor_names=list(half),
-            shape_and_slices=[""] * len(half),
-            tensors=list(half.values()),
-        )
-    tf.raw_ops.MergeV2Checkpoints(
-        checkpoint_prefixes=prefixes, destination_prefix=str(tmp_path / "all")
+def test_command_writes_a_preset_of_what_is_there(tmp_path):
+    source = tmp_path / "original"
+    source.mkdir()
+    held = variables_of(PLAIN / "model.ckpt-2")
+    write_bundle(source / "model.ckpt-5", without("D/")(held))
+    shutil.copy(NEAREST / "args.txt", source)
+    preset = tmp_path / "preset"
+    result = CliRunner().invoke(main, ["convert", str(source), str(preset)])
+    assert result.exit_code == 0, result.output
+    assert not (preset / "discriminator.safetensors").exists()
+    gan = load_preset(preset)
+    assert (gan.sampling_rate, gan.phase_shuffle) == (22050, 3)
+    stored = np.load(PLAIN / "outputs.npz")
+    np.testing.assert_allclose(
+        gan.sample(latents=stored["latents"])[:, ::127],
+        stored["strided"],
+        rtol=0,
+        atol=1e-4,
     )
-    assert (tmp_path / "all.data-00001-of-00002").is_file()
-    bundle = TensorBundle(tmp_path / "all")
-    assert len(bundle.shapes) == 1804
-    for name, values in (halves[0] | halves[1]).items():
-        assert bundle.read(name).dtype == values.dtype
-        np.testing.assert_array_equal(bundle.read(name), values)
-
-
-def test_checksum_is_the_standard_one(tmp_path):
-    assert crc32c(b"") == 0
-    assert crc32c(b"123456789") == 0xE3069283
-    assert crc32c(bytes(32)) == 0x8A9136AA
-    data = np.random.default_rng(0).bytes(3000)
-    for size in (1, 3, 1023, 1024, 1025, 2048, 2999):
-        register = 0xFFFFFFFF
-        for byte in data[:size]:
-            register ^= byte
-            for _ in range(8):
-                register = register >> 1 ^ (0x82F63B78 if register & 1 else 0)
-        assert crc32c(data[:size]) == register ^ 0xFFFFFFFF
-
-
-def test_checksum_of_many_chunks_is_tensorflows(tmp_path):
-    tf = pytest.importorskip("tensorflow")
-    data = np.random.default_rng(0).bytes((1 << 23) + 77)
-    path = tmp_path / "record"
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        writer.write(data)
-    masked = int.from_bytes(path.read_bytes()[-4:], "little")
-    rotated = (masked - 0xA282EAD8) & 0xFFFFFFFF
-    assert crc32c(data) == (rotated >> 17 | rotated << 15) & 0xFFFFFFFF
-
-
-def damaged(tmp_path, part, change):
-    run = copy(PLAIN, tmp_path, "checkpoint")
-    path = run / f"model.ckpt-2.{part}"
-    path.write_bytes(change(path.read_bytes()))
-    return run
-
-
-def test_damaged_data_is_an_error(tmp_path):
-    part = "data-00000-of-00001"
-
-    def flip(data):
-        # In the middle of the generator's largest kernel.
-        bundle = TensorBundle(PLAIN / "model.ckpt-2")
-        kernel = bundle.read("G/upconv_0/conv2d_transpose/kernel").tobytes()
-        place = data.index(kernel) + len(kernel) // 2
-        return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
-
-    for change, message in (
-        (flip, "upconv_0.*checksum"),
-        (lambda data: data[: len(data) // 3], "cut short"),
-        (lambda data: b"", "cut short"),
-    ):
-        run = damaged(tmp_path, part, change)
-        with pytest.raises(ConversionError, match=message):
-            convert(run)
-        shutil.rmtree(run)
-    run = copy(PLAIN, tmp_path, "checkpoint", "*.data-*")
-    with pytest.raises(ConversionError, match="cannot be read"):
-        convert(run)
-
-
-def test_no_damage_to_an_index_goes_unseen(tmp_path):
-    whole = (PLAIN / "model.ckpt-2.index").read_bytes()
-    shapes = TensorBundle(PLAIN / "model.ckpt-2").shapes
-    rng = np.random.default_rng(0)
-    path = tmp_path / "model.ckpt-2.index"
-    refused = 0
-    for trial in range(300):
-        data = bytearray(whole)
-        if trial % 4 == 0:
-            data = data[: rng.integers(len(data))]
-        else:
-            data[rng.integers(len(data))] ^= 1 << rng.integers(8)
-        path.write_bytes(data)
-        try:
-            bundle = TensorBundle(tmp_path / "model.ckpt-2")
-        except ConversionError as error:
-            assert str(path) in str(error)
-            refused += 1
-        else:
-            # Only bytes that mean nothing: the footer's padding, and the
-            # second index, which TensorFlow leaves empty.
-            assert bundle.shapes == shapes
-    assert refused > 280
-
-
-HUGE = 1 << 47
-
-
-@pytest.mark.parametrize(
-    "records",
-    [
-        [],
-        [(b"a", entry((2,)))],
-        [(b"", header(endianness=1))],
-        [(b"", header(shards=0))],
-        [(b"", header(shards=1 << 40))],
-        [(b"", b"\x08")],
-        [(b"", b"\x0b\x01")],
-        [(b"", b"\x08" + b"\xff" * 11)],
-        [(b"", b"\x08" + b"\xff" * 9 + b"\x7f")],
-        [(b"", header()), (b"b", entry((1,))), (b"a", entry((1,)))],
-        [(b"", header()), (b"a", entry((1,))), (b"a", entry((1,)))],
-        [(b"", header()), (b"a" * 5000, entry((1,)))],
-        [(b"", header()), (b"\xff", entry((1,)))],
-        [(b"", header()), (b"a", entry((-1,)))],
-        [(b"", header()), (b"a", entry((1,) * 40))],
-        [(b"", header()), (b"a", entry((1,), shard=1))],
-        [(b"", header()), (b"a", entry((1,), size=1 << 60))],
-        [(b"", header()), (b"a", b"\x12\x7f")],
-        [(b"", header()), (b"a", b"\x10\x01")],
-        [(b"", header()), (b"a", b"\x0a\x01\x01")],
-    ],
-)
-def test_hostile_index_is_refused(tmp_path, records):
-    write_table(tmp_path / "model.index", records)
-    with pytest.raises(ConversionError, match=r"model\.index is not"):
-        TensorBundle(tmp_path / "model")
-
-
-@pytest.mark.parametrize(
-    "value,message",
-    [
-        (entry((HUGE,), size=4 * HUGE // 4), "takes"),
-        (entry((HUGE // 4,), size=HUGE), "cut short"),
-        (entry((4,), offset=HUGE, size=16), "cut short"),
-        (entry((4,), size=16), "checksum"),
-        (entry((4,), size=15), "takes 16 bytes, but the index states 15"),
-        (entry((4,), size=16, dtype=7), "its type"),
-        (entry((4,), size=16) + b"\x3a\x00", "partitions"),
-    ],
-)
-def test_hostile_entry_takes_no_memory(tmp_path, value, message):
-    write_table(tmp_path / "model.index", [(b"", header()), (b"a", value)])
-    (tmp_path / "model.data-00000-of-00001").write_bytes(bytes(64))
-    bundle = TensorBundle(tmp_path / "model")
-    with pytest.raises(ConversionError, match=f"'a'.*{message}"):
-        bundle.read("a")
-    with pytest.raises(ConversionError, match="no variable 'b'"):
-        bundle.read("b")
-
-
-@pytest.mark.parametrize("compression", [1, 255])
-def test_compressed_index_says_so(tmp_path, compression):
-    write_table(
-        tmp_path / "model.index", [(b"", header())], compression=compression
-    )
-    with pytest.raises(ConversionError, match="compressed"):
-        TensorBundle(tmp_path / "model")

@@ -16,10 +16,17 @@ if TYPE_CHECKING:
     from keras_audiogan.converters.wavegan import convert_wavegan
     from keras_audiogan.models.audio_gan import AudioGAN
 
-__all__ = ["ConversionError", "convert", "convert_wavegan", "identify"]
+__all__ = [
+    "ConversionError",
+    "convert",
+    "convert_wavegan",
+    "identify",
+    "list_networks",
+]
 
 # Kind -> (module, its function that converts). The module's `check(source)`
-# returns None for what it converts, else the reason why it does not.
+# returns None for what it converts, else the reason why it does not; its
+# `list_networks(source)` names the networks that are there.
 _CONVERTERS = {
     "wavegan": ("keras_audiogan.converters.wavegan", "convert_wavegan"),
 }
@@ -47,6 +54,25 @@ def identify(source: str | pathlib.Path) -> str:
         " ".join(dict.fromkeys(reasons))
         + f" What converts: {', '.join(_CONVERTERS)}."
     )
+
+
+def list_networks(source: str | pathlib.Path) -> list[str]:
+    """Says which networks an original author's checkpoint holds.
+
+    What it lacks, a converted model has as initialised, so a preset should
+    be saved with these as its `weights`.
+
+    Args:
+        source: a checkpoint's folder, prefix or file.
+
+    Returns:
+        Stems of a preset's files, e.g. `["discriminator", "generator"]`.
+
+    Raises:
+        ConversionError: if the checkpoint is damaged or of no known kind.
+    """
+    module, _ = _CONVERTERS[identify(source)]
+    return importlib.import_module(module).list_networks(source)
 
 
 def convert(source: str | pathlib.Path, **options: Any) -> AudioGAN:

@@ -58,6 +58,16 @@ def check(source: str | pathlib.Path) -> str | None:
     return None
 
 
+def list_networks(source: str | pathlib.Path) -> list[str]:
+    """Returns which networks a checkpoint holds, by their preset's stems.
+
+    Arguments and errors are those of `convert_wavegan`.
+    """
+    prefix = checkpoint_files.find_checkpoint(source)
+    _, variables = _expected_variables(TensorBundle(prefix))
+    return sorted({variable.network for variable in variables.values()})
+
+
 def read_config(
     source: str | pathlib.Path,
     *,
