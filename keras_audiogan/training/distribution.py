@@ -1,18 +1,26 @@
-"""What a train step must know of being one of several replicas.
+"""Several devices or machines, and what a train step must know of them.
 
 Under `tf.distribute` a step runs once per replica and variables are mirrored;
 elsewhere (one device; JAX, where the compiler splits the batch) there is one
-replica and everything here is the identity.
+replica, and what a step calls here is the identity.
+
+However many replicas there are, the weights are those of one device on the
+same global batch: each replica takes its rows of the batch in order, draws
+the random numbers of the whole batch and uses its own rows of them, and
+gradients are averaged. What a batch normalisation measures is the exception:
+under `tf.distribute` it sees one replica's rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 
 BACKEND = keras.backend.backend()
+DISTRIBUTIONS = ("mirrored", "multiworker")
 
 
 def num_replicas() -> int:
@@ -32,6 +40,26 @@ def all_reduce_sum(tensor: Any) -> Any:
 
     context = tf.distribute.get_replica_context()
     return context.all_reduce(tf.distribute.ReduceOp.SUM, tensor)
+
+
+def own_rows(draw: Callable[[Any], Any], rows: Any) -> Any:
+    """Draws random rows for the global batch, and returns this replica's.
+
+    The replicas' seed generators are in step: without this all of them would
+    draw the same rows.
+
+    Args:
+        draw: takes a number of rows, returns a tensor with that many.
+        rows: how many this replica needs; the same on all replicas.
+    """
+    count = num_replicas()
+    if count == 1:
+        return draw(rows)
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    start = context.replica_id_in_sync_group * rows
+    return draw(rows * count)[start : start + rows]
 
 
 def assign(variables: Sequence[keras.Variable], values: Sequence[Any]) -> None:
@@ -54,3 +82,195 @@ def assign(variables: Sequence[keras.Variable], values: Sequence[Any]) -> None:
     tf.distribute.get_replica_context().merge_call(
         update, args=([v.value for v in variables], list(values))
     )
+
+
+def as_logs(logs: dict[str, Any]) -> dict[str, Any]:
+    """Gives a step's scalars the shape in which Keras can average them.
+
+    Across workers Keras averages logs along their first axis, which a scalar
+    does not have.
+    """
+    if BACKEND != "tensorflow":
+        return logs
+    import tensorflow as tf
+
+    strategy = tf.distribute.get_strategy()
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return logs
+    return {key: tf.reshape(value, (1,)) for key, value in logs.items()}
+
+
+class Distribution:
+    """One device, or several that train as one.
+
+    The model lives inside `scope()`, and `fit` is given what `dataset`
+    returns:
+
+    ```python
+    distribution = get_distribution("mirrored")
+    with distribution.scope():
+        gan = keras_audiogan.models.WaveGAN()
+        gan.compile()
+        gan.fit(distribution.dataset(batches), steps_per_epoch=1000)
+    ```
+
+    Attributes:
+        num_replicas: over how many devices a batch is spread.
+        is_chief: whether this process writes files; True but for all
+            workers save the first.
+    """
+
+    num_replicas = 1
+    is_chief = True
+
+    @contextlib.contextmanager
+    def scope(self) -> Iterator[None]:
+        """A model is made, compiled, trained and sampled inside it."""
+        yield
+
+    def check_batch(self, batch_size: int) -> None:
+        """Checks that a batch can be spread evenly.
+
+        Args:
+            batch_size: rows of one discriminator update, over all replicas.
+
+        Raises:
+            ValueError: if it cannot.
+        """
+        if batch_size % self.num_replicas:
+            raise ValueError(
+                "`batch_size` counts the rows on all devices together, and "
+                f"must be a multiple of their number, {self.num_replicas}. "
+                f"Received: batch_size={batch_size}"
+            )
+
+    def dataset(self, batches: Any) -> Any:
+        """Returns what `fit` shall read to train on given batches.
+
+        Args:
+            batches: a `keras.utils.PyDataset` without an end, whose items
+                are global batches: an array, or a dict of arrays, of shape
+                `(rows, ...)`.
+        """
+        return batches
+
+
+class _TensorFlowDistribution(Distribution):
+    def __init__(self, strategy: Any) -> None:
+        self.strategy = strategy
+        self.num_replicas = strategy.num_replicas_in_sync
+        resolver = strategy.cluster_resolver
+        if resolver is not None and resolver.task_type is not None:
+            self.is_chief = resolver.task_type == "chief" or (
+                resolver.task_type == "worker"
+                and resolver.task_id == 0
+                and "chief" not in resolver.cluster_spec().jobs
+            )
+
+    @contextlib.contextmanager
+    def scope(self) -> Iterator[None]:
+        with self.strategy.scope():
+            yield
+
+    def dataset(self, batches: Any) -> Any:
+        import tensorflow as tf
+
+        count = self.num_replicas
+        first = batches[0]
+        # Keras takes a tuple of one for "inputs alone".
+        structure = first if isinstance(first, dict) else (first,)
+        signature = keras.tree.map_structure(
+            lambda x: tf.TensorSpec((len(x) // count, *x.shape[1:]), x.dtype),
+            structure,
+        )
+
+        def read(context: Any) -> Any:
+            local = count // context.num_input_pipelines
+            replicas = range(
+                context.input_pipeline_id * local,
+                (context.input_pipeline_id + 1) * local,
+            )
+
+            def generate() -> Iterator[Any]:
+                for batch in batches:
+                    batch = batch if isinstance(batch, dict) else (batch,)
+                    for replica in replicas:
+                        yield _rows(batch, replica, count)
+
+            return tf.data.Dataset.from_generator(
+                generate, output_signature=signature
+            ).prefetch(2 * local)
+
+        return self.strategy.distribute_datasets_from_function(read)
+
+
+def _rows(batch: Any, replica: int, count: int) -> Any:
+    def part(array: Any) -> Any:
+        rows = len(array) // count
+        return array[replica * rows : (replica + 1) * rows]
+
+    return keras.tree.map_structure(part, batch)
+
+
+class _JaxDistribution(Distribution):
+    def __init__(self, devices: Sequence[Any] | None) -> None:
+        self.parallel = keras.distribution.DataParallel(
+            devices=devices, auto_shard_dataset=False
+        )
+        self.num_replicas = len(
+            devices
+            if devices is not None
+            else keras.distribution.list_devices()
+        )
+
+    @contextlib.contextmanager
+    def scope(self) -> Iterator[None]:
+        with self.parallel.scope():
+            yield
+
+
+def get_distribution(
+    name: str | None = None, devices: Sequence[str] | None = None
+) -> Distribution:
+    """Returns how to spread training over devices.
+
+    Call it before anything else touches TensorFlow or JAX.
+
+    Args:
+        name: `"mirrored"` for all devices of this machine
+            (`tf.distribute.MirroredStrategy`; `keras.distribution
+            .DataParallel` on JAX), `"multiworker"` for a process of its own
+            on each machine (`tf.distribute.MultiWorkerMirroredStrategy`,
+            which reads TF_CONFIG), None for one device.
+        devices: names of the devices for `"mirrored"`; all GPUs by default,
+            or all CPU devices where there is no GPU.
+
+    Raises:
+        ValueError: if the name is unknown or the backend cannot do it.
+    """
+    if name is None:
+        return Distribution()
+    if name not in DISTRIBUTIONS:
+        raise ValueError(
+            f"`distribute` must be one of {DISTRIBUTIONS} or None. "
+            f"Received: distribute={name!r}"
+        )
+    if BACKEND == "jax" and name == "mirrored":
+        return _JaxDistribution(devices)
+    if BACKEND != "tensorflow":
+        raise ValueError(
+            f"The {BACKEND} backend cannot train with "
+            f"`distribute={name!r}`. Use KERAS_BACKEND=tensorflow (or jax for "
+            "'mirrored')."
+        )
+    import tensorflow as tf
+
+    if name == "multiworker":
+        return _TensorFlowDistribution(
+            tf.distribute.MultiWorkerMirroredStrategy()
+        )
+    if devices is None and not tf.config.list_physical_devices("GPU"):
+        devices = [
+            device.name for device in tf.config.list_logical_devices("CPU")
+        ]
+    return _TensorFlowDistribution(tf.distribute.MirroredStrategy(devices))

@@ -1,0 +1,83 @@
+"""Trains a tiny WaveGAN on several devices, run by test_distribution.py.
+
+In processes of their own, since a framework's devices are settled once in a
+process: `MODE OUTPUT.npz`, with MODE one of mirrored, multiworker and jax.
+Where the process holds two devices, the same run on one of them is written
+beside, under `single/`.
+"""
+
+import sys
+
+import keras
+import numpy as np
+
+from keras_audiogan.models import WaveGAN
+from keras_audiogan.training.distribution import get_distribution
+
+NUM_STEPS = 3
+
+
+class Batches(keras.utils.PyDataset):
+    """Noise; batch `i` depends on `i` alone."""
+
+    num_batches = None
+
+    def __init__(self, rows):
+        super().__init__()
+        self.rows = rows
+
+    def __getitem__(self, index):
+        rng = np.random.default_rng(index)
+        audio = rng.uniform(-0.3, 0.3, (self.rows, 64, 1))
+        return {"audio": audio.astype("float32")}
+
+
+def start(mode):
+    if mode == "mirrored":
+        import tensorflow as tf
+
+        (cpu,) = tf.config.list_physical_devices("CPU")
+        tf.config.set_logical_device_configuration(
+            cpu, [tf.config.LogicalDeviceConfiguration()] * 2
+        )
+    return get_distribution("mirrored" if mode == "jax" else mode)
+
+
+def train(distribution):
+    """Returns weights, optimisers' state, logs and clips after some steps.
+
+    Latents, interpolates and phase shuffle are drawn at random.
+    """
+    keras.utils.set_random_seed(5)
+    with distribution.scope():
+        gan = WaveGAN(slice_length=64, dim=2, latent_dim=6, phase_shuffle=2)
+        gan.compile("wgan-gp", critic_steps=2, learning_rate=1e-2, seed=7)
+        batch_size = 4
+        distribution.check_batch(batch_size)
+        history = gan.fit(
+            distribution.dataset(Batches(batch_size * gan.critic_steps)),
+            steps_per_epoch=NUM_STEPS,
+            shuffle=False,
+            verbose=0,
+        ).history
+        clips = gan.sample(3, seed=0)
+    state = [*gan.variables, *gan.optimizer.variables]
+    return {
+        "num_replicas": distribution.num_replicas,
+        "is_chief": distribution.is_chief,
+        "clips": clips,
+        **{f"logs/{key}": values[-1] for key, values in history.items()},
+        **{f"state/{i}": np.asarray(value) for i, value in enumerate(state)},
+    }
+
+
+def main(mode, output):
+    results = train(start(mode))
+    if mode != "multiworker":
+        single = train(get_distribution(None))
+        results |= {f"single/{key}": value for key, value in single.items()}
+    np.savez(output, **results)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
