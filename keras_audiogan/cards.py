@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from keras_audiogan._markdown import plain, slug, table, text, yaml
 from keras_audiogan._preset_config import (
     SAMPLES_FOLDER,
     read_config,
@@ -150,12 +151,12 @@ def front_matter(
     tags = ["keras", "audio", task, config["architecture"]]
     fields["tags"] = [*tags, "gan"] if generator else tags
     data = data_sets(training)
-    names = [_slug(str(entry["name"])) for entry in data if entry.get("name")]
+    names = [slug(str(entry["name"])) for entry in data if entry.get("name")]
     if names:
         fields["datasets"] = names
     measured = figures(training)
     if measured:
-        fields["metrics"] = [_slug(metric) for metric in measured]
+        fields["metrics"] = [slug(metric) for metric in measured]
         data_name = str(data[0].get("name", "")) if data else ""
         fields["model-index"] = [
             {
@@ -164,12 +165,12 @@ def front_matter(
                     {
                         "task": {"type": task},
                         "dataset": {
-                            "type": _slug(data_name) or "unknown",
+                            "type": slug(data_name) or "unknown",
                             "name": data_name or "unknown",
                         },
                         "metrics": [
                             {
-                                "type": _slug(metric),
+                                "type": slug(metric),
                                 "name": metric,
                                 "value": value,
                             }
@@ -179,45 +180,7 @@ def front_matter(
                 ],
             }
         ]
-    return "\n".join(["---", *_yaml(fields, 0), "---"])
-
-
-def text(value: object) -> str:
-    """Returns a value as one line of Markdown that cannot break its place."""
-    if isinstance(value, dict):
-        line = ", ".join(f"{_plain(k)} {_plain(v)}" for k, v in value.items())
-    elif isinstance(value, (list, tuple)):
-        line = ", ".join(_plain(item) for item in value)
-    else:
-        line = _plain(value)
-    for character, escaped in (
-        ("&", "&amp;"),
-        ("<", "&lt;"),
-        (">", "&gt;"),
-        ("|", "\\|"),
-    ):
-        line = line.replace(character, escaped)
-    return line
-
-
-def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Returns a Markdown table; the cells must be escaped already."""
-    names = list(header)
-    lines = [names, ["---"] * len(names), *(list(row) for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, (dict, list)):
-        value = json.dumps(value, ensure_ascii=False)
-    line = " ".join(str(value).split())
-    return "".join(c for c in line if c.isprintable())
+    return "\n".join(["---", *yaml(fields, 0), "---"])
 
 
 def _metrics(training: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -230,10 +193,6 @@ def _metrics(training: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9._/]+", "-", name.lower()).strip("-./")
-
-
 def _license_fields(training: Mapping[str, Any]) -> dict[str, str]:
     given = training.get("license")
     if given is None:
@@ -243,48 +202,11 @@ def _license_fields(training: Mapping[str, Any]) -> dict[str, str]:
         )
     if not given:
         return {}
-    slug = _slug(str(given))
-    slug = _LICENSE_ALIASES.get(slug, slug)
-    if slug in _LICENSES:
-        return {"license": slug}
-    return {"license": "other", "license_name": slug or "unknown"}
-
-
-def _yaml(value: Any, depth: int) -> list[str]:
-    """Returns the lines of nested dicts and lists; JSON's scalars are YAML."""
-    pad = "  " * depth
-    lines: list[str] = []
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if isinstance(item, (dict, list)):
-                lines += [f"{pad}{key}:", *_yaml(item, depth + 1)]
-            else:
-                lines.append(f"{pad}{key}: {_scalar(item)}")
-    else:
-        for item in value:
-            if isinstance(item, dict):
-                first, *rest = _yaml(item, depth + 1)
-                lines += [f"{pad}- {first.strip()}", *rest]
-            else:
-                lines.append(f"{pad}- {_scalar(item)}")
-    return lines
-
-
-def _scalar(value: Any) -> str:
-    if isinstance(value, str):
-        plain = _plain(value)
-        if re.fullmatch(r"[a-z][a-z0-9_./-]*", plain) and plain not in (
-            "null",
-            "true",
-            "false",
-            "yes",
-            "no",
-            "on",
-            "off",
-        ):
-            return plain
-        return json.dumps(plain, ensure_ascii=False)
-    return json.dumps(value)
+    name = slug(str(given))
+    name = _LICENSE_ALIASES.get(name, name)
+    if name in _LICENSES:
+        return {"license": name}
+    return {"license": "other", "license_name": name or "unknown"}
 
 
 def _facts(config: Mapping[str, Any], training: Mapping[str, Any]) -> str:
@@ -317,7 +239,7 @@ def _facts(config: Mapping[str, Any], training: Mapping[str, Any]) -> str:
 
 
 def _usage(config: Mapping[str, Any], uri: str) -> str:
-    argument = json.dumps(_plain(uri), ensure_ascii=False)
+    argument = json.dumps(plain(uri), ensure_ascii=False)
     lines = ["import keras_audiogan", ""]
     if not is_generator(config):
         lines += [
@@ -333,7 +255,7 @@ def _usage(config: Mapping[str, Any], uri: str) -> str:
     ]
     import shlex
 
-    shell = shlex.quote(_plain(uri))
+    shell = shlex.quote(plain(uri))
     commands = [
         f"audiogan sample {shell} -n 8 -o out/",
         f"audiogan finetune {shell} my_sounds/ -o runs/mine",
@@ -450,7 +372,7 @@ def _measured(training: Mapping[str, Any]) -> str:
             value = "see training.json"
         command = entry.get("command")
         if isinstance(command, str):
-            commands.setdefault(_plain(command), []).append(text(name))
+            commands.setdefault(plain(command), []).append(text(name))
         more = {
             key: item
             for key, item in entry.items()

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from keras_audiogan import cards
+from keras_audiogan._markdown import table, text
 from keras_audiogan._preset_config import CARD_FILE
-from keras_audiogan.cards import is_generated, text
+from keras_audiogan.cards import is_generated
 from keras_audiogan.zoo.presets import (
     PRESETS_FOLDER,
     list_presets,
@@ -73,7 +74,7 @@ def render_model_cards() -> str:
             "Trained on",
             "Measured",
         )
-        parts.append(cards.table(header, map(_row, infos)))
+        parts.append(table(header, map(_row, infos)))
         parts += map(_section, infos)
     else:
         parts.append("No preset is bundled.")

@@ -15,10 +15,10 @@ from keras_audiogan import _safetensors
 from keras_audiogan._preset_config import (
     CONFIG_FILE,
     WEIGHTS_SUFFIX,
-    PresetError,
     read_config,
     read_training,
 )
+from keras_audiogan._strict_json import PresetError
 
 HUB_SCHEME = "hf://"
 RUN_PRESET = "preset"

@@ -1,0 +1,260 @@
+"""The writer of preset folders; see `keras_audiogan.saving`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from keras_audiogan import _safetensors
+from keras_audiogan._atomic_folder import replaced_folder
+from keras_audiogan._preset_config import (
+    CARD_FILE,
+    CONFIG_FILE,
+    FORMAT_VERSION,
+    SAMPLES_FOLDER,
+    TRAINING_FILE,
+    WEIGHTS_SUFFIX,
+    as_stems,
+    is_preset_folder,
+    read_config,
+)
+from keras_audiogan._strict_json import PresetError, parse_json
+
+SAMPLE_SUFFIXES = (
+    ".wav",
+    ".flac",
+    ".ogg",
+    ".mp3",
+    ".png",
+    ".jpg",
+    ".svg",
+    ".json",
+)
+# What may stand beside a preset's own files and be lost when it is replaced.
+_DISPOSABLE = {".DS_Store", "Thumbs.db", ".gitattributes", ".cache"}
+
+
+def save_preset(
+    model: Any,
+    path: str | os.PathLike[str],
+    *,
+    training: Mapping[str, Any] | None = None,
+    storage_dtype: str = "float16",
+    weights: Iterable[str] | None = None,
+    samples_dir: str | os.PathLike[str] | None = None,
+    card: bool = True,
+) -> Path:
+    """Writes a model to a preset folder, whole or not at all.
+
+    The folder is made beside its place and put there by one rename: until
+    then an older preset of that name stays, and after an error or a kill it
+    is as it was. A README.md that a person wrote is kept.
+
+    Args:
+        model: A registered model with `get_config`, `preset_weights` and
+            `required_weights`.
+        path: The folder. It may hold an older preset, and nothing else.
+        training: What training.json shall say: `data`, `recipe`, `steps`,
+            `metrics` and so on, fit for JSON. None writes no such file.
+        storage_dtype: `"float16"` or `"float32"`.
+        weights: Stems of the networks to store; all of them by default.
+        samples_dir: A folder whose sound files and pictures go to samples/.
+        card: Whether to write README.md.
+
+    Returns:
+        The folder, absolute.
+
+    Raises:
+        PresetError: if the model is not fit to be saved (NaN, or a number
+            too large for float16), an argument is not, or the folder holds
+            something else than a preset.
+        OSError: if the disk is full, not writable, or the like.
+    """
+    target = Path(path).expanduser().absolute()
+    if storage_dtype not in _safetensors.STORAGE_DTYPES:
+        raise PresetError(
+            target,
+            "unknown `storage_dtype`",
+            expected=_safetensors.STORAGE_DTYPES,
+            received=storage_dtype,
+        )
+    _check_replaceable(target)
+    networks = _networks_to_save(target, model, weights)
+    samples = _samples_to_copy(samples_dir)
+    config = _describe(model)
+    with replaced_folder(target) as folder:
+        try:
+            _fill(folder, networks, storage_dtype, config, training, samples)
+        except PresetError as error:
+            raise error.relocated(folder, target) from error.__cause__
+        _write_card(folder, target, card)
+    return target
+
+
+def _fill(
+    folder: Path,
+    networks: dict[str, Any],
+    storage_dtype: str,
+    config: dict[str, Any],
+    training: Mapping[str, Any] | None,
+    samples: list[Path],
+) -> None:
+    for stem, network in networks.items():
+        config["weights"][stem] = _write_weights(
+            folder, stem, network, storage_dtype
+        )
+    _write_json(folder / CONFIG_FILE, config)
+    if training is not None:
+        _write_json(folder / TRAINING_FILE, dict(training))
+    if samples:
+        (folder / SAMPLES_FOLDER).mkdir()
+    for sample in samples:
+        _write_bytes(folder / SAMPLES_FOLDER / sample.name, sample.read_bytes())
+    # The reader has the last word: what it would refuse is not written.
+    read_config(folder)
+
+
+def _check_replaceable(target: Path) -> None:
+    if not os.path.lexists(target):
+        return
+    if not target.is_dir():
+        raise PresetError(
+            target,
+            "something that is not a folder stands here",
+            advice="Choose another path",
+        )
+    names = set(os.listdir(target))
+    if not names:
+        return
+    advice = "Choose another path, or empty the folder yourself"
+    if not is_preset_folder(target):
+        raise PresetError(
+            target,
+            "the folder holds something else than a preset",
+            received=sorted(names),
+            advice=advice,
+        )
+    own = {CONFIG_FILE, TRAINING_FILE, CARD_FILE, SAMPLES_FOLDER}
+    foreign = {
+        name
+        for name in names - own - _DISPOSABLE
+        if not name.endswith(WEIGHTS_SUFFIX)
+    }
+    if foreign:
+        raise PresetError(
+            target,
+            "saving here would delete files that are no part of a preset",
+            received=sorted(foreign),
+            advice=advice,
+        )
+
+
+def _networks_to_save(
+    target: Path, model: Any, weights: Iterable[str] | None
+) -> dict[str, Any]:
+    networks = model.preset_weights
+    if weights is None:
+        return dict(networks)
+    stems = as_stems(target, weights)
+    unknown = stems - networks.keys()
+    if unknown:
+        raise PresetError(
+            target,
+            "the model has no such weights",
+            expected=sorted(networks),
+            received=sorted(unknown),
+        )
+    missing = set(model.required_weights) - stems
+    if missing:
+        raise PresetError(
+            target,
+            "a preset of this model needs more weights",
+            expected=sorted(model.required_weights),
+            received=sorted(stems),
+        )
+    return {
+        stem: network for stem, network in networks.items() if stem in stems
+    }
+
+
+def _samples_to_copy(
+    samples_dir: str | os.PathLike[str] | None,
+) -> list[Path]:
+    if samples_dir is None:
+        return []
+    folder = Path(samples_dir)
+    if not folder.is_dir():
+        raise PresetError(folder, "`samples_dir` is not a folder")
+    return sorted(
+        file
+        for file in folder.iterdir()
+        if file.is_file() and file.suffix.lower() in SAMPLE_SUFFIXES
+    )
+
+
+def _describe(model: Any) -> dict[str, Any]:
+    import keras
+
+    labels = getattr(model, "labels", None)
+    return {
+        "format_version": FORMAT_VERSION,
+        "architecture": type(model).architecture,
+        "class_name": keras.saving.get_registered_name(type(model)),
+        "config": model.get_config(),
+        "sampling_rate": getattr(model, "sampling_rate", None),
+        "num_channels": getattr(model, "num_channels", None),
+        "labels": list(labels) if labels else None,
+        "library_version": metadata.version("keras-audiogan"),
+        "weights": {},
+    }
+
+
+def _write_weights(
+    folder: Path, stem: str, network: Any, storage_dtype: str
+) -> dict[str, Any]:
+    from keras_audiogan.models.skeleton import weights_by_name
+
+    file = folder / f"{stem}{WEIGHTS_SUFFIX}"
+    tensors = weights_by_name(network)
+    num_bytes, sha256 = _safetensors.write(
+        file, tensors, storage_dtype, {"format": "keras-audiogan"}
+    )
+    return {
+        "num_parameters": _safetensors.read_header(file).num_parameters,
+        "num_bytes": num_bytes,
+        "sha256": sha256,
+    }
+
+
+def _write_json(file: Path, value: dict[str, Any]) -> None:
+    try:
+        text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+        data = f"{text}\n".encode()
+    except (TypeError, ValueError) as error:
+        raise PresetError(
+            file, f"what shall be written is not fit for JSON: {error}"
+        ) from error
+    parse_json(file, data)
+    _write_bytes(file, data)
+
+
+def _write_bytes(file: Path, data: bytes) -> None:
+    with open(file, "wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _write_card(folder: Path, target: Path, card: bool) -> None:
+    from keras_audiogan import cards
+
+    old = target / CARD_FILE
+    if old.is_file() and not cards.is_generated(old.read_bytes()):
+        _write_bytes(folder / CARD_FILE, old.read_bytes())
+    elif card:
+        text = cards.render_card(folder, name=target.name)
+        _write_bytes(folder / CARD_FILE, text.encode("utf-8"))
