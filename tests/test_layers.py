@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from keras_audiogan.layers import (
+    BatchNorm,
     PhaseShuffle,
     StridedConv1D,
     StridedConv1DTranspose,
@@ -133,6 +134,31 @@ def test_strided_layers_survive_their_config(layer_class):
     assert as_numpy(copy(sound(1, 16, 2))).shape[-1] == 3
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_norm_is_kerass(training):
+    layers = [BatchNorm(), keras.layers.BatchNormalization()]
+    rng = np.random.default_rng(0)
+    for layer in layers:
+        layer.build((None, 8, 3))
+    layers[1].set_weights([rng.uniform(0.5, 2.0, 3) for _ in range(4)])
+    layers[0].set_weights(layers[1].get_weights())
+    x = 2.0 + 3.0 * sound(4, 8, 3)
+    ours, keras_own = (
+        as_numpy(layer(x, training=training)) for layer in layers
+    )
+    np.testing.assert_allclose(ours, keras_own, atol=1e-5)
+    for a, b in zip(*(layer.get_weights() for layer in layers), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5)
+
+
+def test_batch_norm_computes_in_float32():
+    layer = BatchNorm(dtype="mixed_float16")
+    y = layer(np.full((2, 4, 1), 6e4, "float16"), training=True)
+    assert keras.backend.standardize_dtype(y.dtype) == "float16"
+    np.testing.assert_array_equal(as_numpy(y), np.zeros((2, 4, 1)))
+    assert float(as_numpy(layer.moving_mean)[0]) == pytest.approx(600, rel=1e-2)
+
+
 def shifted(x, shift, radius):
     """The expected phase shuffle: `shift` samples, reflected at the ends."""
     padded = np.pad(x, [(0, 0), (radius, radius), (0, 0)], mode="reflect")
@@ -166,7 +192,10 @@ def test_phase_shuffles_of_two_layers_are_independent():
     layers = [PhaseShuffle(2, seed=1), PhaseShuffle(2, seed=2)]
     draws = np.array(
         [
-            [shift_of(x, as_numpy(layer(x, training=True)), 2) for _ in "x" * 40]
+            [
+                shift_of(x, as_numpy(layer(x, training=True)), 2)
+                for _ in "x" * 40
+            ]
             for layer in layers
         ]
     )

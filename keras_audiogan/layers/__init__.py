@@ -1,5 +1,6 @@
 """Layers that several architectures share."""
 
+from keras_audiogan.layers.batch_norm import BatchNorm
 from keras_audiogan.layers.log_mel import LogMelSpectrogram
 from keras_audiogan.layers.phase_shuffle import PhaseShuffle
 from keras_audiogan.layers.strided_conv import (
@@ -8,6 +9,7 @@ from keras_audiogan.layers.strided_conv import (
 )
 
 __all__ = [
+    "BatchNorm",
     "LogMelSpectrogram",
     "PhaseShuffle",
     "StridedConv1D",

@@ -14,6 +14,7 @@ import keras
 from keras import ops
 
 from keras_audiogan.layers import (
+    BatchNorm,
     PhaseShuffle,
     StridedConv1D,
     StridedConv1DTranspose,
@@ -106,9 +107,7 @@ class WaveGANGenerator(keras.Model):
             )
         ]
         self.batch_norms = [
-            keras.layers.BatchNormalization(
-                name=f"batch_norm_{i}", dtype=policy
-            )
+            BatchNorm(name=f"batch_norm_{i}", dtype=policy)
             for i in range(len(strides) if batch_norm else 0)
         ]
         self.post_filter = (
@@ -210,9 +209,7 @@ class WaveGANDiscriminator(Discriminator):
             )
         ]
         self.batch_norms = [
-            keras.layers.BatchNormalization(
-                name=f"batch_norm_{i}", dtype=policy
-            )
+            BatchNorm(name=f"batch_norm_{i}", dtype=policy)
             for i in range(1, len(strides) if batch_norm else 1)
         ]
         self.shuffles = [

@@ -63,16 +63,23 @@ class GuardedOptimizer:
             self.skipped,
         ]
 
-    def minimize(self, function: Callable[[], tuple[Any, Any]]) -> Any:
+    def minimize(
+        self,
+        function: Callable[[], tuple[Any, Any]],
+        state: Sequence[keras.Variable] = (),
+    ) -> Any:
         """Takes one step down a loss.
 
         Args:
             function: takes nothing, returns `(loss, aux)`.
+            state: what the function itself assigns to (moving statistics);
+                set back where the step is skipped.
 
         Returns:
             `(loss, aux)` as the function returned them.
         """
         scale = ops.convert_to_tensor(self.scale)
+        before = [_copy(variable) for variable in state]
 
         def scaled() -> tuple[Any, Any]:
             loss, aux = function()
@@ -90,6 +97,9 @@ class GuardedOptimizer:
             lambda: self.inner.apply(grads, self.targets),
             [*self.inner.variables, *self.targets],
         )
+        for variable, value in zip(state, before, strict=True):
+            after = ops.convert_to_tensor(variable)
+            variable.assign(ops.where(finite, after, value))
         self._count(finite)
         return loss, aux
 
@@ -105,6 +115,11 @@ class GuardedOptimizer:
             values += [scale, good_steps * (1 - ops.cast(grow, "int32"))]
             targets += [self.scale, self.good_steps]
         distribution.assign(targets, values)
+
+
+def _copy(variable: keras.Variable) -> Any:
+    # PyTorch assigns in place: its tensor would follow the variable.
+    return ops.copy(ops.convert_to_tensor(variable))
 
 
 class OptimizerPair:

@@ -1,0 +1,93 @@
+"""A tiny form of every registered GAN, and numbers to fill it."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import numpy as np
+
+# Architecture name -> constructor arguments that make it as small as can be.
+CONFIGS: dict[str, dict[str, Any]] = {
+    "wavegan": {
+        "slice_length": 256,
+        "sampling_rate": 8000,
+        "latent_dim": 6,
+        "dim": 2,
+    },
+}
+
+# Architecture name -> arguments that take all chance out of a training step
+# whose latents are given.
+WITHOUT_CHANCE: dict[str, dict[str, Any]] = {"wavegan": {"phase_shuffle": 0}}
+
+# Further forms, whose options run other code: name -> (architecture, options).
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "wavegan, all options": (
+        "wavegan",
+        {
+            "num_channels": 2,
+            "slice_length": 512,
+            "batch_norm": True,
+            "upsampling": "nearest",
+        },
+    ),
+}
+
+
+def gan_architectures() -> list[str]:
+    """Returns the registered architectures that are GANs."""
+    from keras_audiogan.models import (
+        AudioGAN,
+        get_architecture,
+        list_architectures,
+    )
+
+    return [
+        name
+        for name in list_architectures()
+        if issubclass(get_architecture(name), AudioGAN)
+    ]
+
+
+def build(name: str, **options: Any) -> Any:
+    """Returns a tiny model of an architecture."""
+    from keras_audiogan.models import get_architecture
+
+    return get_architecture(name)(**{**CONFIGS[name], **options})
+
+
+def set_weights_from_paths(model: Any) -> None:
+    """Gives each weight numbers that depend on its path alone.
+
+    They are the same on every backend, and the same for the generator as for
+    its moving average.
+    """
+    for weight in model.weights:
+        rng = np.random.default_rng(
+            zlib.crc32(
+                weight.path.replace("ema_generator", "generator").encode()
+            )
+        )
+        shape = tuple(int(size) for size in weight.shape)
+        if weight.path.endswith("variance"):
+            value = rng.uniform(0.5, 1.5, shape)
+        else:
+            fan_in = max(1, int(np.prod(shape[:-1])))
+            value = rng.standard_normal(shape) / fan_in**0.5
+        weight.assign(value.astype("float32"))
+
+
+def make_batch(model: Any, rows: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Returns a batch that leaves nothing to chance: audio and latents."""
+    rng = np.random.default_rng(seed)
+    shape = (rows, model.slice_length, model.num_channels)
+    batch = {
+        "audio": rng.uniform(-0.8, 0.8, shape).astype("float32"),
+        "latents": rng.uniform(-1, 1, (rows, 2, model.latent_dim)).astype(
+            "float32"
+        ),
+    }
+    if model.labels:
+        batch["labels"] = rng.integers(0, len(model.labels), rows)
+    return batch

@@ -1,0 +1,95 @@
+"""What one backend makes of given weights: sound, and weights after a step.
+
+Run as a program under some `KERAS_BACKEND`; the argument is the `.npz` file to
+write. TensorFlow cannot be imported here unless it is the backend.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+BACKEND = os.environ["KERAS_BACKEND"]
+
+
+class _WithoutTensorFlow:
+    """A finder of modules as on a machine that has no TensorFlow."""
+
+    def __init__(self, finder: Any) -> None:
+        self.finder = finder
+
+    def find_spec(self, name: str, *args: Any) -> Any:
+        if name.split(".")[0] == "tensorflow":
+            return None
+        return self.finder.find_spec(name, *args)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.finder, name)
+
+
+if BACKEND != "tensorflow":
+    sys.meta_path[:] = [_WithoutTensorFlow(f) for f in sys.meta_path]
+
+import architecture_cases as cases  # noqa: E402
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+
+from keras_audiogan.training.losses import LOSSES  # noqa: E402
+
+NUM_ROWS = 3
+
+
+def _forms() -> dict[str, tuple[str, dict[str, Any], list[str]]]:
+    """Form -> architecture, options, losses to train a step with."""
+    forms = {
+        name: (name, cases.WITHOUT_CHANCE[name], sorted(LOSSES))
+        for name in cases.gan_architectures()
+    }
+    for form, (name, options) in cases.VARIANTS.items():
+        options = {**cases.WITHOUT_CHANCE[name], **options}
+        forms[form] = (name, options, ["wgan-gp"])
+    return forms
+
+
+def _as_numpy(value: Any) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(value))
+
+
+def _step(model: Any, loss: str) -> dict[str, np.ndarray]:
+    """Weights and logs of one `fit` step from the same start."""
+    cases.set_weights_from_paths(model)
+    model.compile(
+        loss,
+        critic_steps=min(2, LOSSES[loss].critic_steps),
+        generator_optimizer=keras.optimizers.SGD(0.05),
+        discriminator_optimizer=keras.optimizers.SGD(0.05),
+    )
+    rows = NUM_ROWS * model.critic_steps
+    history = model.fit(
+        cases.make_batch(model, rows),
+        batch_size=rows,
+        shuffle=False,
+        verbose=0,
+    )
+    logs = {f"log/{k}": np.asarray(v[0]) for k, v in history.history.items()}
+    return {**logs, **{w.path: _as_numpy(w) for w in model.weights}}
+
+
+def main(path: str) -> None:
+    """Writes `form//sound` and `form//loss//weight` arrays."""
+    results = {}
+    for form, (name, options, losses) in _forms().items():
+        model = cases.build(name, **options, dtype="float32")
+        cases.set_weights_from_paths(model)
+        results[f"{form}//sound"] = model.sample(3, seed=5, batch_size=2)
+        for loss in losses:
+            for key, value in _step(model, loss).items():
+                results[f"{form}//{loss}//{key}"] = value
+    if BACKEND != "tensorflow" and "tensorflow" in sys.modules:
+        raise RuntimeError("TensorFlow was imported.")
+    np.savez(path, **results)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,210 @@
+"""Every architecture on every backend, and the backends against each other.
+
+The marked tests run on whichever backend Keras has; `make test` runs them
+once on each. The comparison runs all three in processes of their own.
+"""
+
+import importlib.util
+import os
+import pathlib
+import subprocess
+import sys
+
+import architecture_cases as cases
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_audiogan.training import gradients
+from keras_audiogan.training.losses import LOSSES
+
+BACKENDS = ("tensorflow", "jax", "torch")
+GANS = cases.gan_architectures()
+every_architecture = pytest.mark.parametrize("name", GANS)
+
+
+@pytest.fixture(scope="module")
+def models():
+    """Architecture -> a compiled tiny model, built once."""
+    built = {}
+
+    def get(name):
+        if name not in built:
+            built[name] = cases.build(name)
+            built[name].compile("dcgan", seed=1)
+        cases.set_weights_from_paths(built[name])
+        return built[name]
+
+    return get
+
+
+def test_every_architecture_has_a_tiny_case():
+    assert sorted(cases.CONFIGS) == GANS
+    assert sorted(cases.WITHOUT_CHANCE) == GANS
+
+
+@pytest.mark.backends
+@every_architecture
+def test_architecture_trains_a_step_and_samples(models, name):
+    model = models(name)
+    before = [np.array(w) for w in model.weights]
+    batch = {"audio": cases.make_batch(model, 4)["audio"]}
+    logs = model.fit(batch, batch_size=4, verbose=0).history
+    assert all(np.isfinite(v).all() for v in logs.values()), logs
+    assert logs["skipped"] == [0.0]
+    for old, weight in zip(before, model.weights, strict=True):
+        assert not np.array_equal(old, np.array(weight)), weight.path
+    audio = model.sample(2, seed=0)
+    assert audio.shape == (2, model.slice_length, model.num_channels)
+    assert audio.dtype == np.float32
+    assert np.abs(audio).max() <= 1.0 and audio.std() > 0.0
+
+
+@pytest.mark.backends
+@every_architecture
+def test_every_parameter_has_a_gradient(models, name):
+    model = models(name)
+    batch = cases.make_batch(model, 4)
+    latents = ops.convert_to_tensor(batch["latents"][:, 0])
+
+    def loss():
+        fake = model.generator(latents, training=True)
+        outputs = model.discriminator(fake, training=True)
+        return sum(ops.sum(maps[-1] ** 2) for maps in outputs), {}
+
+    variables = [
+        *model.generator.trainable_variables,
+        *model.discriminator.trainable_variables,
+    ]
+    _, _, grads = gradients.value_and_gradients(loss, variables)
+    for variable, gradient in zip(variables, grads, strict=True):
+        assert np.abs(ops.convert_to_numpy(gradient)).max() > 0, variable.path
+
+
+@pytest.mark.backends
+@every_architecture
+def test_the_seed_alone_decides_the_sound(models, name):
+    model = models(name)
+    audio = model.sample(5, seed=3, batch_size=5)
+    np.testing.assert_array_equal(audio, model.sample(5, seed=3, batch_size=5))
+    in_pairs = model.sample(5, seed=3, batch_size=2)
+    np.testing.assert_allclose(audio, in_pairs, atol=1e-5)
+    fewer = model.sample(2, seed=3, batch_size=2)
+    np.testing.assert_array_equal(fewer, in_pairs[:2])
+    assert np.abs(audio - model.sample(5, seed=4, batch_size=5)).max() > 1e-3
+
+
+@pytest.mark.backends
+@every_architecture
+def test_discriminator_returns_feature_maps_with_logits_last(models, name):
+    model = models(name)
+    audio = ops.convert_to_tensor(cases.make_batch(model, 2)["audio"])
+    outputs = model.discriminator(audio, training=False)
+    assert isinstance(outputs, list) and outputs
+    for maps in outputs:
+        assert isinstance(maps, list) and maps
+        assert all(value.shape[0] == 2 for value in maps)
+
+
+@pytest.mark.backends
+@every_architecture
+def test_config_rebuilds_the_architecture(models, name):
+    model = models(name)
+    copy = type(model).from_config(model.get_config())
+    assert copy.get_config() == model.get_config()
+    assert [w.path for w in copy.weights] == [w.path for w in model.weights]
+    copy.set_weights(model.get_weights())
+    np.testing.assert_array_equal(
+        model.sample(1, seed=0), copy.sample(1, seed=0)
+    )
+
+
+def missing():
+    return [name for name in BACKENDS if not importlib.util.find_spec(name)]
+
+
+@pytest.fixture(scope="module")
+def of_backends(tmp_path_factory):
+    """Backend -> what `backend_worker.py` wrote, all run side by side."""
+    if missing():
+        pytest.skip(f"not installed: {', '.join(missing())}")
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("runs all three backends, once, from the default one")
+    folder = tmp_path_factory.mktemp("backends")
+    here = pathlib.Path(__file__).parent
+    processes = {
+        name: subprocess.Popen(
+            [
+                sys.executable,
+                here / "backend_worker.py",
+                folder / f"{name}.npz",
+            ],
+            env={
+                **os.environ,
+                "KERAS_BACKEND": name,
+                "XLA_FLAGS": "--xla_backend_optimization_level=0 "
+                "--xla_llvm_disable_expensive_passes=true",
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for name in BACKENDS
+    }
+    outputs = {name: p.communicate()[0] for name, p in processes.items()}
+    for name, process in processes.items():
+        assert process.returncode == 0, f"{name}:\n{outputs[name]}"
+    results = {}
+    for name in BACKENDS:
+        with np.load(folder / f"{name}.npz") as file:
+            results[name] = dict(file)
+    return results
+
+
+def compare(of_backends, prefix):
+    """Compares all arrays of a prefix, and returns TensorFlow's."""
+    reference = {
+        key: value
+        for key, value in of_backends["tensorflow"].items()
+        if key.startswith(prefix)
+    }
+    assert reference
+    for name in BACKENDS[1:]:
+        for key, value in reference.items():
+            np.testing.assert_allclose(
+                of_backends[name][key],
+                value,
+                atol=1e-4,
+                err_msg=f"{name} {key}",
+            )
+    return reference
+
+
+@pytest.mark.parametrize("form", [*GANS, *cases.VARIANTS])
+def test_same_weights_give_the_same_sound(of_backends, form):
+    (audio,) = compare(of_backends, f"{form}//sound").values()
+    assert audio.std() > 0.05
+
+
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+@every_architecture
+def test_one_fit_step_gives_the_same_weights(of_backends, name, loss):
+    after = compare(of_backends, f"{name}//{loss}//")
+    model = cases.build(name)
+    cases.set_weights_from_paths(model)
+    moved = [
+        weight.path
+        for weight in model.weights
+        if not np.array_equal(
+            after[f"{name}//{loss}//{weight.path}"], np.array(weight)
+        )
+    ]
+    # A score's bias cancels out of losses of score differences.
+    still = {weight.path for weight in model.weights} - set(moved)
+    assert still <= {"discriminator/output/bias"}
+
+
+@pytest.mark.parametrize("form", sorted(cases.VARIANTS))
+def test_one_fit_step_of_a_variant_gives_the_same_weights(of_backends, form):
+    compare(of_backends, f"{form}//wgan-gp//")
