@@ -1,19 +1,20 @@
 """Confidence intervals of any figure, by resampling the clips."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 
 def bootstrap_interval(
-    statistic: Callable[..., float],
+    statistic: Callable[..., Any],
     samples: np.ndarray | Sequence[np.ndarray],
     *fixed: np.ndarray,
     num_resamples: int = 200,
     confidence: float = 0.95,
     replace: bool = True,
     seed: int = 0,
-) -> tuple[float, float]:
+) -> tuple[Any, Any]:
     """Confidence interval of a statistic under resampling of the clips.
 
     Percentiles of `statistic` over resamples (Efron, "Bootstrap Methods:
@@ -29,7 +30,7 @@ def bootstrap_interval(
 
     Args:
         statistic: Called with the resampled arrays, then with `fixed`;
-            returns a number.
+            returns a number, or an array of numbers.
         samples: One array, or several whose rows go together (n, ...).
         *fixed: Arguments that are not resampled, such as a reference set.
         num_resamples: How many resamples.
@@ -38,7 +39,7 @@ def bootstrap_interval(
         seed: Seed of the draws; equal seeds give equal intervals.
 
     Returns:
-        Lower and upper end.
+        Lower and upper end, as floats or arrays like the statistic's.
 
     Raises:
         ValueError: No clips, arrays of unequal length, or a number out of
@@ -67,11 +68,15 @@ def bootstrap_interval(
     count = lengths.pop()
     size = count if replace else count // 2
     random = np.random.default_rng(seed)
-    values = np.empty(num_resamples)
-    for index in range(num_resamples):
+    values = []
+    for _ in range(num_resamples):
         chosen = random.choice(count, size, replace=replace)
-        values[index] = statistic(*(array[chosen] for array in arrays), *fixed)
-    value = statistic(*arrays, *fixed)
+        values.append(statistic(*(array[chosen] for array in arrays), *fixed))
+    spread = np.array(values, "float64")
+    spread -= spread.mean(axis=0)
+    value = np.asarray(statistic(*arrays, *fixed), "float64")
     tail = (1 - confidence) / 2
-    low, high = np.quantile(values - values.mean(), [tail, 1 - tail])
-    return float(value + low), float(value + high)
+    low, high = value + np.quantile(spread, [tail, 1 - tail], axis=0)
+    if value.ndim == 0:
+        return float(low), float(high)
+    return low, high

@@ -1,5 +1,7 @@
 """Distances between two sets of feature vectors."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 
@@ -22,45 +24,48 @@ def frechet_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
             that are not finite.
     """
     features_a, features_b = check_features(features_a, features_b, minimum=2)
-    return frechet_distance_of_gaussians(
-        features_a.mean(axis=0),
-        np.cov(features_a, rowvar=False),
-        features_b.mean(axis=0),
-        np.cov(features_b, rowvar=False),
-    )
+    return frechet_distance_to(features_b)(features_a)
 
 
-def frechet_distance_of_gaussians(
-    mean_a: np.ndarray,
-    covariance_a: np.ndarray,
-    mean_b: np.ndarray,
-    covariance_b: np.ndarray,
-) -> float:
-    """Frechet distance between two Gaussians; see `frechet_distance`.
+def frechet_distance_to(
+    reference: np.ndarray,
+) -> Callable[[np.ndarray], float]:
+    """Returns a function that measures many sets against one reference.
+
+    The reference's Gaussian is fitted once; see `frechet_distance`.
 
     Args:
-        mean_a: Mean (num_features,) of the first.
-        covariance_a: Covariance (num_features, num_features) of the first.
-        mean_b: Mean of the second.
-        covariance_b: Covariance of the second.
+        reference: Array (m, num_features).
+
+    Raises:
+        ValueError: As `frechet_distance`.
     """
-    covariance_a = np.atleast_2d(covariance_a)
-    covariance_b = np.atleast_2d(covariance_b)
-    difference = np.atleast_1d(mean_a) - np.atleast_1d(mean_b)
-    # The eigenvalues of S_a S_b are those of the symmetric product
-    # S_a^(1/2) S_b S_a^(1/2), for which eigvalsh is stable also when the
-    # covariances are singular.
-    values, vectors = np.linalg.eigh(covariance_a)
-    root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
-    product = np.linalg.eigvalsh(root @ covariance_b @ root)
-    trace_of_root = np.sqrt(np.maximum(product, 0)).sum()
-    distance = (
-        difference @ difference
-        + np.trace(covariance_a)
-        + np.trace(covariance_b)
-        - 2 * trace_of_root
-    )
-    return float(max(distance, 0.0))
+    reference, _ = check_features(reference, reference, minimum=2)
+    mean = reference.mean(axis=0)
+    covariance = np.atleast_2d(np.cov(reference, rowvar=False))
+    root = _square_root(covariance)
+    trace = np.trace(covariance)
+
+    def distance(features: np.ndarray) -> float:
+        features, _ = check_features(features, reference, minimum=2)
+        own = np.atleast_2d(np.cov(features, rowvar=False))
+        difference = features.mean(axis=0) - mean
+        # The eigenvalues of the product of the covariances are those of
+        # this symmetric one, for which eigvalsh is stable even where the
+        # covariances are singular.
+        product = np.linalg.eigvalsh(root @ own @ root)
+        trace_of_root = np.sqrt(np.maximum(product, 0)).sum()
+        value = (
+            difference @ difference + np.trace(own) + trace - 2 * trace_of_root
+        )
+        return float(max(value, 0.0))
+
+    return distance
+
+
+def _square_root(matrix: np.ndarray) -> np.ndarray:
+    values, vectors = np.linalg.eigh(matrix)
+    return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
 
 
 def kernel_distance(
@@ -86,24 +91,48 @@ def kernel_distance(
         offset: Constant of the polynomial.
 
     Raises:
-        ValueError: Fewer than two clips in a set, unequal widths, or values
-            that are not finite.
+        ValueError: Fewer than two clips in a set, unequal widths, values
+            that are not finite, or a degree below 1.
     """
     features_a, features_b = check_features(features_a, features_b, minimum=2)
-    if scale is None:
-        scale = 1.0 / features_a.shape[1]
-
-    def kernel(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        return (scale * (left @ right.T) + offset) ** degree
-
+    if degree < 1:
+        raise ValueError(
+            f"`degree` must be 1 or more. Received: degree={degree}"
+        )
     return float(
-        _mean_off_diagonal(kernel(features_a, features_a))
-        + _mean_off_diagonal(kernel(features_b, features_b))
-        - 2 * kernel(features_a, features_b).mean()
+        mean_off_diagonal(
+            polynomial_kernel(features_a, features_a, degree, scale, offset)
+        )
+        + mean_off_diagonal(
+            polynomial_kernel(features_b, features_b, degree, scale, offset)
+        )
+        - 2
+        * polynomial_kernel(
+            features_a, features_b, degree, scale, offset
+        ).mean()
     )
 
 
-def _mean_off_diagonal(matrix: np.ndarray) -> float:
+def polynomial_kernel(
+    left: np.ndarray,
+    right: np.ndarray,
+    degree: int = 3,
+    scale: float | None = None,
+    offset: float = 1.0,
+) -> np.ndarray:
+    """Kernel matrix (n, m); see `kernel_distance` for the arguments."""
+    if scale is None:
+        scale = 1.0 / left.shape[1]
+    base = scale * (left @ right.T) + offset
+    result = base.copy()
+    # Repeated products are many times faster than a power.
+    for _ in range(degree - 1):
+        result *= base
+    return result
+
+
+def mean_off_diagonal(matrix: np.ndarray) -> float:
+    """Mean of a square matrix without its diagonal."""
     count = len(matrix)
     return (matrix.sum() - np.trace(matrix)) / (count * (count - 1))
 

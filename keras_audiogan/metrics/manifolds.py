@@ -1,5 +1,6 @@
 """Do generated clips cover the real ones? Balls and bins in feature space."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -130,9 +131,30 @@ def num_statistically_different_bins(
     train = (train - mean) / deviation
     generated = (generated - mean) / deviation
     centres = k_means(train, num_bins, seed=seed)
+    return compare_bins(
+        nearest_centre(train, centres),
+        nearest_centre(generated, centres),
+        num_bins,
+        significance,
+    )
+
+
+def compare_bins(
+    train: np.ndarray,
+    generated: np.ndarray,
+    num_bins: int,
+    significance: float = 0.05,
+) -> DifferentBins:
+    """Compares two sets of clips that were put into bins already.
+
+    Args:
+        train: Bin (n,) of each training clip.
+        generated: Bin (m,) of each generated clip.
+        num_bins: The number of bins.
+        significance: Level of the two-sided z-test of each bin.
+    """
     counts = [
-        np.bincount(nearest_centre(features, centres), minlength=num_bins)
-        for features in (train, generated)
+        np.bincount(bins, minlength=num_bins) for bins in (train, generated)
     ]
     shares = [count / count.sum() for count in counts]
     pooled = (counts[0] + counts[1]) / (len(train) + len(generated))
@@ -145,10 +167,8 @@ def num_statistically_different_bins(
         out=np.zeros(num_bins),
         where=error > 0,
     )
-    # The two-sided normal tail, without scipy: P(|Z| > z) = erfc(z/sqrt 2).
-    from math import erfc, sqrt
-
-    p_values = np.array([erfc(z / sqrt(2)) for z in z_scores])
+    # The two-sided tail of the normal distribution, P(|Z| > z).
+    p_values = np.array([math.erfc(z / math.sqrt(2)) for z in z_scores])
     return DifferentBins(
         int((p_values < significance).sum()),
         num_bins,

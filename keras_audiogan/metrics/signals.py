@@ -1,12 +1,13 @@
 """Figures of the signal itself: level, silence, clipping, spectral tilt."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
 from keras_audiogan.audio.spectra import spectrogram, to_mono
 
-_SILENCE_DB = -60.0
+SILENCE_DB = -60.0
 _FLOOR_DB = -120.0
 _TILT_FRAME_SECONDS = 0.032
 _TILT_RANGE = (100.0, 0.4)
@@ -66,17 +67,77 @@ def level(audio: np.ndarray) -> Level:
         rms_db=float(levels.mean()),
         rms_db_deviation=float(levels.std()),
         peak=float(magnitudes.max(axis=(1, 2)).mean()),
-        silent=float((levels < _SILENCE_DB).mean()),
+        silent=float((levels < SILENCE_DB).mean()),
         clipped=float((magnitudes >= 0.999).mean()),
     )
+
+
+def power_spectra(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
+    """Power spectrum (n, bins) of each clip, summed over its frames.
+
+    Args:
+        audio: Array (n, time, channels) in [-1, 1].
+        sampling_rate: Rate in Hz; frames last about 32 ms.
+
+    Raises:
+        ValueError: Not an array of clips, or an empty one.
+    """
+    audio = _check_audio(audio)
+    frame = _tilt_frame(sampling_rate)
+    power = np.empty((len(audio), frame // 2 + 1))
+    for start in range(0, len(audio), 256):
+        block = to_mono(audio[start : start + 256])
+        magnitudes = spectrogram(block, frame, frame // 2, padding="none")
+        power[start : start + 256] = (magnitudes.astype("float64") ** 2).sum(
+            axis=1
+        )
+    return power
+
+
+def _tilt_frame(sampling_rate: int) -> int:
+    return max(2, 1 << round(math.log2(_TILT_FRAME_SECONDS * sampling_rate)))
+
+
+def tilt_of_spectra(power: np.ndarray, sampling_rate: int) -> float:
+    """Slope in dB per octave of `power_spectra`; see `spectral_tilt`.
+
+    Args:
+        power: Array (n, bins).
+        sampling_rate: Rate in Hz of the audio.
+
+    Raises:
+        ValueError: A rate too low to hold three bands.
+    """
+    lowest, highest = _TILT_RANGE[0], _TILT_RANGE[1] * sampling_rate
+    num_bands = int(3 * np.log2(highest / lowest))
+    if num_bands < 3:
+        raise ValueError(
+            "A spectral tilt needs a sampling rate of at least 500 Hz. "
+            f"Received: sampling_rate={sampling_rate}"
+        )
+    mean = power.mean(axis=0)
+    edges = lowest * 2.0 ** (np.arange(num_bands + 1) / 3)
+    frequencies = np.linspace(0, sampling_rate / 2, len(mean))
+    # Bands that hold no two bins are read off the line between bins.
+    centres = np.sqrt(edges[:-1] * edges[1:])
+    levels = np.interp(centres, frequencies, mean)
+    for band, (low, high) in enumerate(zip(edges, edges[1:], strict=False)):
+        inside = (frequencies >= low) & (frequencies < high)
+        if inside.sum() > 1:
+            levels[band] = mean[inside].mean()
+    # Silence has no spectrum; equal levels give it a tilt of 0.
+    floor = max(1e-12 * mean.max(), 1e-30)
+    decibels = 10 * np.log10(np.maximum(levels, floor))
+    return float(np.polyfit(np.log2(centres), decibels, 1)[0])
 
 
 def spectral_tilt(audio: np.ndarray, sampling_rate: int) -> float:
     """Slope of the mean power spectrum of a set of clips, in dB per octave.
 
-    Least squares of the level of third-octave bands against log2 of their
-    centre frequencies, from 100 Hz to 0.4 of the sampling rate. The power
-    is averaged over all clips and frames, so that silence does not count.
+    Least squares of the power density in third-octave bands, in dB, against
+    log2 of their centre frequencies, from 100 Hz to 0.4 of the sampling
+    rate: white noise has 0, pink noise -3. The power is averaged over all
+    clips and frames, so that silence does not count.
 
     Args:
         audio: Array (n, time, channels) in [-1, 1].
@@ -86,30 +147,7 @@ def spectral_tilt(audio: np.ndarray, sampling_rate: int) -> float:
         ValueError: Not an array of clips, an empty one, or a rate too low
             to hold three bands.
     """
-    audio = _check_audio(audio)
-    lowest, highest = _TILT_RANGE[0], _TILT_RANGE[1] * sampling_rate
-    num_bands = int(3 * np.log2(highest / lowest))
-    if num_bands < 3:
-        raise ValueError(
-            "A spectral tilt needs a sampling rate of at least 500 Hz. "
-            f"Received: sampling_rate={sampling_rate}"
-        )
-    frame = 1 << round(np.log2(_TILT_FRAME_SECONDS * sampling_rate))
-    power = np.zeros(frame // 2 + 1)
-    for clips in np.array_split(to_mono(audio), -(-len(audio) // 256)):
-        magnitudes = spectrogram(clips, frame, frame // 2, padding="none")
-        power += (magnitudes.astype("float64") ** 2).sum(axis=(0, 1))
-    edges = lowest * 2.0 ** (np.arange(num_bands + 1) / 3)
-    frequencies = np.linspace(0, sampling_rate / 2, len(power))
-    # Bands narrower than the bins are read off the line between bins.
-    centres = np.sqrt(edges[:-1] * edges[1:])
-    levels = np.interp(centres, frequencies, power)
-    for band, (low, high) in enumerate(zip(edges, edges[1:], strict=False)):
-        inside = (frequencies >= low) & (frequencies < high)
-        if inside.sum() > 1:
-            levels[band] = power[inside].mean()
-    decibels = 10 * np.log10(levels + 1e-12 * power.max() + 1e-30)
-    return float(np.polyfit(np.log2(centres), decibels, 1)[0])
+    return tilt_of_spectra(power_spectra(audio, sampling_rate), sampling_rate)
 
 
 def spectral_tilt_difference(

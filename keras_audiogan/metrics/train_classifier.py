@@ -6,229 +6,35 @@ Run it as
 """
 
 import argparse
-import json
-import re
+import hashlib
+import os
+import platform
 import time
 from collections.abc import Callable, Sequence
+from importlib import metadata
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-SOUND_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff"}
+from keras_audiogan.metrics.augmentation import (
+    Augmentation,
+    augmented_batches,
+)
+from keras_audiogan.metrics.class_scores import (
+    class_accuracy,
+    confusion_matrix,
+    inception_score,
+)
+from keras_audiogan.metrics.labelled_clips import (
+    LabelledClips,
+    place_clips,
+    read_labelled_clips,
+    split_clips,
+)
 
 
-class LabelledClips(NamedTuple):
-    """Recordings of differing lengths, and the index of each one's label."""
-
-    clips: list[np.ndarray]
-    targets: np.ndarray
-    paths: list[str]
-
-
-class Augmentation(NamedTuple):
-    """Strengths of the random changes made to training clips.
-
-    Attributes:
-        max_speed_change: Speed and pitch change by up to this fraction.
-        max_shift: Clips start up to this many seconds late.
-        min_gain: Lowest random gain; the highest is 1.
-        max_noise: Loudest added white noise, as a fraction of full scale.
-        anywhere: Fraction of clips put anywhere in the slice.
-        mixup: Fraction of clips mixed with a quiet other clip.
-    """
-
-    max_speed_change: float = 0.1
-    max_shift: float = 0.1
-    min_gain: float = 0.1
-    max_noise: float = 0.02
-    anywhere: float = 0.2
-    mixup: float = 0.0
-
-
-def read_labelled_clips(
-    folder: str | Path, sampling_rate: int
-) -> tuple[LabelledClips, list[str]]:
-    """Reads every recording of a folder with one sub-folder per label.
-
-    Recordings are averaged to mono, resampled and scaled to a peak of 1.
-
-    Args:
-        folder: The folder; its sub-folders' names are the labels.
-        sampling_rate: The wanted rate in Hz.
-
-    Returns:
-        The clips, sorted by path, and the sub-folders' names, sorted.
-
-    Raises:
-        ValueError: Fewer than two sub-folders hold sound.
-    """
-    import soundfile
-    import soxr
-
-    folder = Path(folder)
-    paths = sorted(
-        path
-        for path in folder.glob("*/**/*")
-        if path.suffix.lower() in SOUND_SUFFIXES and path.is_file()
-    )
-    names = sorted({path.relative_to(folder).parts[0] for path in paths})
-    if len(names) < 2:
-        raise ValueError(
-            "Training a classifier needs a folder with one sub-folder of "
-            f"sound files per label. Received: {folder}, where "
-            f"{names or 'no sub-folder'} holds sound."
-        )
-    clips, targets, kept = [], [], []
-    for path in paths:
-        audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
-        audio = audio.mean(axis=1)
-        if rate != sampling_rate:
-            audio = soxr.resample(audio, rate, sampling_rate)
-        peak = np.abs(audio).max(initial=0.0)
-        if not peak > 0:
-            continue
-        clips.append(audio / peak)
-        relative = path.relative_to(folder)
-        targets.append(names.index(relative.parts[0]))
-        kept.append(str(relative))
-    return LabelledClips(clips, np.array(targets), kept), names
-
-
-def split_clips(
-    data: LabelledClips, test_pattern: str | None
-) -> tuple[LabelledClips, LabelledClips]:
-    """Splits recordings into training and test ones.
-
-    Args:
-        data: All recordings.
-        test_pattern: Regular expression searched in each path, relative to
-            the data folder; what matches is for testing. None takes every
-            tenth recording of each label.
-
-    Raises:
-        ValueError: One of the two parts is empty.
-    """
-    if test_pattern is None:
-        is_test = np.zeros(len(data.paths), bool)
-        for target in np.unique(data.targets):
-            is_test[np.flatnonzero(data.targets == target)[::10]] = True
-    else:
-        expression = re.compile(test_pattern)
-        is_test = np.array([bool(expression.search(p)) for p in data.paths])
-    if is_test.all() or not is_test.any():
-        raise ValueError(
-            "The test pattern must leave recordings to train on and to test "
-            f"on. Received: {test_pattern!r}, which matches "
-            f"{is_test.sum()} of {len(is_test)} files."
-        )
-    return _subset(data, ~is_test), _subset(data, is_test)
-
-
-def _subset(data: LabelledClips, chosen: np.ndarray) -> LabelledClips:
-    indices = np.flatnonzero(chosen)
-    return LabelledClips(
-        [data.clips[i] for i in indices],
-        data.targets[indices],
-        [data.paths[i] for i in indices],
-    )
-
-
-def place_clips(
-    clips: Sequence[np.ndarray], slice_length: int, starts: int | None = 0
-) -> np.ndarray:
-    """Returns clips (n, slice_length, 1): each from sample `starts`, cut.
-
-    Args:
-        clips: 1-D arrays.
-        slice_length: Samples of every slice.
-        starts: Where every clip begins, in samples; None centres it.
-    """
-    slices = np.zeros((len(clips), slice_length, 1), "float32")
-    for row, clip in zip(slices, clips, strict=True):
-        start = starts
-        if start is None:
-            start = max(0, (slice_length - len(clip)) // 2)
-        clip = clip[: slice_length - start]
-        row[start : start + len(clip), 0] = clip
-    return slices
-
-
-def augment_clip(
-    clip: np.ndarray,
-    slice_length: int,
-    sampling_rate: int,
-    options: Augmentation,
-    random: np.random.Generator,
-) -> np.ndarray:
-    """Returns one randomly changed slice (slice_length,) of a clip."""
-    speed = 1 + options.max_speed_change * random.uniform(-1, 1)
-    positions = np.arange(0, len(clip) - 1, speed)
-    clip = np.interp(positions, np.arange(len(clip)), clip)
-    draw = random.uniform()
-    if draw < options.anywhere:
-        start = random.integers(0, max(1, slice_length - len(clip)))
-    elif draw < (1 + options.anywhere) / 2:
-        start = random.integers(0, int(options.max_shift * sampling_rate) + 1)
-    else:
-        start = 0
-    noise_level = options.max_noise * 10 ** random.uniform(-3, 0)
-    noise = noise_level * random.standard_normal(slice_length)
-    if random.uniform() < 0.5:
-        # Generators are silent after the word: noise in half the clips
-        # stops where the word does, so that neither end is a giveaway.
-        noise[start + len(clip) :] = 0
-    piece = clip[: slice_length - start]
-    noise[start : start + len(piece)] += piece
-    return (noise * random.uniform(options.min_gain, 1)).astype("float32")
-
-
-def augmented_batches(
-    data: LabelledClips,
-    slice_length: int,
-    sampling_rate: int,
-    batch_size: int,
-    options: Augmentation,
-    seed: int,
-):
-    """Returns a `keras.utils.PyDataset` of augmented batches.
-
-    Batch i of epoch e depends on (seed, e, i) alone.
-    """
-    import keras
-
-    class AugmentedBatches(keras.utils.PyDataset):
-        def __init__(self):
-            super().__init__()
-            self.epoch = 0
-            self.order = self.shuffled()
-
-        def shuffled(self):
-            random = np.random.default_rng((seed, self.epoch))
-            return random.permutation(len(data.clips))
-
-        def __len__(self):
-            return max(1, len(data.clips) // batch_size)
-
-        def __getitem__(self, index):
-            chosen = self.order[index * batch_size : (index + 1) * batch_size]
-            random = np.random.default_rng((seed, self.epoch, index))
-            audio = [
-                augment_clip(
-                    data.clips[i], slice_length, sampling_rate, options, random
-                )
-                for i in chosen
-            ]
-            return np.stack(audio)[..., np.newaxis], data.targets[chosen]
-
-        def on_epoch_end(self):
-            self.epoch += 1
-            self.order = self.shuffled()
-
-    return AugmentedBatches()
-
-
-def train_classifier(
+def train_word_classifier(
     data: str | Path,
     output: str | Path | None = None,
     *,
@@ -236,13 +42,14 @@ def train_classifier(
     test_pattern: str | None = None,
     sampling_rate: int = 8000,
     slice_length: int = 8192,
-    epochs: int = 40,
+    epochs: int = 24,
     batch_size: int = 64,
     learning_rate: float = 2e-3,
     weight_decay: float = 0.02,
     augmentation: Augmentation | None = None,
     seed: int = 0,
-    training: dict[str, Any] | None = None,
+    data_credits: dict[str, str] | None = None,
+    notes: Sequence[str] = (),
     report: Callable[[str], None] = print,
 ):
     """Trains a `DigitClassifier` on a folder of labelled recordings.
@@ -261,7 +68,8 @@ def train_classifier(
         weight_decay: Decoupled weight decay of AdamW.
         augmentation: Strengths of the random changes.
         seed: Seed of weights, order and augmentation.
-        training: More entries for `training.json` (data, notes ...).
+        data_credits: Name, license and url of the data.
+        notes: What was tried, for the card.
         report: Called with each line of progress.
 
     Returns:
@@ -269,25 +77,19 @@ def train_classifier(
     """
     import keras
 
-    from keras_audiogan.metrics.class_scores import confusion_matrix
-    from keras_audiogan.models.digit_classifier import (
-        DIGIT_NAMES,
-        DigitClassifier,
-    )
+    from keras_audiogan.models.digit_classifier import DigitClassifier
 
     options = augmentation or Augmentation()
     keras.utils.set_random_seed(seed)
     everything, names = read_labelled_clips(data, sampling_rate)
-    if label_names is None:
-        are_digits = names == [str(digit) for digit in range(10)]
-        label_names = DIGIT_NAMES if are_digits else names
-    if len(label_names) != len(names):
-        raise ValueError(
-            f"There must be one label name for each of {names}. "
-            f"Received: {list(label_names)}"
-        )
+    label_names = label_names_of(names, label_names)
     train, test = split_clips(everything, test_pattern)
-    report(f"{len(train.clips)} recordings to train on, {len(test.clips)} to")
+    report(
+        f"{len(train.clips)} recordings to train on, {len(test.clips)} to "
+        f"test on, {len(everything.skipped)} skipped"
+    )
+    for path, reason in everything.skipped.items():
+        report(f"skipped {path}: {reason}")
     model = DigitClassifier(
         label_names, sampling_rate=sampling_rate, slice_length=slice_length
     )
@@ -302,7 +104,6 @@ def train_classifier(
         warmup_steps=max(1, steps // 10),
     )
     model.compile(keras.optimizers.AdamW(schedule, weight_decay=weight_decay))
-    test_slices = place_clips(test.clips, slice_length)
     started = time.perf_counter()
 
     def report_epoch(epoch, logs):
@@ -318,37 +119,14 @@ def train_classifier(
         callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=report_epoch)],
     )
     seconds = time.perf_counter() - started
-    predicted = model.predict_logits(test_slices).argmax(axis=1)
-    centred = place_clips(test.clips, slice_length, None)
-    metrics = {
-        "test_accuracy": {
-            "value": float((predicted == test.targets).mean()),
-            "num_recordings": len(test.clips),
-            "placement": "from the first sample, zeros after",
-        },
-        "test_accuracy_centred": {
-            "value": float(
-                (
-                    model.predict_logits(centred).argmax(axis=1) == test.targets
-                ).mean()
-            ),
-        },
-        "confusion": {
-            "value": confusion_matrix(
-                test.targets, predicted, len(names)
-            ).tolist(),
-            "rows": "spoken",
-            "columns": "heard",
-        },
-    }
+    metrics = classifier_metrics(model, test)
     for name, entry in metrics.items():
         report(f"{name}: {entry['value']}")
     record = {
         "data": {
-            "num_files": len(train.clips),
-            "hours": round(
-                sum(map(len, train.clips)) / sampling_rate / 3600, 4
-            ),
+            **describe_data(train),
+            "num_skipped": len(everything.skipped),
+            **(data_credits or {}),
         },
         "recipe": {
             "architecture": "digit_classifier",
@@ -363,15 +141,123 @@ def train_classifier(
         },
         "steps": steps,
         "seed": seed,
+        "hardware": describe_hardware(),
         "wall_time_seconds": round(seconds, 1),
+        "versions": describe_versions(),
         "metrics": metrics,
-        **(training or {}),
+        "notes": list(notes),
     }
     if output is not None:
         from keras_audiogan.saving import save_preset
 
         save_preset(model, output, training=record, storage_dtype="float16")
     return model, record
+
+
+def label_names_of(
+    folder_names: Sequence[str], label_names: Sequence[str] | None = None
+) -> tuple[str, ...]:
+    """Returns the labels for sub-folders: given, in words, or their names.
+
+    Args:
+        folder_names: The sub-folders, sorted.
+        label_names: A name for each; None takes the folder's own, and
+            "zero" to "nine" where they are 0 to 9.
+
+    Raises:
+        ValueError: Another number of names than of folders.
+    """
+    from keras_audiogan.models.digit_classifier import DIGIT_NAMES
+
+    if label_names is None:
+        are_digits = list(folder_names) == [str(x) for x in range(10)]
+        return DIGIT_NAMES if are_digits else tuple(folder_names)
+    if len(label_names) != len(folder_names):
+        raise ValueError(
+            f"There must be one label name for each of {list(folder_names)}. "
+            f"Received: {list(label_names)}"
+        )
+    return tuple(label_names)
+
+
+def classifier_metrics(
+    model: Any, test: LabelledClips
+) -> dict[str, dict[str, Any]]:
+    """Accuracy of an `AudioClassifier` on labelled recordings.
+
+    Args:
+        model: The classifier.
+        test: Recordings at its rate.
+
+    Returns:
+        Accuracy with recordings placed at the first sample (as generated
+        clips are) and centred, their confusion matrix, and the inception
+        score of the recordings: the ceiling of a generator's.
+    """
+    probabilities = model.predict_proba(
+        place_clips(test.clips, model.slice_length)
+    )
+    heard = probabilities.argmax(axis=1)
+    centred = model.predict_logits(
+        place_clips(test.clips, model.slice_length, None)
+    ).argmax(axis=1)
+    matrix = confusion_matrix(test.targets, heard, model.num_classes)
+    return {
+        "test_accuracy": {
+            "value": class_accuracy(test.targets, heard),
+            "num_recordings": len(test.clips),
+            "placement": "from the first sample, zeros after",
+        },
+        "test_accuracy_centred": {
+            "value": class_accuracy(test.targets, centred),
+            "num_recordings": len(test.clips),
+        },
+        "test_inception_score": {
+            "value": inception_score(probabilities, 1)[0],
+            "num_splits": 1,
+            "num_recordings": len(test.clips),
+        },
+        "confusion": {
+            "value": matrix.tolist(),
+            "rows": "spoken",
+            "columns": "heard",
+        },
+    }
+
+
+def describe_data(data: LabelledClips) -> dict[str, Any]:
+    """Returns number, hours and a hash of recordings, for `training.json`."""
+    digest = hashlib.sha256()
+    seconds = 0.0
+    for path, clip in zip(data.paths, data.clips, strict=True):
+        digest.update(f"{path}\n{len(clip)}\n".encode())
+        digest.update(np.round(clip * 32767).astype("<i2").tobytes())
+        seconds += len(clip) / data.sampling_rate
+    return {
+        "num_files": len(data.clips),
+        "hours": round(seconds / 3600, 4),
+        "hash": f"sha256:{digest.hexdigest()}",
+    }
+
+
+def describe_hardware() -> str:
+    """Returns the machine in words: its processor and how many of them."""
+    name = platform.processor() or platform.machine()
+    return f"{name}, {os.cpu_count()} CPUs"
+
+
+def describe_versions() -> dict[str, str]:
+    """Returns the versions of Python and of the libraries in use."""
+    import keras
+
+    names = ["keras-audiogan", "keras", keras.backend.backend(), "numpy"]
+    versions = {"python": platform.python_version()}
+    for name in names:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -390,15 +276,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--label-names", help="names, separated by commas")
     parser.add_argument("--sampling-rate", type=int, default=8000)
     parser.add_argument("--slice-length", type=int, default=8192)
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=24)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)
+    for name in ("name", "license", "url"):
+        parser.add_argument(
+            f"--data-{name}", help=f"{name} of the data, for the card"
+        )
+    parser.add_argument(
+        "--note",
+        dest="notes",
+        action="append",
+        default=[],
+        help="a line for the card; may be repeated",
+    )
     options = vars(parser.parse_args(arguments))
     if options["label_names"] is not None:
         options["label_names"] = options["label_names"].split(",")
-    _, record = train_classifier(**options)
-    print(json.dumps(record["metrics"]))
+    given = {
+        name: options.pop(f"data_{name}") for name in ("name", "license", "url")
+    }
+    options["data_credits"] = {k: v for k, v in given.items() if v}
+    train_word_classifier(**options)
 
 
 if __name__ == "__main__":

@@ -190,6 +190,7 @@ class ForwardPass(keras.Model):
         self.jit_compile = default_jit_compile()
 
     def call(self, audio):
+        """Returns logits and features of a batch of clips."""
         features = self.network.features(audio, training=False)
         return self.network.classify(features, training=False), features
 

@@ -96,7 +96,7 @@ class DigitClassifier(AudioClassifier):
             )
         if max_frequency is None:
             max_frequency = 0.475 * sampling_rate
-        self._config = {
+        self._config: dict[str, Any] = {
             "fft_length": int(fft_length),
             "frame_step": int(frame_step),
             "num_mel_bins": int(num_mel_bins),
@@ -270,4 +270,3 @@ class DigitClassifierNetwork(keras.Model):
         """Returns float32 logits (batch, num_classes)."""
         features = self.features(audio, training=training)
         return self.classify(features, training=training)
-

@@ -1,0 +1,100 @@
+"""Random changes to training clips, for classifiers."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_audiogan.metrics.labelled_clips import LabelledClips
+
+
+class Augmentation(NamedTuple):
+    """Strengths of the random changes made to training clips.
+
+    Attributes:
+        max_speed_change: Speed and pitch change by up to this fraction.
+        max_shift: Clips start up to this many seconds late.
+        min_gain: Lowest random gain; the highest is 1.
+        max_noise: Loudest added white noise, as a fraction of full scale.
+        anywhere: Fraction of clips put anywhere in the slice.
+    """
+
+    max_speed_change: float = 0.1
+    max_shift: float = 0.1
+    min_gain: float = 0.1
+    max_noise: float = 0.02
+    anywhere: float = 0.2
+
+
+def augment_clip(
+    clip: np.ndarray,
+    slice_length: int,
+    sampling_rate: int,
+    options: Augmentation,
+    random: np.random.Generator,
+) -> np.ndarray:
+    """Returns one randomly changed slice (slice_length,) of a clip."""
+    speed = 1 + options.max_speed_change * random.uniform(-1, 1)
+    positions = np.arange(0, len(clip) - 1, speed)
+    clip = np.interp(positions, np.arange(len(clip)), clip)
+    draw = random.uniform()
+    if draw < options.anywhere:
+        start = int(random.integers(max(1, slice_length - len(clip))))
+    elif draw < (1 + options.anywhere) / 2:
+        latest = min(int(options.max_shift * sampling_rate), slice_length // 2)
+        start = int(random.integers(latest + 1))
+    else:
+        start = 0
+    noise_level = options.max_noise * 10 ** random.uniform(-3, 0)
+    noise = noise_level * random.standard_normal(slice_length)
+    if random.uniform() < 0.5:
+        # Generators are silent after the word: noise in half the clips
+        # stops where the word does, so that neither end is a giveaway.
+        noise[start + len(clip) :] = 0
+    piece = clip[: slice_length - start]
+    noise[start : start + len(piece)] += piece
+    return (noise * random.uniform(options.min_gain, 1)).astype("float32")
+
+
+def augmented_batches(
+    data: LabelledClips,
+    slice_length: int,
+    sampling_rate: int,
+    batch_size: int,
+    options: Augmentation,
+    seed: int,
+):
+    """Returns a `keras.utils.PyDataset` of augmented batches.
+
+    Batch i of epoch e depends on (seed, e, i) alone.
+    """
+    import keras
+
+    class AugmentedBatches(keras.utils.PyDataset):
+        def __init__(self):
+            super().__init__()
+            self.epoch = 0
+            self.order = self.shuffled()
+
+        def shuffled(self):
+            random = np.random.default_rng((seed, self.epoch))
+            return random.permutation(len(data.clips))
+
+        def __len__(self):
+            return max(1, len(data.clips) // batch_size)
+
+        def __getitem__(self, index):
+            chosen = self.order[index * batch_size : (index + 1) * batch_size]
+            random = np.random.default_rng((seed, self.epoch, index))
+            audio = [
+                augment_clip(
+                    data.clips[i], slice_length, sampling_rate, options, random
+                )
+                for i in chosen
+            ]
+            return np.stack(audio)[..., np.newaxis], data.targets[chosen]
+
+        def on_epoch_end(self):
+            self.epoch += 1
+            self.order = self.shuffled()
+
+    return AugmentedBatches()

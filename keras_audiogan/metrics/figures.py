@@ -1,0 +1,182 @@
+"""The figures of a report: measured with intervals, shown as a table."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_audiogan.metrics.bootstrap import bootstrap_interval
+
+
+class FigureTable:
+    """Collects figures of two sets of clips, with their intervals.
+
+    Args:
+        figures: The dictionary to fill, by name.
+        num_resamples: Resamples for the intervals; 0 leaves them out.
+        seed: Seed of the resampling.
+    """
+
+    def __init__(self, figures: dict, num_resamples: int, seed: int):
+        self.figures = figures
+        self.num_resamples = num_resamples
+        self.seed = seed
+
+    def add(
+        self,
+        names: str | Sequence[str],
+        statistic: Callable[..., Any] | Sequence[Callable[..., Any]],
+        columns: Sequence[np.ndarray | Sequence[np.ndarray] | None],
+        better: str,
+        unit: str = "",
+        replace: bool = True,
+        signed: bool = False,
+    ) -> None:
+        """Adds a row, or one for each name if the statistic gives several.
+
+        Args:
+            names: The name of each row.
+            statistic: From arrays to one figure, or to one for each name;
+                or two of them, one for each column.
+            columns: The array, or arrays whose rows go together, of the
+                generated and of the real test clips; None for no figure.
+            better: "higher", "lower" or "real".
+            unit: Shown behind the name.
+            replace: How to resample; see `bootstrap_interval`.
+            signed: Whether figures may be negative; else intervals end
+                at 0.
+        """
+        names = [names] if isinstance(names, str) else list(names)
+        if callable(statistic):
+            statistic = (statistic, statistic)
+        generated, real_test = (
+            self._measure(function, samples, replace, signed)
+            for function, samples in zip(statistic, columns, strict=True)
+        )
+        for index, name in enumerate(names):
+            self.figures[name] = {
+                "better": better,
+                "unit": unit,
+                "generated": generated and generated[index],
+                "real_test": real_test and real_test[index],
+            }
+
+    def _measure(
+        self,
+        statistic: Callable[..., Any],
+        samples: Any,
+        replace: bool,
+        signed: bool,
+    ) -> list[dict[str, float]] | None:
+        if samples is None:
+            return None
+        arrays = [samples] if isinstance(samples, np.ndarray) else samples
+        rows = [
+            {"value": float(value)}
+            for value in np.atleast_1d(statistic(*arrays))
+        ]
+        if self.num_resamples:
+            low, high = bootstrap_interval(
+                statistic,
+                arrays,
+                num_resamples=self.num_resamples,
+                replace=replace,
+                seed=self.seed,
+            )
+            for row, least, most in zip(
+                rows, np.atleast_1d(low), np.atleast_1d(high), strict=True
+            ):
+                row["low"] = float(least if signed else max(least, 0.0))
+                row["high"] = float(most)
+        return rows
+
+
+def format_table(report: dict[str, Any], markdown: bool = False) -> str:
+    """Returns a report's figures as a table, real test clips beside.
+
+    Args:
+        report: What `evaluate_gan` returned.
+        markdown: Whether to draw the table in Markdown.
+    """
+    header = ("figure", "generated", "real test", "ratio", "better")
+    rows = [header]
+    for name, row in report["figures"].items():
+        unit = f" ({row['unit']})" if row["unit"] else ""
+        rows.append(
+            (
+                f"{name}{unit}",
+                _cell(row["generated"]),
+                _cell(row["real_test"]),
+                _ratio(row),
+                {"real": "as real"}.get(row["better"], row["better"]),
+            )
+        )
+    histogram = report.get("class_histogram")
+    if histogram:
+        for label, share in histogram["generated"].items():
+            real = histogram["real_test"][label]
+            rows.append(
+                (f"heard as {label}", f"{share:.1%}", f"{real:.1%}", "", "")
+            )
+    title = (
+        f"{report['num_samples']} generated clips in groups of "
+        f"{report['group_size']}; real: {report['num_real_train']} training, "
+        f"{report['num_real_test']} test clips; 95 % intervals"
+    )
+    if markdown:
+        lines = [f"| {' | '.join(row)} |" for row in rows]
+        lines.insert(1, "| --- | ---: | ---: | ---: | --- |")
+        return "\n".join([*lines, "", title]) + "\n"
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [title]
+    for row in rows:
+        cells = [
+            cell.ljust(width) if index in (0, 4) else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def metrics_for_card(report: dict[str, Any]) -> dict[str, Any]:
+    """Returns a report as the `metrics` of a preset's `training.json`.
+
+    Each figure becomes `{value, low, high, real_test, better}`; the shares
+    of the classes stand under `class_histogram`.
+
+    Args:
+        report: What `evaluate_gan` returned.
+    """
+    metrics: dict[str, Any] = {}
+    for name, row in report["figures"].items():
+        if row["generated"] is None:
+            continue
+        metrics[name] = {**row["generated"], "better": row["better"]}
+        if row["unit"]:
+            metrics[name]["unit"] = row["unit"]
+        if row["real_test"] is not None:
+            metrics[name]["real_test"] = row["real_test"]["value"]
+    if "class_histogram" in report:
+        metrics["class_histogram"] = {
+            "value": report["class_histogram"]["generated"]
+        }
+    return metrics
+
+
+def _cell(entry: dict[str, float] | None) -> str:
+    if entry is None:
+        return "-"
+    text = f"{entry['value']:.4g}"
+    if "low" in entry:
+        text += f" [{entry['low']:.4g}, {entry['high']:.4g}]"
+    return text
+
+
+def _ratio(row: dict[str, Any]) -> str:
+    generated, real = row["generated"], row["real_test"]
+    # A ratio of decibels, or to a figure that may be negative, says nothing.
+    if generated is None or real is None or row["unit"].startswith("dB"):
+        return ""
+    if real["value"] <= 0 or generated["value"] < 0:
+        return ""
+    return f"{generated['value'] / real['value']:.3f}"

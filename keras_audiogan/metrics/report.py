@@ -1,0 +1,207 @@
+"""A report to look at and listen to: each sample beside its nearest clip."""
+
+import base64
+import html
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_audiogan.audio.spectra import log_mel_spectrogram, to_mono
+from keras_audiogan.metrics.figures import format_table
+
+# Colours span this range below the loudest value of a picture.
+_DYNAMIC_RANGE_DB = 70.0
+_FRAME_SECONDS = 0.032
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>{title}</title>
+<style>
+body {{ font-family: sans-serif; max-width: 60em; margin: 2em auto; }}
+pre {{ background: #f4f4f4; padding: 1em; overflow-x: auto; }}
+td, th {{ padding: 0.3em 0.8em; text-align: left; vertical-align: top; }}
+img {{ width: 22em; height: 9em; display: block; }}
+audio {{ width: 22em; }}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+<pre>{table}</pre>
+<h2>Samples, and the training clips nearest to them</h2>
+<p>Spectrograms share one colour scale; time runs to the right, frequency
+upwards in mels. Nearest by Euclidean distance of log-mel spectrograms.</p>
+<table>
+<tr><th>sample</th><th>nearest training clip</th></tr>
+{rows}
+</table>
+</body>
+</html>
+"""
+
+
+def write_report(
+    path: str | Path,
+    report: dict[str, Any],
+    generated: np.ndarray,
+    real_train: np.ndarray | Sequence[np.ndarray],
+    *,
+    train_names: Sequence[str] | None = None,
+    title: str = "Evaluation",
+    num_rows: int = 16,
+) -> Path:
+    """Writes a report as a web page, a picture, or numbers.
+
+    The page is one file: pictures and sound are inside it.
+
+    Args:
+        path: File to write, ending in `.html`, `.png` or `.json`.
+        report: What `evaluate_gan` returned.
+        generated: The clips (n, time, channels) that were evaluated.
+        real_train: The training clips that were passed to `evaluate_gan`.
+        train_names: A name for each training clip, shown below it.
+        title: Heading.
+        num_rows: How many samples to show; at most 32 are known to the
+            report.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: Another suffix, or clips of which the report is not.
+    """
+    path = Path(path)
+    if path.suffix not in (".html", ".png", ".json"):
+        raise ValueError(
+            "A report must end in .html, .png or .json. "
+            f"Received: {path.name!r}"
+        )
+    pairs = report["nearest"][:num_rows]
+    if any(
+        pair["sample"] >= len(generated) or pair["train"] >= len(real_train)
+        for pair in pairs
+    ):
+        raise ValueError(
+            "The report is about other clips than were given with it. "
+            f"Received: {len(generated)} generated and {len(real_train)} "
+            "training clips"
+        )
+    if path.suffix == ".json":
+        path.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+        return path
+    time = generated.shape[1]
+    samples = np.stack([generated[pair["sample"]] for pair in pairs])
+    nearest = np.stack(
+        [_fit(real_train[pair["train"]], time) for pair in pairs]
+    )
+    captions = [
+        (
+            f"sample {pair['sample']}",
+            train_names[pair["train"]]
+            if train_names is not None
+            else f"training clip {pair['train']}",
+            pair["distance"],
+        )
+        for pair in pairs
+    ]
+    rate = report["sampling_rate"]
+    pictures = [_pictures(clips, rate) for clips in (samples, nearest)]
+    if path.suffix == ".png":
+        _write_picture(path, pictures, captions, title)
+    else:
+        rows = "\n".join(
+            "<tr>"
+            + _cell(left, samples[row], rate, caption[0])
+            + _cell(
+                right,
+                nearest[row],
+                rate,
+                f"{caption[1]}, distance {caption[2]:.1f}",
+            )
+            + "</tr>"
+            for row, (left, right, caption) in enumerate(
+                zip(*pictures, captions, strict=True)
+            )
+        )
+        page = _PAGE.format(
+            title=html.escape(title),
+            table=html.escape(format_table(report)),
+            rows=rows,
+        )
+        path.write_text(page, "utf-8")
+    return path
+
+
+def _fit(clip: np.ndarray, time: int) -> np.ndarray:
+    clip = np.asarray(clip, "float32")
+    clip = clip.reshape(len(clip), -1)[:time]
+    return np.pad(clip, ((0, time - len(clip)), (0, 0)))
+
+
+def _pictures(clips: np.ndarray, sampling_rate: int) -> list[np.ndarray]:
+    """Log-mel spectrograms as images in [0, 1], low frequencies below."""
+    frame = max(16, 1 << round(np.log2(_FRAME_SECONDS * sampling_rate)))
+    decibels = 8.686 * log_mel_spectrogram(
+        to_mono(clips),
+        sampling_rate,
+        fft_length=frame,
+        frame_step=frame // 4,
+        num_mel_bins=64,
+        floor=1e-5,
+    )
+    # The window sums to half its length: a full-scale sine is at the top.
+    top = 20 * np.log10(frame / 4)
+    scaled = 1 + (decibels - top) / _DYNAMIC_RANGE_DB
+    return [np.clip(image.T[::-1], 0, 1) for image in scaled]
+
+
+def _cell(
+    picture: np.ndarray, clip: np.ndarray, sampling_rate: int, caption: str
+) -> str:
+    import soundfile
+    from matplotlib import image
+
+    buffer = io.BytesIO()
+    image.imsave(buffer, picture, vmin=0, vmax=1, cmap="magma", format="png")
+    sound = io.BytesIO()
+    soundfile.write(sound, np.clip(clip, -1, 1), sampling_rate, format="WAV")
+    return (
+        f'<td><img alt="" src="data:image/png;base64,{_encode(buffer)}">'
+        f'<audio controls src="data:audio/wav;base64,{_encode(sound)}">'
+        f"</audio><br>{html.escape(caption)}</td>"
+    )
+
+
+def _encode(buffer: io.BytesIO) -> str:
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _write_picture(
+    path: Path,
+    pictures: list[list[np.ndarray]],
+    captions: list[tuple[str, str, float]],
+    title: str,
+) -> None:
+    from matplotlib.figure import Figure
+
+    num_rows = len(captions)
+    figure = Figure(figsize=(8, 1.5 * num_rows + 0.6), layout="constrained")
+    figure.suptitle(title)
+    axes = figure.subplots(num_rows, 2, squeeze=False)
+    for row, (sample, name, distance) in enumerate(captions):
+        for column, text in enumerate((sample, f"{name} ({distance:.1f})")):
+            axis = axes[row][column]
+            axis.imshow(
+                pictures[column][row],
+                aspect="auto",
+                cmap="magma",
+                vmin=0,
+                vmax=1,
+            )
+            axis.set_title(text, fontsize=8)
+            axis.set_axis_off()
+    figure.savefig(path, dpi=100)
