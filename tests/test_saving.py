@@ -358,6 +358,15 @@ def test_old_litter_of_a_killed_save_is_removed(tmp_path):
     assert sorted(os.listdir(tmp_path)) == [".p.new.saving", "p"]
 
 
+def test_replacing_where_two_names_cannot_be_exchanged(tmp_path, monkeypatch):
+    path = save_preset(tiny_gan(), tmp_path / "p")
+    monkeypatch.setattr(sys, "platform", "darwin")
+    new = tiny_gan(1)
+    save_preset(new, path, storage_dtype="float32")
+    assert same_weights(all_weights(load_preset(path)), all_weights(new))
+    assert os.listdir(tmp_path) == ["p"]
+
+
 # The child saves version 1, then forks for every point of saving version 2
 # and kills itself there. PyTorch's backend survives a fork.
 KILLED = """
