@@ -9,6 +9,9 @@ import click
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
+ARGUMENTS = "keras_audiogan.cli.arguments"
+"""Where the context keeps what the user typed."""
+
 SEED = click.IntRange(min=0, max=2**32 - 1)
 COUNT = click.IntRange(min=1)
 PRECISION = click.Choice(["auto", "float32", "mixed_bfloat16", "mixed_float16"])
@@ -113,28 +116,39 @@ def check_new(folder: pathlib.Path, hint: str) -> None:
         )
 
 
-def load_gan(folder: pathlib.Path, precision: str, name: str) -> Any:
-    """Build the generator of a preset; Keras is imported here.
+def check_generator(folder: pathlib.Path, name: str) -> dict[str, Any]:
+    """Return the config of a preset that makes sound; Keras stays out.
 
     Args:
         folder: a preset's folder, as `zoo.resolve` finds it.
-        precision: as `--precision`.
         name: what the user called the preset.
 
     Raises:
         click.ClickException: if the preset makes no sound.
     """
+    from keras_audiogan.saving import read_config
+
+    config = read_config(folder)
+    if "generator" not in config["weights"]:
+        raise click.ClickException(
+            f"{name} is a {config['architecture']}, which makes no sound. "
+            "Choose a preset that has a generator; `audiogan info` tells."
+        )
+    return config
+
+
+def load_gan(folder: pathlib.Path, precision: str) -> Any:
+    """Build the generator of a preset; Keras is imported here.
+
+    Args:
+        folder: a preset's folder that `check_generator` has passed.
+        precision: as `--precision`.
+    """
     from keras_audiogan.saving import load_preset
     from keras_audiogan.training.precision import resolve_precision
 
-    gan = load_preset(
+    return load_preset(
         folder,
         weights=["generator"],
         dtype=resolve_precision(precision),
     )
-    if not hasattr(gan, "sample_batches"):
-        raise click.ClickException(
-            f"{name} is a {gan.architecture}, which makes no sound. Choose a "
-            "preset of `audiogan list` that has a generator."
-        )
-    return gan

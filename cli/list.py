@@ -8,6 +8,8 @@ import click
 from keras_audiogan.cli import _format
 
 NUM_FIGURES = 3
+# Shown first where a preset has them.
+KEY_FIGURES = ("inception_score", "frechet_distance", "test_accuracy")
 COLUMNS = (
     "preset",
     "architecture",
@@ -60,7 +62,8 @@ def command(pattern: str, as_json: bool) -> None:
 def _row(info: dict[str, Any]) -> tuple[str, ...]:
     counts = info["num_parameters"]
     count = counts.get("generator", sum(counts.values()))
-    figures = list(info["metrics"].items())[:NUM_FIGURES]
+    names = sorted(info["metrics"], key=lambda name: name not in KEY_FIGURES)
+    figures = [(name, info["metrics"][name]) for name in names[:NUM_FIGURES]]
     return (
         info["name"],
         info["architecture"],

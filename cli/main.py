@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from keras_audiogan.cli import _errors
+from keras_audiogan.cli._options import ARGUMENTS
 
 COMMANDS = {
     "list": "Show the presets that this installation holds.",
@@ -25,6 +26,11 @@ class LazyGroup(click.Group):
 
     Every error that a command raises leaves as one line (see `_errors`).
     """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep what the user typed; cards say how a figure was measured."""
+        ctx.meta[ARGUMENTS] = tuple(args)
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the commands, in the order of a first visit."""

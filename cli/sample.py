@@ -121,6 +121,13 @@ def command(
     from keras_audiogan import zoo
 
     folder = zoo.resolve(preset)
+    config = _options.check_generator(folder, preset)
+    # A commit of the Hub, or else the weights' own checksum.
+    revision = (
+        folder.name
+        if preset.startswith("hf://")
+        else f"sha256:{config['weights']['generator']['sha256'][:16]}"
+    )
     writer = SampleWriter(
         output,
         preset_stem(preset),
@@ -131,7 +138,7 @@ def command(
     )
 
     _backend.prepare()
-    gan = _options.load_gan(folder, precision, preset)
+    gan = _options.load_gan(folder, precision)
     if interpolate is not None:
         batches = iter([gan.interpolate(*interpolate, num_samples)])
     else:
@@ -140,7 +147,7 @@ def command(
         batches,
         gan.sampling_rate,
         preset=preset,
-        revision=_revision(preset, folder),
+        revision=revision,
     )
     if plot:
         from keras_audiogan import audio
@@ -270,19 +277,6 @@ def preset_stem(preset: str) -> str:
     else:
         name = pathlib.Path(preset).resolve().name
     return re.sub(r"[^\w.-]+", "_", name) or "preset"
-
-
-def _revision(preset: str, folder: pathlib.Path) -> str:
-    """Return what tells this version of a preset from any other.
-
-    That is its commit on the Hub, or else the checksum of its generator.
-    """
-    if preset.startswith("hf://"):
-        return folder.name
-    from keras_audiogan.saving import read_config
-
-    weights = read_config(folder)["weights"]
-    return f"sha256:{weights['generator']['sha256'][:16]}"
 
 
 def _listed_files(manifest: pathlib.Path) -> set[str] | None:

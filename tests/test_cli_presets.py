@@ -3,7 +3,9 @@
 import csv
 import json
 import os
+import pathlib
 import resource
+import shlex
 import subprocess
 import sys
 
@@ -15,6 +17,7 @@ from click.testing import CliRunner
 from keras_audiogan import zoo
 from keras_audiogan.cli.main import main
 
+DATA = pathlib.Path(__file__).parent / "data"
 TRAINING = {
     "data": {"name": "made up", "license": "CC0-1.0", "hours": 0.5},
     "recipe": {"loss": "wgan-gp", "batch_size": 64},
@@ -261,6 +264,91 @@ def test_convert_refuses_a_folder_in_use_and_what_is_no_checkpoint(tmp_path):
     assert result.exit_code == 1
     assert result.stderr.count("\n") == 1
     assert not (tmp_path / "new").exists()
+
+
+def test_convert_makes_a_preset_of_a_checkpoint(tmp_path):
+    result = audiogan("convert", DATA / "wavegan_tf1_16384", "new")
+    assert result.exit_code == 0, result.output
+    info = zoo.preset_info(tmp_path / "new")
+    assert info["slice_length"] == 16384
+    assert info["storage_dtype"] == "float32"
+
+
+@pytest.fixture
+def digits(tmp_path):
+    """A preset of 2,048 samples at 8 kHz, to be evaluated on digits."""
+    from keras_audiogan.models import WaveGAN
+
+    WaveGAN(slice_length=2048, dim=1, sampling_rate=8000).save_to_preset(
+        tmp_path / "digits", training=TRAINING
+    )
+    return "digits"
+
+
+def test_evaluate_prints_reports_and_saves_figures(digits, tmp_path):
+    command = (
+        *("evaluate", digits, "--data", str(DATA / "digits"), "-n", "12"),
+        *("--test", "*_[67].flac", "--report", "report.html", "--save"),
+    )
+    result = audiogan(*command)
+    assert result.exit_code == 0, result.output
+    assert "d_train" in result.stdout
+    assert "--classifier" in result.stdout
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("<audio") >= 10
+    training = json.loads((tmp_path / digits / "training.json").read_text())
+    figure = training["metrics"]["d_train"]
+    assert figure["command"] == "audiogan " + shlex.join(command)
+    assert training["metrics"]["inception_score"] == {"value": 3.25}
+    assert training["steps"] == 3
+    assert "d_train" in (tmp_path / digits / "README.md").read_text()
+    # What was written is still a preset.
+    assert audiogan("info", digits).exit_code == 0
+
+
+def test_evaluate_by_a_classifier_of_the_same_labels(digits, tmp_path):
+    from keras_audiogan.models import DigitClassifier
+
+    DigitClassifier(
+        ["zero", "one", "two"], sampling_rate=8000, slice_length=2048
+    ).save_to_preset(tmp_path / "judge")
+    result = audiogan(
+        *("evaluate", digits, "--data", DATA / "digits", "-n", 12, "--json"),
+        *("--test", "*_[67].flac", "--classifier", "judge"),
+    )
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert report["classifier"]["labels"] == ["zero", "one", "two"]
+    # Four slices of zeros, which come last by the names of the folders and
+    # first by the classifier's labels.
+    confusion = np.array(report["confusion"]["real_test"])
+    assert confusion.sum(axis=1).tolist() == [4, 3, 3]
+
+
+def test_a_classifier_cannot_be_sampled(tmp_path):
+    from keras_audiogan.models import DigitClassifier
+
+    DigitClassifier(
+        ["low", "high"], sampling_rate=8000, slice_length=2048
+    ).save_to_preset(tmp_path / "judge")
+    result = audiogan("sample", "judge", "-o", "out")
+    assert result.exit_code == 1
+    assert "makes no sound" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "wanted"),
+    [
+        (("--data", "nowhere"), "--data"),
+        (("--data", "."), "No usable sound in ."),
+        (("--data", DATA / "digits", "--report", "r.txt"), "--report"),
+        (("--data", DATA / "digits", "--test", "*.xyz"), "*.xyz"),
+    ],
+)
+def test_evaluate_refuses_what_it_cannot_use(digits, flags, wanted):
+    result = audiogan("evaluate", digits, *flags)
+    assert result.exit_code in (1, 2)
+    assert wanted in result.stderr
 
 
 def test_push_to_a_hub_that_cannot_be_reached_is_one_line(preset):
