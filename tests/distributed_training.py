@@ -6,30 +6,18 @@ Where the process holds two devices, the same run on one of them is written
 beside, under `single/`.
 """
 
+import pathlib
 import sys
 
 import keras
 import numpy as np
 
+from keras_audiogan.data.dataset import AudioDataset
 from keras_audiogan.models import WaveGAN
 from keras_audiogan.training.distribution import get_distribution
 
+SOUNDS = pathlib.Path(__file__).parent / "data" / "digits"
 NUM_STEPS = 3
-
-
-class Batches(keras.utils.PyDataset):
-    """Noise; batch `i` depends on `i` alone."""
-
-    num_batches = None
-
-    def __init__(self, rows):
-        super().__init__()
-        self.rows = rows
-
-    def __getitem__(self, index):
-        rng = np.random.default_rng(index)
-        audio = rng.uniform(-0.3, 0.3, (self.rows, 64, 1))
-        return {"audio": audio.astype("float32")}
 
 
 def start(mode):
@@ -52,10 +40,16 @@ def train(distribution):
     with distribution.scope():
         gan = WaveGAN(slice_length=64, dim=2, latent_dim=6, phase_shuffle=2)
         gan.compile("wgan-gp", critic_steps=2, learning_rate=1e-2, seed=7)
-        batch_size = 4
-        distribution.check_batch(batch_size)
+        dataset = AudioDataset(
+            SOUNDS,
+            slice_length=64,
+            batch_size=4,
+            critic_steps=gan.critic_steps,
+            random_offset=True,
+        )
+        distribution.check_batch(dataset.batch_size)
         history = gan.fit(
-            distribution.dataset(Batches(batch_size * gan.critic_steps)),
+            distribution.feed(dataset, start_step=5),
             steps_per_epoch=NUM_STEPS,
             shuffle=False,
             verbose=0,

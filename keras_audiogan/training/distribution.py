@@ -15,9 +15,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
+
+if TYPE_CHECKING:
+    from keras_audiogan.data.dataset import AudioDataset
 
 BACKEND = keras.backend.backend()
 DISTRIBUTIONS = ("mirrored", "multiworker")
@@ -103,7 +106,7 @@ def as_logs(logs: dict[str, Any]) -> dict[str, Any]:
 class Distribution:
     """One device, or several that train as one.
 
-    The model lives inside `scope()`, and `fit` is given what `dataset`
+    The model lives inside `scope()`, and `fit` is given what `feed`
     returns:
 
     ```python
@@ -111,7 +114,7 @@ class Distribution:
     with distribution.scope():
         gan = keras_audiogan.models.WaveGAN()
         gan.compile()
-        gan.fit(distribution.dataset(batches), steps_per_epoch=1000)
+        gan.fit(distribution.feed(dataset), steps_per_epoch=1000)
     ```
 
     Attributes:
@@ -144,15 +147,16 @@ class Distribution:
                 f"Received: batch_size={batch_size}"
             )
 
-    def dataset(self, batches: Any) -> Any:
-        """Returns what `fit` shall read to train on given batches.
+    def feed(self, dataset: AudioDataset, start_step: int = 0) -> Any:
+        """Returns what `fit` shall read to train on a data set.
+
+        Each worker decodes its own rows of a batch only.
 
         Args:
-            batches: a `keras.utils.PyDataset` without an end, whose items
-                are global batches: an array, or a dict of arrays, of shape
-                `(rows, ...)`.
+            dataset: the data.
+            start_step: the first step; a resumed run passes its own.
         """
-        return batches
+        return dataset.to_keras(start_step)
 
 
 class _TensorFlowDistribution(Distribution):
@@ -172,44 +176,32 @@ class _TensorFlowDistribution(Distribution):
         with self.strategy.scope():
             yield
 
-    def dataset(self, batches: Any) -> Any:
+    def feed(self, dataset: AudioDataset, start_step: int = 0) -> Any:
         import tensorflow as tf
 
-        count = self.num_replicas
-        first = batches[0]
-        # Keras takes a tuple of one for "inputs alone".
-        structure = first if isinstance(first, dict) else (first,)
-        signature = keras.tree.map_structure(
-            lambda x: tf.TensorSpec((len(x) // count, *x.shape[1:]), x.dtype),
-            structure,
-        )
+        rows = dataset.num_rows // self.num_replicas
+        example = dataset.batch(start_step, rows=slice(0, rows))
+        signature = {
+            key: tf.TensorSpec(value.shape, value.dtype)
+            for key, value in example.items()
+        }
 
         def read(context: Any) -> Any:
-            local = count // context.num_input_pipelines
-            replicas = range(
-                context.input_pipeline_id * local,
-                (context.input_pipeline_id + 1) * local,
-            )
+            local = self.num_replicas // context.num_input_pipelines
+            first = context.input_pipeline_id * local * rows
+            own = slice(first, first + local * rows)
 
-            def generate() -> Iterator[Any]:
-                for batch in batches:
-                    batch = batch if isinstance(batch, dict) else (batch,)
-                    for replica in replicas:
-                        yield _rows(batch, replica, count)
+            def generate() -> Iterator[dict[str, Any]]:
+                with dataset.batches(start_step, rows=own) as batches:
+                    for batch in batches:
+                        for i in range(0, local * rows, rows):
+                            yield {k: v[i : i + rows] for k, v in batch.items()}
 
             return tf.data.Dataset.from_generator(
                 generate, output_signature=signature
-            ).prefetch(2 * local)
+            ).prefetch(local)
 
         return self.strategy.distribute_datasets_from_function(read)
-
-
-def _rows(batch: Any, replica: int, count: int) -> Any:
-    def part(array: Any) -> Any:
-        rows = len(array) // count
-        return array[replica * rows : (replica + 1) * rows]
-
-    return keras.tree.map_structure(part, batch)
 
 
 class _JaxDistribution(Distribution):
