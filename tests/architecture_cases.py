@@ -21,8 +21,9 @@ CONFIGS: dict[str, dict[str, Any]] = {
 # whose latents are given.
 WITHOUT_CHANCE: dict[str, dict[str, Any]] = {"wavegan": {"phase_shuffle": 0}}
 
-# Further forms, whose options run other code: name -> (architecture, options).
-VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+# Further forms, whose options run other code, and a loss to compare them by:
+# form -> (architecture, options, loss).
+VARIANTS: dict[str, tuple[str, dict[str, Any], str]] = {
     "wavegan, all options": (
         "wavegan",
         {
@@ -30,7 +31,14 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
             "slice_length": 512,
             "batch_norm": True,
             "upsampling": "nearest",
+            "post_filter_length": 6,
         },
+        "wgan-gp",
+    ),
+    "wavegan, both critics": (
+        "wavegan",
+        {"critics": ["waveform", "spectral"], "spectral_dim": 2},
+        "relativistic",
     ),
 }
 

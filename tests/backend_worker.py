@@ -46,9 +46,9 @@ def _forms() -> dict[str, tuple[str, dict[str, Any], list[str]]]:
         name: (name, cases.WITHOUT_CHANCE[name], sorted(LOSSES))
         for name in cases.gan_architectures()
     }
-    for form, (name, options) in cases.VARIANTS.items():
+    for form, (name, options, loss) in cases.VARIANTS.items():
         options = {**cases.WITHOUT_CHANCE[name], **options}
-        forms[form] = (name, options, ["wgan-gp"])
+        forms[form] = (name, options, [loss])
     return forms
 
 
@@ -62,8 +62,8 @@ def _step(model: Any, loss: str) -> dict[str, np.ndarray]:
     model.compile(
         loss,
         critic_steps=min(2, LOSSES[loss].critic_steps),
-        generator_optimizer=keras.optimizers.SGD(0.05),
-        discriminator_optimizer=keras.optimizers.SGD(0.05),
+        generator_optimizer=keras.optimizers.SGD(0.01),
+        discriminator_optimizer=keras.optimizers.SGD(0.01),
     )
     rows = NUM_ROWS * model.critic_steps
     history = model.fit(

@@ -207,4 +207,4 @@ def test_one_fit_step_gives_the_same_weights(of_backends, name, loss):
 
 @pytest.mark.parametrize("form", sorted(cases.VARIANTS))
 def test_one_fit_step_of_a_variant_gives_the_same_weights(of_backends, form):
-    compare(of_backends, f"{form}//wgan-gp//")
+    compare(of_backends, f"{form}//{cases.VARIANTS[form][2]}//")

@@ -547,9 +547,11 @@ class AudioGAN(keras.Model):
             )
             return np.concatenate(list(batches))
         latents = np.asarray(latents, "float32")
-        if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
+        shape_is_right = latents.shape[1:] == (self.latent_dim,)
+        if not shape_is_right or not len(latents):
             raise ValueError(
-                f"`latents` must have the shape (n, {self.latent_dim}). "
+                f"`latents` must have the shape (n, {self.latent_dim}), n "
+                "at least 1. "
                 f"Received: shape {latents.shape}"
             )
         size = min(batch_size, len(latents))

@@ -112,7 +112,7 @@ class WaveGANGenerator(keras.Model):
         ]
         self.post_filter = (
             keras.layers.Conv1D(
-                1,
+                num_channels,
                 post_filter_length,
                 padding="same",
                 use_bias=False,
