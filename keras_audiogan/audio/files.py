@@ -340,13 +340,15 @@ def convert_channels(audio: np.ndarray, num_channels: int) -> np.ndarray:
         return audio
     if present < num_channels:
         return audio[..., np.arange(num_channels) % present]
-    return np.stack(
-        [
-            audio[..., channel::num_channels].mean(axis=-1)
-            for channel in range(num_channels)
-        ],
-        axis=-1,
-    )
+    # Adding whole channels is many times faster than a mean along the short
+    # last axis.
+    result = audio[..., :num_channels].copy()
+    counts = np.ones(num_channels, dtype=np.float32)
+    for channel in range(num_channels, present):
+        result[..., channel % num_channels] += audio[..., channel]
+        counts[channel % num_channels] += 1
+    result /= counts
+    return result
 
 
 def write_audio(

@@ -41,9 +41,10 @@ def to_mono(audio: np.ndarray) -> np.ndarray:
             "`audio` must have a channel axis: shape (..., time, channels). "
             f"Received: shape {audio.shape}."
         )
-    if audio.shape[-1] == 1:
-        return audio[..., 0]
-    return audio.mean(axis=-1)
+    total = audio[..., 0].copy()
+    for channel in range(1, audio.shape[-1]):
+        total += audio[..., channel]
+    return total / np.float32(audio.shape[-1])
 
 
 def hertz_to_mel(frequency: Any, scale: str = "htk") -> np.ndarray:

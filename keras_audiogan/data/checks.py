@@ -109,8 +109,7 @@ def measure_peak(path: str, sampling_rate: int, num_channels: int) -> float:
             audio = read_section(
                 sound, int(start), length, sampling_rate, num_channels
             )
-            check_finite(path, audio)
-            peak = max(peak, float(np.abs(audio).max()))
+            peak = max(peak, finite_peak(path, audio))
         if peak < SILENCE_PEAK:
             # All windows may have fallen into pauses.
             peak = _peak_at_own_rate(sound)
@@ -136,17 +135,32 @@ def checked_peak(path: str, audio: np.ndarray) -> float:
     Raises:
         AudioFileError: If the sound is silent, empty or not finite.
     """
-    check_finite(path, audio)
-    peak = float(np.abs(audio).max()) if audio.size else 0.0
+    peak = finite_peak(path, audio)
     _check_silence(path, peak)
     return peak
 
 
-def check_finite(path: str, audio: np.ndarray) -> None:
-    """Raises an `AudioFileError` if `audio` holds NaN or infinity."""
-    if not np.isfinite(audio).all():
-        kind = "NaN" if np.isnan(audio).any() else "infinite values"
+def finite_peak(path: str, audio: np.ndarray) -> float:
+    """Finds the largest magnitude of a section that may be silent.
+
+    Args:
+        path: The file, for the error.
+        audio: Its samples.
+
+    Returns:
+        The largest magnitude, 0 for no samples.
+
+    Raises:
+        AudioFileError: If the sound holds NaN or infinity.
+    """
+    if not audio.size:
+        return 0.0
+    # Both carry NaN along, and neither makes a copy.
+    peak = max(float(audio.max()), -float(audio.min()))
+    if not np.isfinite(peak):
+        kind = "NaN" if np.isnan(peak) else "infinite values"
         raise AudioFileError(path, f"holds {kind}")
+    return peak
 
 
 def _check_silence(path: str, peak: float) -> None:
@@ -183,6 +197,5 @@ def _peak_at_own_rate(sound: soundfile.SoundFile) -> float:
     block = 1 << 18
     for first in range(0, sound.frames, block):
         audio = decode(sound, first, min(block, sound.frames - first))
-        check_finite(sound.name, audio)
-        peak = max(peak, float(np.abs(audio).max()))
+        peak = max(peak, finite_peak(sound.name, audio))
     return peak

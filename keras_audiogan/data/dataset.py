@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from keras_audiogan.data.prefetch import Batch, BatchIterator
 from keras_audiogan.data.reports import describe_cut
 from keras_audiogan.data.slices import SlicePlan, plan_slices
 from keras_audiogan.data.store import AudioStore, Level
+
+if TYPE_CHECKING:
+    from keras_audiogan.data.keras_feed import KerasFeed
 
 # Keys of the random streams. The first entry differs, because NumPy takes
 # (1, 2) and (1, 2, 0) for the same key.
@@ -204,12 +208,13 @@ class AudioDataset:
         )
         audio = self._empty(len(wanted))
         labels = np.empty(len(wanted), dtype=np.int32)
+        first = step * self.num_rows
+        chosen = [self._slice_at(first + row) for row in wanted]
+        self._store.examine(self.plan.files[chosen].tolist())
         for out, row in enumerate(wanted):
-            position = step * self.num_rows + row
-            chosen = self._slice_at(position)
             offset, gain = draws[row]
             labels[out] = self._read(
-                chosen, audio[out], offset if self.random_offset else None
+                chosen[out], audio[out], offset if self.random_offset else None
             )
             if self.random_gain_db is not None:
                 low, high = self.random_gain_db
@@ -244,22 +249,27 @@ class AudioDataset:
 
     def to_keras(
         self, start_step: int = 0, rows: slice | None = None
-    ) -> Iterator[Batch]:
-        """Makes a generator for `model.fit` on any backend.
+    ) -> "KerasFeed":
+        """Makes an endless `keras.utils.PyDataset` for `model.fit`.
 
-        It has no end: pass `steps_per_epoch` to `fit`. Keras draws from it in
-        order, over all epochs of one `fit`, and some batches ahead; a new
-        call of `fit` needs a new generator with its own `start_step`.
+        It works on every backend: `fit(dataset.to_keras(), shuffle=False,
+        steps_per_epoch=dataset.steps_per_epoch)`; without `shuffle=False`
+        Keras warns that it will not shuffle. It draws the batches in the
+        order of their steps, over all epochs of one `fit`; a resumed run
+        makes one with its own `start_step`.
 
         Args:
             start_step: The first step.
             rows: See `batch`.
 
-        Yields:
-            The batches of `batch`.
+        Returns:
+            The batches of `batch`, made ahead in background threads.
         """
-        with self.batches(start_step, rows=rows) as batches:
-            yield from batches
+        from keras_audiogan.data.keras_feed import KerasFeed
+
+        return KerasFeed(
+            lambda index: self.batches(start_step + index, rows=rows)
+        )
 
     def clips(self, batch_size: int | None = None) -> Iterator[Batch]:
         """Iterates once over all slices in the order of the files.
@@ -345,11 +355,7 @@ class AudioDataset:
         with self._orders_lock:
             order = self._orders.get(key)
             if order is None:
-                count = (
-                    len(self._classes)
-                    if group < 0
-                    else len(self._classes[group])
-                )
+                shuffled = self._classes if group < 0 else self._classes[group]
                 rng = np.random.default_rng(
                     (_SHUFFLE, self.seed, epoch, group + 1)
                 )

@@ -1,7 +1,9 @@
 """Samples from disk: decoded, resampled, levelled, and kept while they fit."""
 
+import concurrent.futures
+import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -11,8 +13,8 @@ from keras_audiogan.audio.files import (
     read_section,
 )
 from keras_audiogan.data.checks import (
-    check_finite,
     checked_peak,
+    finite_peak,
     is_exact,
     measure_peak,
 )
@@ -71,6 +73,19 @@ class AudioStore:
         """Memory that decoded files take now."""
         return sum(audio.nbytes for audio in list(self._cache.values()))
 
+    def examine(self, indices: Iterable[int]) -> None:
+        """Looks into files for the first time, several at once.
+
+        Args:
+            indices: Numbers of the files; those that are known already are
+                passed over.
+        """
+        new = sorted({i for i in indices if i not in self._verdicts})
+        if len(new) > 1:
+            workers = min(8, os.cpu_count() or 1, len(new))
+            with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+                list(pool.map(self._verdict, new))
+
     def peak(self, index: int) -> float:
         """Returns the peak of a file, looking into it the first time.
 
@@ -83,13 +98,7 @@ class AudioStore:
         Raises:
             AudioFileError: If the file is bad; the same error each time.
         """
-        verdict = self._verdicts.get(index)
-        if verdict is None:
-            with self._locks[index % _NUM_LOCKS]:
-                verdict = self._verdicts.get(index)
-                if verdict is None:
-                    verdict = self._examine(index)
-                    self._verdicts[index] = verdict
+        verdict = self._verdict(index)
         if isinstance(verdict, AudioFileError):
             raise AudioFileError(verdict.path, verdict.reason)
         return verdict
@@ -120,13 +129,23 @@ class AudioStore:
             if not is_exact(entry.num_samples, entry.sampling_rate):
                 # Louder than every window that was looked at: turning the
                 # slice down does less harm than clipping it.
-                loudest = max(1.0, float(np.abs(inside).max()))
-                inside /= np.float32(loudest)
+                loudest = max(float(inside.max()), -float(inside.min()))
+                inside /= np.float32(max(1.0, loudest))
         elif self.level == "keep":
             inside[:] = section
         else:
             np.multiply(section, np.float32(self.level), out=inside)
         np.clip(inside, -1.0, 1.0, out=inside)
+
+    def _verdict(self, index: int) -> float | AudioFileError:
+        verdict = self._verdicts.get(index)
+        if verdict is None:
+            with self._locks[index % _NUM_LOCKS]:
+                verdict = self._verdicts.get(index)
+                if verdict is None:
+                    verdict = self._examine(index)
+                    self._verdicts[index] = verdict
+        return verdict
 
     def _section(self, index: int, first: int, stop: int) -> np.ndarray:
         if self._kept[index]:
@@ -147,7 +166,7 @@ class AudioStore:
                 self.sampling_rate,
                 self.num_channels,
             )
-        check_finite(path, section)
+        finite_peak(path, section)
         if len(section) < stop - first:
             raise AudioFileError(path, "changed while it was in use")
         return section
@@ -159,7 +178,7 @@ class AudioStore:
             audio = read_section(
                 sound, 0, total, self.sampling_rate, self.num_channels
             )
-        check_finite(path, audio)
+        finite_peak(path, audio)
         if len(audio) != total:
             raise AudioFileError(path, "changed while it was in use")
         return audio
