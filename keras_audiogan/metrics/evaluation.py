@@ -383,7 +383,7 @@ def _add_classifier_figures(
     )
     table.add(
         "kernel_distance",
-        [_kernel_statistic(features, train) for features in (generated, test)],
+        _kernel_statistics((generated, test), train),
         [np.arange(len(generated)), np.arange(len(test))],
         "lower",
         replace=False,
@@ -418,22 +418,26 @@ def _add_classifier_figures(
     )
 
 
-def _kernel_statistic(
-    features: np.ndarray, train: np.ndarray
-) -> Callable[[np.ndarray], float]:
-    """The kernel distance to `train` of the chosen rows of `features`.
+def _kernel_statistics(
+    sets: Sequence[np.ndarray], train: np.ndarray
+) -> list[Callable[[np.ndarray], float]]:
+    """The kernel distance to `train` of chosen rows of each set.
 
     The kernel matrices are computed once; resamples only pick from them.
     """
-    own = polynomial_kernel(features, features)
-    to_train = polynomial_kernel(features, train).mean(axis=1)
     of_train = mean_off_diagonal(polynomial_kernel(train, train))
 
-    def statistic(chosen: np.ndarray) -> float:
-        return float(
-            mean_off_diagonal(own[np.ix_(chosen, chosen)])
-            + of_train
-            - 2 * to_train[chosen].mean()
-        )
+    def statistic_of(features: np.ndarray) -> Callable[[np.ndarray], float]:
+        own = polynomial_kernel(features, features)
+        to_train = polynomial_kernel(features, train).mean(axis=1)
 
-    return statistic
+        def statistic(chosen: np.ndarray) -> float:
+            return float(
+                mean_off_diagonal(own[np.ix_(chosen, chosen)])
+                + of_train
+                - 2 * to_train[chosen].mean()
+            )
+
+        return statistic
+
+    return [statistic_of(features) for features in sets]

@@ -9,6 +9,7 @@ import argparse
 import hashlib
 import os
 import platform
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from importlib import metadata
@@ -120,6 +121,7 @@ def train_word_classifier(
     )
     seconds = time.perf_counter() - started
     metrics = classifier_metrics(model, test)
+    metrics["test_accuracy"]["command"] = _command(test_pattern, epochs, seed)
     for name, entry in metrics.items():
         report(f"{name}: {entry['value']}")
     record = {
@@ -152,6 +154,14 @@ def train_word_classifier(
 
         save_preset(model, output, training=record, storage_dtype="float16")
     return model, record
+
+
+def _command(test_pattern: str | None, epochs: int, seed: int) -> str:
+    words = ["python", "-m", "keras_audiogan.metrics.train_classifier", "DATA"]
+    if test_pattern is not None:
+        words += ["--test-pattern", test_pattern]
+    words += ["--epochs", str(epochs), "--seed", str(seed), "--output", "DIR"]
+    return shlex.join(words)
 
 
 def label_names_of(
@@ -204,16 +214,16 @@ def classifier_metrics(
     matrix = confusion_matrix(test.targets, heard, model.num_classes)
     return {
         "test_accuracy": {
-            "value": class_accuracy(test.targets, heard),
+            "value": round(class_accuracy(test.targets, heard), 4),
             "num_recordings": len(test.clips),
             "placement": "from the first sample, zeros after",
         },
         "test_accuracy_centred": {
-            "value": class_accuracy(test.targets, centred),
+            "value": round(class_accuracy(test.targets, centred), 4),
             "num_recordings": len(test.clips),
         },
         "test_inception_score": {
-            "value": inception_score(probabilities, 1)[0],
+            "value": round(inception_score(probabilities, 1)[0], 4),
             "num_splits": 1,
             "num_recordings": len(test.clips),
         },
