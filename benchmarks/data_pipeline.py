@@ -63,13 +63,13 @@ def measure(options: dict) -> dict:
     first = next(iter(sorted(pathlib.Path(options["folder"]).iterdir())))
     read_audio(first, options["sampling_rate"], duration=1.0)
     before = memory()
-    began = time.perf_counter()
+    began, began_cpu = time.perf_counter(), time.process_time()
     folder = AudioFolder.scan(
         options["folder"],
         sampling_rate=options["sampling_rate"],
         num_channels=1,
     )
-    scanned = time.perf_counter()
+    scanned, scanned_cpu = time.perf_counter(), time.process_time()
     dataset = AudioDataset(
         folder,
         options["slice_length"],
@@ -80,23 +80,27 @@ def measure(options: dict) -> dict:
     )
     with dataset.batches() as batches:
         next(batches)
-        ready = time.perf_counter()
+        ready, ready_cpu = time.perf_counter(), time.process_time()
         peak = memory()
         for _ in range(options["warm_up"]):
             next(batches)
         timed, steps = time.perf_counter(), 0
+        timed_cpu = time.process_time()
         while time.perf_counter() - timed < options["seconds"]:
             next(batches)
             steps += 1
         rate = steps / (time.perf_counter() - timed)
+        rate_cpu = steps / (time.process_time() - timed_cpu)
     return {
         "hours": folder.hours,
         "scan": scanned - began,
+        "scan_cpu": scanned_cpu - began_cpu,
         "first": ready - scanned,
+        "first_cpu": ready_cpu - scanned_cpu,
         "memory": (peak - before) / MEBIBYTE,
-        "memory_end": (memory() - before) / MEBIBYTE,
         "batches": rate,
         "slices": rate * dataset.num_rows,
+        "slices_cpu": rate_cpu * dataset.num_rows,
     }
 
 
@@ -118,6 +122,11 @@ def run(options: dict) -> dict:
     return json.loads(child.stdout)
 
 
+def timed(result: dict, name: str) -> str:
+    """Wall time, and processor time in brackets."""
+    return f"{result[name]:8.2f} ({result[name + '_cpu']:.2f}) s"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument(
@@ -132,8 +141,8 @@ def main() -> None:
         print(json.dumps(measure(json.loads(arguments.child))))
         return
     print(
-        f"{'corpus':<24}{'slice':<16}{'scan':>8}{'first batch':>13}"
-        f"{'memory':>9}{'batches/s':>11}{'slices/s':>10}"
+        f"{'corpus':<24}{'slice':<14}{'scan':>15}{'first batch':>16}"
+        f"{'memory':>10}{'batches/s':>11}{'slices/s':>16}"
     )
     with tempfile.TemporaryDirectory() as scratch:
         cases = (
@@ -158,15 +167,17 @@ def main() -> None:
                 )
                 print(
                     f"{result['hours']:6.2f} h {extension:<5}{kind:<10}"
-                    f"{slice_length:>6} at {rate // 1000:>2}k  "
-                    f"{result['scan']:6.2f} s{result['first']:10.2f} s"
-                    f"{result['memory']:6.0f} MiB{result['batches']:9.1f}"
-                    f"{result['slices']:10.0f}",
+                    f"{slice_length:>5} at {rate // 1000:>2}k "
+                    f"{timed(result, 'scan')}{timed(result, 'first')}"
+                    f"{result['memory']:6.0f} MiB{result['batches']:11.1f}"
+                    f"{result['slices']:8.0f}"
+                    f" ({result['slices_cpu']:.0f})",
                     flush=True,
                 )
     print(
-        "A batch is 64 x 5 critic steps = 320 slices, mono. Memory is "
-        "resident, above the imports, to the first batch."
+        "A batch is 64 x 5 critic steps = 320 slices, mono. In brackets: "
+        "seconds of processor time, and slices per second of it. Memory is "
+        "resident, above the imports, up to the first batch."
     )
 
 
