@@ -115,6 +115,7 @@ class AudioGAN(keras.Model):
         discriminator_optimizer: Any = None,
         critic_steps: int | None = None,
         learning_rate: float | None = None,
+        penalty: float | None = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -129,6 +130,9 @@ class AudioGAN(keras.Model):
             discriminator_optimizer: the same for the discriminator.
             critic_steps: discriminator updates per generator update.
             learning_rate: replaces that of both default optimisers.
+            penalty: replaces the weight of the loss's gradient penalties:
+                of the one on interpolates, or of R1 and R2. Less lets the
+                discriminator grow sharper, at some risk.
             seed: seed of latents, interpolates and shuffles in training.
             **kwargs: `jit_compile`, `run_eagerly` and `steps_per_execution`,
                 as in Keras.
@@ -136,6 +140,8 @@ class AudioGAN(keras.Model):
         kwargs.setdefault("jit_compile", self.jit_compile)
         super().compile(optimizer=None, loss=None, **kwargs)
         self.gan_loss = losses.get_loss(loss)
+        if penalty is not None:
+            self.gan_loss = self.gan_loss.with_penalty(penalty)
         if critic_steps is None:
             critic_steps = self.gan_loss.critic_steps
         if critic_steps < 1:
@@ -518,7 +524,8 @@ class AudioGAN(keras.Model):
         rows = len(latents)
         padding = [(0, batch_size - rows)] + [(0, 0)] * (latents.ndim - 1)
         audio = self.predict_on_batch(np.pad(latents, padding))
-        return np.asarray(audio, "float32")[:rows]
+        # A post filter may overshoot full scale.
+        return np.clip(np.asarray(audio, "float32")[:rows], -1.0, 1.0)
 
     def sample(
         self,

@@ -8,7 +8,7 @@ steps that go with it. All arithmetic is float32.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from keras import ops
@@ -123,6 +123,29 @@ class GANLoss:
     generator_optimizer: dict[str, Any] = field(default_factory=dict)
     discriminator_optimizer: dict[str, Any] = field(default_factory=dict)
 
+    def with_penalty(self, weight: float) -> GANLoss:
+        """Returns this loss with another weight of its gradient penalties.
+
+        Args:
+            weight: replaces each of `gradient_penalty`, `r1` and `r2` that
+                is in use.
+
+        Raises:
+            ValueError: if the weight is negative or the loss has none.
+        """
+        used = [
+            name
+            for name in ("gradient_penalty", "r1", "r2")
+            if getattr(self, name)
+        ]
+        if weight < 0 or not used:
+            raise ValueError(
+                "`penalty` must be 0 or more, and the loss must have a "
+                f"gradient penalty. Received: penalty={weight} for the loss "
+                f"{self.name!r}"
+            )
+        return replace(self, **dict.fromkeys(used, weight))
+
 
 def _adam(learning_rate: float, beta_1: float, beta_2: float) -> dict[str, Any]:
     return {
@@ -198,8 +221,8 @@ LOSSES = {
             relativistic_discriminator,
             relativistic_generator,
             needs_real_logits=True,
-            r1=3.0,
-            r2=3.0,
+            r1=1.0,
+            r2=1.0,
             penalty_stride=4,
             **_both(_adam(4e-4, 0.0, 0.9)),
         ),
