@@ -1,0 +1,269 @@
+"""What `audiogan train` and `audiogan finetune` share: options and the run."""
+
+import json
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from keras_audiogan.cli import _backend, _options
+from keras_audiogan.training.options import DEFAULTS, TrainingOptions
+
+LOSSES = ("wgan-gp", "hinge", "relativistic", "dcgan", "lsgan", "wgan")
+DISTRIBUTIONS = ("mirrored", "multiworker")
+
+
+class Level(click.ParamType):
+    """peak, keep, or a number to multiply by."""
+
+    name = "peak|keep|gain"
+
+    def convert(
+        self,
+        value: str | float,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str | float:
+        """Return a word or a positive number."""
+        if value in ("peak", "keep"):
+            return value
+        try:
+            gain = float(value)
+        except ValueError:
+            gain = 0.0
+        if not 0.0 < gain < float("inf"):
+            self.fail(
+                f"expected peak, keep or a number above 0. Received: {value}",
+                param,
+                ctx,
+            )
+        return gain
+
+
+class Assignment(click.ParamType):
+    """NAME=VALUE, where the value is JSON or else a word."""
+
+    name = "name=value"
+
+    def convert(
+        self,
+        value: str | tuple[str, Any],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[str, Any]:
+        """Return the name and the value."""
+        if isinstance(value, tuple):
+            return value
+        name, equals, text = value.partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals or not name.isidentifier():
+            self.fail(
+                f"expected NAME=VALUE, such as dim=16. Received: {value}",
+                param,
+                ctx,
+            )
+        try:
+            return name, json.loads(text)
+        except ValueError:
+            return name, text
+
+
+def option(
+    flag: str,
+    help: str,
+    type: click.ParamType | type = _options.COUNT,
+    default: str | None = None,
+    **kwargs: Any,
+) -> _options.Decorator:
+    """Return an option whose value is None where it is not given.
+
+    A resumed run can so tell what was asked for from what was not.
+
+    Args:
+        flag: as click takes it.
+        help: what it does.
+        type: of its value.
+        default: what the help says is done without it; where
+            `TrainingOptions` has a default, that stands there.
+        **kwargs: passed to click.
+    """
+    name = flag.partition("/")[0].removeprefix("--").replace("-", "_")
+    value = DEFAULTS.get(name)
+    if value is not None and not isinstance(value, bool):
+        default = f"{value:,}" if isinstance(value, int) else str(value)
+    if default is not None:
+        help = f"{help} Default: {default}."
+    return click.option(flag, type=type, default=None, help=help, **kwargs)
+
+
+# In the order of the help.
+_SHARED = (
+    _options.output_option(
+        "Folder of the run: log, previews, checkpoints, and the preset it "
+        "makes.",
+        required=True,
+    ),
+    option("--steps", "Generator updates in all."),
+    option("--batch-size", "Clips of one discriminator update."),
+    option(
+        "--precision",
+        "Arithmetic of the networks. auto: mixed_float16 on a GPU, "
+        "mixed_bfloat16 on a CPU that has its instructions, else float32.",
+        _options.PRECISION,
+    ),
+    option(
+        "--loss",
+        "Adversarial loss; it brings its optimisers and update ratio.",
+        click.Choice(LOSSES),
+        "the architecture's own",
+    ),
+    option(
+        "--learning-rate",
+        "Of both optimisers.",
+        click.FloatRange(0, 1, min_open=True, max_open=True),
+        "the loss's own",
+    ),
+    option(
+        "--critic-steps",
+        "Discriminator updates a step.",
+        default="the loss's own",
+    ),
+    option(
+        "--seed",
+        "Of weights, latents, order of the data and previews.",
+        _options.SEED,
+    ),
+    option(
+        "--mode",
+        "pad: one clip a file, short ones filled up. slice: files are cut "
+        "into clips. auto: by the lengths of the files.",
+        click.Choice(["auto", "pad", "slice"]),
+    ),
+    option(
+        "--overlap",
+        "Part of a slice that the next one repeats.",
+        click.FloatRange(0, 1, max_open=True),
+    ),
+    option(
+        "--random-offset/--no-random-offset",
+        "Begin clips at random places.",
+        bool,
+        "yes when files are sliced",
+    ),
+    option(
+        "--offset-augmentation",
+        "Level of the offset augmentation: copies of every clip at other "
+        "places in it.",
+        click.IntRange(0, 9),
+    ),
+    option(
+        "--random-gain-db",
+        "Make every clip quieter by a random amount, up to this.",
+        click.FloatRange(0, 120, min_open=True),
+        metavar="DB",
+    ),
+    option(
+        "--balance/--no-balance",
+        "Draw every label (sub-folder) equally often.",
+        bool,
+    ),
+    option(
+        "--include",
+        "Only files whose name, from DATA on, matches, e.g. '*/kick*'.",
+        str,
+        metavar="PATTERN",
+    ),
+    option(
+        "--exclude",
+        "Leave files out, e.g. a test set: '*_[0-4].wav'.",
+        str,
+        metavar="PATTERN",
+    ),
+    option(
+        "--strict/--no-strict",
+        "Stop at a file that cannot be read instead of skipping it.",
+        bool,
+    ),
+    option("--preview-every", "Steps between previews: sound and picture."),
+    option("--num-previews", "Clips in a preview."),
+    option("--checkpoint-every", "Steps between checkpoints."),
+    option("--keep-checkpoints", "How many of the newest are kept."),
+    option(
+        "--evaluate-every",
+        "Steps between measurements; the best is kept.",
+        default="never",
+    ),
+    option(
+        "--classifier",
+        "Classifier of the data's labels, for the measurements.",
+        str,
+        metavar="PRESET",
+    ),
+    option("--log-every", "Steps between lines of the log."),
+    option(
+        "--distribute",
+        "Train on all devices of this machine, or on several machines "
+        "(TF_CONFIG).",
+        click.Choice(DISTRIBUTIONS),
+    ),
+    option("--data-name", "Name of the data, for the card.", str),
+    option("--data-license", "Its licence, for the card.", str),
+    option("--data-url", "Its address, for the card.", str),
+    click.option(
+        "--resume",
+        is_flag=True,
+        help="Continue the run in --output; give the same data, and no other "
+        "options.",
+    ),
+    click.option(
+        "-n",
+        "--dry-run",
+        is_flag=True,
+        help="Scan the data, show what would be done, and stop.",
+    ),
+)
+
+
+def training_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a command with the options of every training."""
+    for decorator in reversed(_SHARED):
+        function = decorator(function)
+    return function
+
+
+data_argument: _options.Decorator = click.argument(
+    "data",
+    nargs=-1,
+    required=True,
+    metavar="DATA...",
+    type=click.Path(exists=True, path_type=pathlib.Path),
+)
+
+
+def start(
+    data: tuple[pathlib.Path, ...], dry_run: bool, **options: Any
+) -> None:
+    """Train, or show what training would do.
+
+    Keras is imported here, after every mistake that can be found without it.
+
+    Args:
+        data: folders or files of sound.
+        dry_run: whether to stop after the scan.
+        **options: the other attributes of `TrainingOptions`.
+    """
+    if options.get("classifier") is not None:
+        from keras_audiogan import zoo
+
+        options["classifier"] = zoo.resolve(options["classifier"])
+    chosen = TrainingOptions(data=data, **options)
+    chosen.check()
+    _backend.prepare()
+    from keras_audiogan.training import run
+
+    if dry_run:
+        click.echo(run.describe_run(chosen))
+        return
+    result = run.run_training(chosen)
+    click.echo(result)
