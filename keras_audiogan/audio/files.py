@@ -13,7 +13,7 @@ import uuid
 import numpy as np
 import soundfile
 
-from keras_audiogan.audio.resample import (
+from keras_audiogan.audio.resampling import (
     resample,
     resampled_length,
     source_section,

@@ -13,7 +13,7 @@ from keras_audiogan.audio.files import (
     read_section,
     sound_info,
 )
-from keras_audiogan.audio.resample import resampled_length
+from keras_audiogan.audio.resampling import resampled_length
 
 # -80 dB: below the dither of a 16-bit recording of nothing.
 SILENCE_PEAK = 1e-4

@@ -20,7 +20,7 @@ from keras_audiogan.audio.files import (
     AudioFileError,
     PathLike,
 )
-from keras_audiogan.audio.resample import resampled_length
+from keras_audiogan.audio.resampling import resampled_length
 from keras_audiogan.data.checks import check_header, measure_peak
 from keras_audiogan.data.reports import describe_folder, describe_nothing
 
