@@ -73,8 +73,8 @@ def make_bad_files(folder):
         "header.wav": "header only, no samples",
         "silent.wav": "silent (every sample is zero)",
         "quiet.wav": "silent (its peak is -",
-        "nan.wav": "holds NaN",
-        "infinite.wav": "holds infinite values",
+        "nan.wav": "holds NaN or infinite values",
+        "infinite.wav": "holds NaN or infinite values",
         "endless.flac": "does not state the length",
     }
 

@@ -158,8 +158,7 @@ def finite_peak(path: str, audio: np.ndarray) -> float:
     # Both carry NaN along, and neither makes a copy.
     peak = max(float(audio.max()), -float(audio.min()))
     if not np.isfinite(peak):
-        kind = "NaN" if np.isnan(peak) else "infinite values"
-        raise AudioFileError(path, f"holds {kind}")
+        raise AudioFileError(path, "holds NaN or infinite values")
     return peak
 
 

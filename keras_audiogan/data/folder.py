@@ -3,11 +3,9 @@
 import collections
 import concurrent.futures
 import dataclasses
-import fnmatch
 import functools
 import hashlib
 import os
-import pathlib
 import re
 import threading
 import time
@@ -23,6 +21,13 @@ from keras_audiogan.audio.files import (
 from keras_audiogan.audio.resampling import resampled_length
 from keras_audiogan.data.checks import check_header, measure_peak
 from keras_audiogan.data.reports import describe_folder, describe_nothing
+from keras_audiogan.data.walk import (
+    AudioFolderError,
+    FoundFile,
+    SkippedFile,
+    find_files,
+    matches,
+)
 
 # Up to this much sound is decoded during the scan, which takes seconds;
 # of more, contents are checked when they are first read.
@@ -30,14 +35,7 @@ _FULL_CHECK_HOURS = 1.0
 
 _HASHED_BYTES = 4096
 
-# What archives and desktops leave behind.
-_IGNORED_FOLDERS = {"__MACOSX", "__pycache__", "$RECYCLE.BIN"}
-
 Labels = str | None | Sequence[str] | Mapping[str, str]
-
-
-class AudioFolderError(ValueError):
-    """A data set cannot be used: nothing usable, or strict and not clean."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -69,14 +67,6 @@ class AudioFile:
     def duration(self) -> float:
         """Length in seconds."""
         return self.num_samples / self.sampling_rate
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class SkippedFile:
-    """A file that is left out, and why."""
-
-    path: str
-    reason: str
 
 
 class AudioFolder:
@@ -193,13 +183,13 @@ class AudioFolder:
         if isinstance(paths, (str, os.PathLike)):
             paths = [paths]
         roots = [os.fspath(path) for path in paths]
-        found, skipped, others = _walk(roots, extensions)
+        found, skipped, others = find_files(roots, extensions)
         named = len(found)
         found = [
             entry
             for entry in found
-            if _matches(entry.name, include, True)
-            and not _matches(entry.name, exclude, False)
+            if matches(entry.name, include, True)
+            and not matches(entry.name, exclude, False)
         ]
         if named and not found:
             raise AudioFolderError(
@@ -400,72 +390,7 @@ class AudioFolder:
         return self._replaced(files=files, labels=order)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Found:
-    path: str
-    name: str
-
-
-def _walk(
-    roots: Sequence[str], extensions: Sequence[str]
-) -> tuple[list[_Found], list[SkippedFile], dict[str, int]]:
-    wanted = {extension.lower() for extension in extensions}
-    found: list[_Found] = []
-    skipped: list[SkippedFile] = []
-    others: collections.Counter[str] = collections.Counter()
-    visited: set[str] = set()
-    for root in roots:
-        if os.path.isfile(root):
-            found.append(_Found(root, os.path.basename(root)))
-            continue
-        if not os.path.isdir(root):
-            raise AudioFolderError(
-                "No such file or folder. Expected a folder of sounds or a "
-                f"sound file. Received: {root}"
-            )
-        prefix = pathlib.Path(os.path.abspath(root)).name + "/"
-        prefix = prefix if len(roots) > 1 else ""
-
-        def unreadable(error: OSError) -> None:
-            skipped.append(
-                SkippedFile(
-                    str(error.filename), f"unreadable ({error.strerror})"
-                )
-            )
-
-        for folder, subfolders, names in os.walk(
-            root, onerror=unreadable, followlinks=True
-        ):
-            real = os.path.realpath(folder)
-            if real in visited:
-                subfolders.clear()
-                continue
-            visited.add(real)
-            subfolders[:] = sorted(
-                name
-                for name in subfolders
-                if not name.startswith(".") and name not in _IGNORED_FOLDERS
-            )
-            if not names and not subfolders and _suffix(folder) in wanted:
-                skipped.append(
-                    SkippedFile(folder, "a folder, not a sound file")
-                )
-            for name in names:
-                if name.startswith("."):
-                    continue
-                path = os.path.join(folder, name)
-                if _suffix(name) in wanted:
-                    relative = os.path.relpath(path, root)
-                    found.append(
-                        _Found(path, prefix + relative.replace(os.sep, "/"))
-                    )
-                else:
-                    others[_suffix(name)] += 1
-    found.sort(key=lambda entry: (entry.name, entry.path))
-    return found, skipped, dict(others.most_common())
-
-
-def _inspect(found: _Found) -> AudioFile | SkippedFile:
+def _inspect(found: FoundFile) -> AudioFile | SkippedFile:
     try:
         info = check_header(found.path)
     except AudioFileError as error:
@@ -498,14 +423,6 @@ def _natural(name: str) -> list[tuple[int, int, str]]:
         for part in re.split(r"(\d+)", name)
         if part
     ]
-
-
-def _matches(name: str, pattern: str | None, without: bool) -> bool:
-    return without if pattern is None else fnmatch.fnmatch(name, pattern)
-
-
-def _suffix(name: str) -> str:
-    return os.path.splitext(name)[1].lower()
 
 
 def _most(files: Sequence[AudioFile], attribute: str) -> int:
