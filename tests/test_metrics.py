@@ -303,6 +303,23 @@ def test_similarity_features_have_wavegans_numbers(random):
     np.testing.assert_allclose(wide, np.log(1e-6), rtol=1e-6)
 
 
+def test_audible_similarity_does_not_hear_a_faint_hiss(random):
+    speech = random.normal(0, 0.2, size=(2, 4096, 1))
+    clips = np.pad(speech, ((0, 0), (0, 4096), (0, 0)))
+    hissing = clips + random.normal(0, 1e-5, size=clips.shape)
+    distances = {}
+    for audible in (False, True):
+        features, copies = (
+            metrics.similarity_features(x, 8000, audible=audible)
+            for x in (clips, hissing)
+        )
+        own = metrics.nearest_neighbours(features).distances.mean()
+        copy = metrics.nearest_neighbours(copies, features).distances.mean()
+        distances[audible] = copy / own
+    assert distances[False] > 1
+    assert distances[True] < 0.01
+
+
 def test_similarity_features_put_a_tone_in_its_band():
     time = np.arange(16384) / 16000
     tone = np.sin(2 * np.pi * 1000 * time)[np.newaxis, :, np.newaxis]

@@ -96,6 +96,13 @@ def evaluate_gan(
     and the mean over the groups is reported: the column of real test clips
     then is the ceiling that a perfect generator would reach.
 
+    |D|self and |D|train come as WaveGAN has them (`d_self`, `d_train`) and
+    with a floor of -60 dB (`d_self_audible`, `d_train_audible`; see
+    `similarity_features`). By the latter are judged `repeated` and
+    `copied`, the shares of clips that lie nearer to another one, or to a
+    training clip, than all but 1 % of real clips do. A generator that
+    copies shows in `d_train_audible` well below the real column.
+
     Real clips should be levelled and placed as the generator's training
     clips were. Lists of 1-D clips are placed at the first sample.
 
@@ -211,16 +218,24 @@ class _Sets:
         self.train_subset = random.permutation(len(self.train))
         self.train_subset = self.train_subset[: self.group_size]
 
+    def groups(self, array: np.ndarray) -> list[np.ndarray]:
+        """The rows of an array in disjoint groups of one size."""
+        size = self.group_size
+        starts = range(0, len(array) - size + 1, size)
+        return [array[start : start + size] for start in starts]
+
+    def concatenated(
+        self, function: Callable[[np.ndarray], np.ndarray], array: np.ndarray
+    ) -> np.ndarray:
+        """A function's values for each clip, computed group by group."""
+        return np.concatenate([function(x) for x in self.groups(array)])
+
     def grouped(self, statistic: Callable[..., Any]):
         """The mean of a statistic over disjoint groups of one size."""
-        size = self.group_size
 
         def mean_over_groups(*arrays: np.ndarray) -> Any:
-            starts = range(0, len(arrays[0]) - size + 1, size)
-            values = [
-                statistic(*(array[start : start + size] for array in arrays))
-                for start in starts
-            ]
+            groups = zip(*map(self.groups, arrays), strict=True)
+            values = [statistic(*group) for group in groups]
             return np.mean(values, axis=0)
 
         return mean_over_groups
@@ -275,26 +290,20 @@ def _add_signal_figures(table: FigureTable, sets: _Sets, sampling_rate: int):
 def _add_neighbour_figures(
     table: FigureTable, sets: _Sets, sampling_rate: int
 ) -> list[dict[str, Any]]:
-    generated, train, test = (
-        similarity_features(audio, sampling_rate)
-        for audio in (sets.generated, sets.train, sets.test)
-    )
-    size = sets.group_size
-    selves = []
-    for features in (generated, test):
-        groups = range(0, len(features) - size + 1, size)
-        selves.append(
-            np.concatenate(
-                [
-                    nearest_neighbours(features[i : i + size]).distances
-                    for i in groups
-                ]
-            )
+    for suffix in ("", "_audible"):
+        # The audible ones come last: pairs and copies are judged by them.
+        generated, train, test = (
+            similarity_features(audio, sampling_rate, audible=bool(suffix))
+            for audio in (sets.generated, sets.train, sets.test)
         )
-    to_train = [nearest_neighbours(x, train) for x in (generated, test)]
-    distances = [neighbours.distances for neighbours in to_train]
-    table.add("d_self", _mean, selves, "real")
-    table.add("d_train", _mean, distances, "real")
+        selves = [
+            sets.concatenated(lambda x: nearest_neighbours(x).distances, x)
+            for x in (generated, test)
+        ]
+        to_train = [nearest_neighbours(x, train) for x in (generated, test)]
+        distances = [neighbours.distances for neighbours in to_train]
+        table.add(f"d_self{suffix}", _mean, selves, "real")
+        table.add(f"d_train{suffix}", _mean, distances, "real")
     real_selves = nearest_neighbours(train[sets.train_subset]).distances
     for name, values, reference in (
         ("repeated", selves, real_selves),

@@ -12,6 +12,8 @@ _WAVEGAN_FRAME_STEP = 128
 _NUM_MEL_BINS = 128
 _MIN_FREQUENCY = 40.0
 _WAVEGAN_MAX_FREQUENCY = 7800.0
+_WAVEGAN_FLOOR = 1e-6
+_AUDIBLE_DB = -60.0
 # Differences of float32 inner products cannot rank closer neighbours than
 # this; so many candidates are measured again, exactly.
 _NUM_CANDIDATES = 4
@@ -29,7 +31,9 @@ class Neighbours(NamedTuple):
     indices: np.ndarray
 
 
-def similarity_features(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
+def similarity_features(
+    audio: np.ndarray, sampling_rate: int, audible: bool = False
+) -> np.ndarray:
     """Flattened log-mel spectrograms, the space of |D|self and |D|train.
 
     As WaveGAN's evaluation (Donahue et al., ICLR 2019): at 16 kHz a
@@ -39,25 +43,35 @@ def similarity_features(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
     3900 Hz), so that a clip of equal duration has equally many values; the
     distances of different rates or durations are still not comparable.
 
+    A floor of 1e-6 lies more than 140 dB below full scale. Where clips end
+    in digital silence, and a generator's end in a hiss that no one hears,
+    that hiss makes up most of the distance and the nearest clip is one with
+    a noisy end, so that even a copy seems far away. With `audible`, the
+    floor stands at -60 dB re a full-scale sine instead.
+
     Args:
         audio: Array (n, time, channels); channels are averaged.
         sampling_rate: Rate in Hz.
+        audible: Whether to raise the floor to what can be heard.
 
     Returns:
         float32 (n, frames * 128).
     """
     scale = sampling_rate / _WAVEGAN_RATE
+    fft_length = max(2, 2 * round(_WAVEGAN_FFT_LENGTH * scale / 2))
+    # A full-scale sine has a peak of half the Hann window's sum.
+    audible_floor = 10 ** (_AUDIBLE_DB / 20) * fft_length / 4
     features = log_mel_spectrogram(
         to_mono(audio),
         sampling_rate,
-        fft_length=max(2, 2 * round(_WAVEGAN_FFT_LENGTH * scale / 2)),
+        fft_length=fft_length,
         frame_step=max(1, round(_WAVEGAN_FRAME_STEP * scale)),
         num_mel_bins=_NUM_MEL_BINS,
         min_frequency=_MIN_FREQUENCY,
         max_frequency=_WAVEGAN_MAX_FREQUENCY * scale,
         slopes="mel",
         padding="end",
-        floor=1e-6,
+        floor=audible_floor if audible else _WAVEGAN_FLOOR,
     )
     return features.reshape(len(features), -1)
 

@@ -34,7 +34,8 @@ audio {{ width: 22em; }}
 <pre>{table}</pre>
 <h2>Samples, and the training clips nearest to them</h2>
 <p>Spectrograms share one colour scale; time runs to the right, frequency
-upwards in mels. Nearest by Euclidean distance of log-mel spectrograms.</p>
+upwards in mels. Nearest by Euclidean distance of log-mel spectrograms, as
+far as they can be heard (60 dB).</p>
 <table>
 <tr><th>sample</th><th>nearest training clip</th></tr>
 {rows}
