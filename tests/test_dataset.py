@@ -141,6 +141,27 @@ def test_only_what_fits_is_kept_and_the_bits_do_not_depend_on_the_past():
         assert np.array_equal(again, outs[index])
 
 
+@pytest.mark.parametrize("repeats", [1, 20])
+def test_mp3_gives_the_same_bits_whatever_was_read_before(tmp_path, repeats):
+    audio, rate = read_audio(PIANO, 8000, 1)
+    for number in range(2):
+        wave = np.tile(np.roll(audio, 5000 * number), (repeats, 1))
+        write_audio(tmp_path / f"{number}.mp3", wave, rate)
+    folder = AudioFolder.scan(tmp_path)
+    options = {"batch_size": 20, "cache_bytes": 0}
+    used = AudioDataset(folder, 4000, **options)
+    expected = [used.batch(step) for step in range(6)]
+    fresh = AudioDataset(folder, 4000, workers=3, **options)
+    with fresh.batches(3, 3) as batches:
+        assert all(map(same, batches, expected[3:]))
+    whole, _ = read_audio(folder.files[1].path)
+    out = np.zeros((4000, 1), np.float32)
+    store = AudioStore(folder, rate, 1, level="keep", cache_bytes=0)
+    for start in (len(whole) - 5000, 2000, 6000):
+        store.read(1, start, out)
+        assert np.abs(out - whole[start : start + 4000]).max() < 1e-6
+
+
 def test_a_loud_spot_of_a_long_file_is_turned_down(tmp_path):
     rate = 500
     wave = 0.2 * np.sin(np.arange(100 * rate))

@@ -53,6 +53,8 @@ _WRITERS = {
 # one call crashes the process.
 _WRITE_BLOCK = 1 << 14
 
+_MP3_LEAD = 10 * 1152
+
 # What libsndfile reports for a FLAC stream that does not state its length.
 _UNKNOWN_LENGTH = 1 << 62
 
@@ -295,10 +297,14 @@ def decode(sound: soundfile.SoundFile, first: int, length: int) -> np.ndarray:
     path = os.fspath(sound.name)
     if length == 0:
         return np.zeros((0, sound.channels), np.float32)
+    # An MP3 frame borrows bits from those before it: a decoder that starts in
+    # the middle needs some of them to come right.
+    lead = min(first, _MP3_LEAD) if sound.format == "MP3" else 0
     try:
-        if sound.tell() != first:
-            sound.seek(first)
-        audio = sound.read(length, dtype="float32", always_2d=True)
+        if sound.tell() != first - lead:
+            sound.seek(first - lead)
+        audio = sound.read(length + lead, dtype="float32", always_2d=True)
+        audio = audio[lead:]
     except soundfile.SoundFileError as error:
         raise AudioFileError(
             path, f"truncated or damaged ({_short(error)})"

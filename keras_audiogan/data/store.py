@@ -24,7 +24,8 @@ Level = str | float
 
 _NUM_LOCKS = 64
 
-# Formats in which a seek costs more than decoding a few seconds.
+# Formats in which a seek costs more than decoding a few seconds: their files
+# are the first to be kept decoded.
 _SLOW_SEEK = (".mp3", ".opus")
 
 
@@ -158,6 +159,8 @@ class AudioStore:
                         self._cache[index] = audio
             return audio[first:stop]
         path = self.folder.files[index].path
+        # Opened afresh each time: an MP3 decoder that was used before gives
+        # other last bits after a seek.
         with open_sound(path) as sound:
             section = read_section(
                 sound,
