@@ -86,7 +86,7 @@ def measure(options: dict) -> dict:
             next(batches)
         timed, steps = time.perf_counter(), 0
         timed_cpu = time.process_time()
-        while time.perf_counter() - timed < options["seconds"]:
+        while steps < 10 or time.perf_counter() - timed < options["seconds"]:
             next(batches)
             steps += 1
         rate = steps / (time.perf_counter() - timed)
