@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -128,6 +129,13 @@ _SHARED = (
         "--critic-steps",
         "Discriminator updates a step.",
         default="the loss's own",
+    ),
+    option(
+        "--penalty",
+        "Weight of the loss's gradient penalties: less makes a sharper "
+        "discriminator, at some risk.",
+        click.FloatRange(0),
+        "the loss's own",
     ),
     option(
         "--seed",
@@ -267,3 +275,5 @@ def start(
         return
     result = run.run_training(chosen)
     click.echo(result)
+    if result.signal is not None:
+        sys.exit(128 + result.signal)

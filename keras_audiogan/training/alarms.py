@@ -1,0 +1,254 @@
+"""Alarms: what goes wrong in adversarial training, found while it happens."""
+
+from __future__ import annotations
+
+import collections
+import math
+import statistics
+from collections.abc import Callable
+
+import numpy as np
+
+from keras_audiogan.audio.spectra import mel_spectrogram, to_mono
+from keras_audiogan.training.callbacks import Previews, StepCallback
+from keras_audiogan.training.readings import (
+    SCALES,
+    WASSERSTEIN,
+    Numbers,
+    loss_name,
+    num_outputs,
+)
+
+ADVICE = {
+    "silence": (
+        "the generated sound is far quieter than the real one. Lower the "
+        "learning rate, or use wgan-gp; look whether the data are levelled."
+    ),
+    "collapse": (
+        "the generator makes nearly the same sound from every latent. Go back "
+        "to an earlier checkpoint with a lower learning rate, or use more "
+        "data or a loss with stronger penalties."
+    ),
+    "non_finite": (
+        "many updates had NaN or infinite gradients and were skipped. Lower "
+        "the learning rate, or train in float32."
+    ),
+    "discriminator_won": (
+        "the discriminator tells real from generated without fail, so the "
+        "generator learns nothing. Lower the learning rate, use fewer critic "
+        "steps, or a loss with penalties."
+    ),
+    "discriminator_lost": (
+        "the discriminator cannot tell real from generated. Use more critic "
+        "steps or a larger discriminator; if the previews sound right, "
+        "training is done."
+    ),
+}
+
+
+class Alarms(StepCallback):
+    """Watches a training for the ways in which GANs fail.
+
+    - `silence`: the level of generated sound stays more than 17 dB below
+      that of real sound;
+    - `collapse`: previews differ from each other less than a third as much as
+      real clips do, in log-mel spectra, twice in a row;
+    - `non_finite`: 5 or more of the last 100 steps skipped an update or had
+      logs that are not finite;
+    - `discriminator_won`: its loss stays near zero, or a Wasserstein
+      critic's distance is 8 times its median so far;
+    - `discriminator_lost`: it does not score real sound above generated.
+
+    An alarm is raised when its condition has held for `patience` steps, once
+    until the condition has been gone for as long, and counted.
+
+    Args:
+        previews: The `Previews` of the same `fit`, before this in the list
+            of callbacks; needed to see a collapse.
+        real_clips: Real sound `(clips, time, channels)` as the model is
+            trained on; needed to see a collapse. 16 or more are best.
+        report: Called with the name of an alarm and a line of advice.
+        patience: Steps.
+        warmup: Steps before which only `non_finite` is raised: an untrained
+            generator is silent.
+        collapse_warmup: Steps before which `collapse` is not raised.
+
+    Attributes:
+        counts: How often each alarm was raised.
+        active: The alarms whose condition still holds.
+    """
+
+    def __init__(
+        self,
+        previews: Previews | None = None,
+        real_clips: np.ndarray | None = None,
+        report: Callable[[str, str], None] | None = None,
+        patience: int = 300,
+        warmup: int = 500,
+        collapse_warmup: int = 2000,
+    ) -> None:
+        super().__init__()
+        self.counts: collections.Counter[str] = collections.Counter()
+        self._previews = previews
+        self._real_clips = real_clips
+        self._report = report
+        self._warmup = warmup
+        self._collapse_warmup = collapse_warmup
+        self._watches = {
+            "silence": _Watch(patience),
+            "collapse": _Watch(2),
+            "non_finite": _Watch(1, 100),
+            "discriminator_won": _Watch(patience),
+            "discriminator_lost": _Watch(patience),
+        }
+        self._skipped: float | None = None
+        self._troubled: collections.deque[bool] = collections.deque(maxlen=100)
+        self._distances = _Distances()
+        self._real_diversity: float | None = None
+        self._seen_preview: int | None = None
+
+    @property
+    def active(self) -> set[str]:
+        """The alarms whose condition still holds."""
+        return {name for name, w in self._watches.items() if w.active}
+
+    def on_step(self, numbers: Numbers) -> None:
+        """Looks at a step's logs, and at the previews if there are new ones."""
+        self._check("non_finite", self._is_troubled(numbers))
+        distance = self._distances.add(-numbers.get("adv/discriminator", 0.0))
+        if self.step > self._warmup:
+            fake, real = (
+                numbers.get(key, math.nan)
+                for key in ("level/fake", "level/real")
+            )
+            self._check("silence", fake < 0.14 * real)
+            self._check("discriminator_won", self._has_won(numbers, distance))
+            self._check("discriminator_lost", _has_lost(numbers))
+        if self.step > self._collapse_warmup:
+            self._look_at_previews()
+
+    def _is_troubled(self, numbers: Numbers) -> bool:
+        skipped = numbers.get("skipped", 0.0)
+        before = skipped if self._skipped is None else self._skipped
+        self._skipped = skipped
+        finite = all(map(math.isfinite, numbers.values()))
+        self._troubled.append(skipped > before or not finite)
+        return sum(self._troubled) >= 5
+
+    def _has_won(self, numbers: Numbers, distance: float) -> bool:
+        name = loss_name(self.model)
+        if name in WASSERSTEIN:
+            return distance > 8.0 * self._distances.median > 0.0
+        if name not in SCALES:
+            return False
+        won = SCALES[name].won * num_outputs(self.model)
+        return numbers.get("adv/discriminator", math.inf) < won
+
+    def _look_at_previews(self) -> None:
+        previews = self._previews
+        if previews is None or self._real_clips is None:
+            return
+        if previews.audio is None or previews.audio_step == self._seen_preview:
+            return
+        self._seen_preview = previews.audio_step
+        rate = self.model.sampling_rate
+        if self._real_diversity is None:
+            self._real_diversity = diversity(self._real_clips, rate)
+        made = diversity(previews.audio, rate)
+        self._check("collapse", made < self._real_diversity / 3.0)
+
+    def _check(self, name: str, bad: bool) -> None:
+        if self._watches[name].update(bad):
+            self.counts[name] += 1
+            if self._report is not None:
+                self._report(name, ADVICE[name])
+
+
+class _Watch:
+    """Raises an alarm once, until its condition has long been gone."""
+
+    def __init__(self, patience: int, recovery: int | None = None) -> None:
+        self.active = False
+        self._patience = patience
+        self._recovery = recovery or patience
+        self._bad = self._good = 0
+
+    def update(self, bad: bool) -> bool:
+        """Returns whether the alarm is to be raised now."""
+        self._bad = self._bad + 1 if bad else 0
+        self._good = 0 if bad else self._good + 1
+        if self.active and self._good >= self._recovery:
+            self.active = False
+        if not self.active and self._bad >= self._patience:
+            self.active = True
+            return True
+        return False
+
+
+class _Distances:
+    """A Wasserstein critic's distance, smoothed, and its median so far."""
+
+    def __init__(self) -> None:
+        self._smooth: float | None = None
+        self._history: list[float] = []
+        self._steps = 0
+
+    def add(self, distance: float) -> float:
+        """Returns the smoothed distance."""
+        if not math.isfinite(distance):
+            return self._smooth or 0.0
+        if self._smooth is None:
+            self._smooth = distance
+        self._smooth += 0.02 * (distance - self._smooth)
+        self._steps += 1
+        if self._steps % 100 == 0:
+            self._history.append(self._smooth)
+        return self._smooth
+
+    @property
+    def median(self) -> float:
+        """The median so far; 0 while there is too little to go by."""
+        if len(self._history) < 10:
+            return 0.0
+        return statistics.median(self._history)
+
+
+def _has_lost(numbers: Numbers) -> bool:
+    margin = numbers.get("score/real", math.nan)
+    margin -= numbers.get("score/fake", math.nan)
+    return margin <= 0.0
+
+
+def diversity(clips: np.ndarray, sampling_rate: int) -> float:
+    """Measures how much clips differ from each other.
+
+    Args:
+        clips: `(clips, time, channels)`, two or more.
+        sampling_rate: In Hz.
+
+    Returns:
+        The mean distance of two clips in dB: the root mean square difference
+        of their log-mel spectrograms, each clip brought to one peak, over the
+        60 dB below the loudest spot.
+    """
+    if len(clips) < 2:
+        raise ValueError(
+            f"Diversity needs two clips or more. Received: {len(clips)} clips"
+        )
+    sound = to_mono(np.nan_to_num(clips))
+    peaks = np.abs(sound).max(axis=1, keepdims=True)
+    fft_length = 1 << round(math.log2(max(64.0, sampling_rate * 0.04)))
+    mel = mel_spectrogram(
+        sound / np.maximum(peaks, 1e-8),
+        sampling_rate,
+        fft_length=fft_length,
+        frame_step=fft_length // 2,
+        num_mel_bins=min(40, fft_length // 8),
+    )
+    floor = max(1e-3 * float(mel.max()), 1e-12)
+    flat = 20.0 * np.log10(np.maximum(mel, floor)).reshape(len(clips), -1)
+    squares = (flat**2).mean(axis=1)
+    products = flat @ flat.T / flat.shape[1]
+    distances = squares[:, None] + squares - 2.0 * products
+    pairs = distances[np.triu_indices(len(clips), 1)]
+    return float(np.sqrt(np.maximum(pairs, 0.0)).mean())

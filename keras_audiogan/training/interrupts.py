@@ -1,0 +1,63 @@
+"""Stopping a training at the end of a step, so that nothing is lost."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import keras
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopOnSignal(keras.callbacks.Callback):
+    """Ends `fit` after the current step at Ctrl-C or SIGTERM.
+
+    `fit` then returns as at its proper end, so that the other callbacks write
+    their last checkpoint and preview. A second signal acts at once. Signals
+    reach the main thread only: elsewhere this callback does nothing.
+
+    Args:
+        report: Called with a line for people when a signal arrives.
+
+    Attributes:
+        signal: Number of the signal that ended the training, or None.
+    """
+
+    def __init__(self, report: Callable[[str], None] | None = None) -> None:
+        super().__init__()
+        self.signal: int | None = None
+        self._report = report
+        self._before: dict[int, Any] = {}
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Begins to listen."""
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                self._before[number] = signal.signal(number, self._receive)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Ends the training if a signal has arrived."""
+        if self.signal is not None:
+            self.model.stop_training = True
+
+    def restore(self) -> None:
+        """Gives the signals back to those who listened before."""
+        while self._before:
+            number, handler = self._before.popitem()
+            signal.signal(number, handler)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self.signal is not None:
+            self.restore()
+            signal.raise_signal(number)
+            return
+        self.signal = number
+        if self._report is not None:
+            self._report(
+                "Stopping after this step; once more stops at once, and "
+                "loses what came after the last checkpoint."
+            )

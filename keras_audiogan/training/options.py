@@ -1,0 +1,374 @@
+"""Every choice of a training run in one place, checked before it costs time.
+
+Keras is not imported here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import os
+import types
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+PathLike = str | os.PathLike[str]
+
+OPTIONS_FILE = "options.json"
+FORMAT_VERSION = 1
+
+# What may be another number when a run is resumed: nothing that the weights
+# depend on.
+CHANGEABLE = (
+    "steps",
+    "preview_every",
+    "checkpoint_every",
+    "evaluate_every",
+    "log_every",
+    "keep_checkpoints",
+)
+# What does not describe a run, but one start of it.
+_NOT_KEPT = ("output", "resume")
+
+_POSITIVE = (
+    "steps",
+    "batch_size",
+    "critic_steps",
+    "preview_every",
+    "checkpoint_every",
+    "evaluate_every",
+    "log_every",
+    "keep_checkpoints",
+    "num_previews",
+    "slice_length",
+    "sampling_rate",
+    "num_channels",
+)
+_FROM_PRESET = ("slice_length", "sampling_rate", "num_channels", "level")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """What `run_training` shall do. None stands for a default.
+
+    Attributes:
+        data: Folder of sounds, or several folders or files.
+        output: The run's folder, made by the run.
+        architecture: Name of the architecture to train from nothing.
+        preset: Preset folder to fine-tune, instead of `architecture`.
+        model: Further arguments of the architecture, e.g. `{"dim": 16}`.
+        steps: Training steps (generator updates) in all; 20,000.
+        batch_size: Rows of one discriminator update, over all devices; 32.
+        precision: See `resolve_precision`; `"auto"`.
+        loss: Name of the adversarial loss; the architecture's own.
+        learning_rate: Of both optimisers; the loss's own.
+        critic_steps: Discriminator updates a step; the loss's own.
+        penalty: Weight of the loss's gradient penalties; the loss's own.
+        seed: Of weights, latents, data order and previews; 0.
+        slice_length: Samples in a clip; the architecture's own.
+        sampling_rate: In Hz; the architecture's own, or that of most of the
+            data if it is lower.
+        num_channels: 1.
+        level: `"peak"`, `"keep"` or a gain; see `AudioDataset`; `"peak"`.
+        mode: `"pad"`, `"slice"` or `"auto"`; see `plan_slices`; `"auto"`.
+        random_offset: See `AudioDataset`; its choice.
+        overlap: See `AudioDataset`; 0.
+        offset_augmentation: See `AudioDataset`; 0.
+        random_gain_db: See `AudioDataset`; none.
+        balance: Whether every label is drawn equally often; no.
+        include: Pattern that names of files must match; none.
+        exclude: Pattern of names that are left out; none.
+        strict: Whether a bad file is an error; no.
+        distribute: `"mirrored"`, `"multiworker"` or None for one device.
+        reset_discriminator: Whether fine-tuning begins with a new
+            discriminator; no.
+        preview_every: Steps between previews; 500.
+        num_previews: Clips in a preview; 8.
+        checkpoint_every: Steps between checkpoints; 500.
+        keep_checkpoints: How many of the newest stay; 3.
+        evaluate_every: Steps between evaluations; none without it.
+        classifier: Preset folder of a classifier of the data's labels, for
+            evaluations.
+        log_every: Steps between lines of the log; 10.
+        data_name: Name of the data for the model card; the folder's.
+        data_license: Its licence, for the model card.
+        data_url: Its address, for the model card.
+        resume: Whether to continue the run in `output`. Options that are
+            None are then taken from there.
+    """
+
+    data: PathLike | Sequence[PathLike]
+    output: PathLike
+    architecture: str | None = None
+    preset: PathLike | None = None
+    model: Mapping[str, Any] | None = None
+    steps: int | None = None
+    batch_size: int | None = None
+    precision: str | None = None
+    loss: str | None = None
+    learning_rate: float | None = None
+    critic_steps: int | None = None
+    penalty: float | None = None
+    seed: int | None = None
+    slice_length: int | None = None
+    sampling_rate: int | None = None
+    num_channels: int | None = None
+    level: str | float | None = None
+    mode: str | None = None
+    random_offset: bool | None = None
+    overlap: float | None = None
+    offset_augmentation: int | None = None
+    random_gain_db: float | tuple[float, float] | None = None
+    balance: bool | None = None
+    include: str | None = None
+    exclude: str | None = None
+    strict: bool | None = None
+    distribute: str | None = None
+    reset_discriminator: bool | None = None
+    preview_every: int | None = None
+    num_previews: int | None = None
+    checkpoint_every: int | None = None
+    keep_checkpoints: int | None = None
+    evaluate_every: int | None = None
+    classifier: PathLike | None = None
+    log_every: int | None = None
+    data_name: str | None = None
+    data_license: str | None = None
+    data_url: str | None = None
+    resume: bool = False
+
+    @property
+    def data_paths(self) -> tuple[str, ...]:
+        """The data as a tuple of absolute paths."""
+        data = self.data
+        if isinstance(data, (str, os.PathLike)):
+            data = [data]
+        return tuple(os.path.abspath(os.path.expanduser(p)) for p in data)
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder, absolute."""
+        return Path(self.output).expanduser().absolute()
+
+    def check(self) -> None:
+        """Checks what can be checked without Keras and without the data.
+
+        Raises:
+            ValueError: If an option is out of range, or two contradict each
+                other.
+        """
+        if (self.architecture is None) == (self.preset is None):
+            raise ValueError(
+                "Give either an `architecture` to train from nothing or a "
+                "`preset` to fine-tune. "
+                f"Received: architecture={self.architecture!r}, "
+                f"preset={_text(self.preset)!r}"
+            )
+        if not self.data_paths:
+            raise ValueError("`data` names no folder. Received: data=()")
+        for name in _POSITIVE:
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(
+                    f"`{name}` must be 1 or more. Received: {name}={value}"
+                )
+        if self.seed is not None and not 0 <= self.seed < 2**32:
+            raise ValueError(
+                "`seed` must be from 0 to 2**32 - 1. "
+                f"Received: seed={self.seed}"
+            )
+        rate = self.learning_rate
+        if rate is not None and not 0.0 < rate < 1.0:
+            raise ValueError(
+                "`learning_rate` must be above 0 and below 1. "
+                f"Received: learning_rate={rate}"
+            )
+        if self.preset is None:
+            if self.reset_discriminator:
+                raise ValueError(
+                    "`reset_discriminator` is for fine-tuning a preset. "
+                    "Received: reset_discriminator=True without a preset"
+                )
+            return
+        for name in (*_FROM_PRESET, "model"):
+            if getattr(self, name) not in (None, {}):
+                raise ValueError(
+                    f"`{name}` is the preset's when one is fine-tuned; leave "
+                    f"it out. Received: {name}={getattr(self, name)!r}"
+                )
+
+    def with_defaults(self) -> TrainingOptions:
+        """Fills in the defaults that depend on nothing else."""
+        values = {
+            name: default
+            for name, default in DEFAULTS.items()
+            if getattr(self, name) is None
+        }
+        return dataclasses.replace(self, **values)
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns the options fit for JSON, paths absolute."""
+        result: dict[str, Any] = {"data": list(self.data_paths)}
+        for field in dataclasses.fields(self):
+            if field.name in ("data", *_NOT_KEPT):
+                continue
+            value = getattr(self, field.name)
+            if field.name in ("preset", "classifier") and value is not None:
+                value = os.path.abspath(os.path.expanduser(value))
+            elif isinstance(value, Mapping):
+                value = dict(value)
+            elif isinstance(value, tuple):
+                value = list(value)
+            result[field.name] = value
+        return result
+
+
+DEFAULTS: Mapping[str, Any] = types.MappingProxyType(
+    {
+        "model": {},
+        "steps": 20_000,
+        "batch_size": 32,
+        "precision": "auto",
+        "seed": 0,
+        "mode": "auto",
+        "overlap": 0.0,
+        "offset_augmentation": 0,
+        "balance": False,
+        "strict": False,
+        "reset_discriminator": False,
+        "preview_every": 500,
+        "num_previews": 8,
+        "checkpoint_every": 500,
+        "keep_checkpoints": 3,
+        "log_every": 10,
+    }
+)
+
+
+def _text(path: PathLike | None) -> str | None:
+    return None if path is None else os.fspath(path)
+
+
+def check_model_arguments(
+    model_class: type, arguments: Mapping[str, Any]
+) -> None:
+    """Checks that an architecture takes some arguments.
+
+    Raises:
+        ValueError: If not; the message names the nearest it does take.
+    """
+    import inspect
+
+    known = set(inspect.signature(model_class).parameters)
+    known -= {"self", "dtype", "name", "labels", "kwargs", "args"}
+    own = {"slice_length", "sampling_rate", "num_channels", "level"}
+    for name in arguments:
+        if name in own:
+            raise ValueError(
+                f"`{name}` is an option of its own, not one of `model`. "
+                f"Received: model={dict(arguments)}"
+            )
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ValueError(
+                f"{model_class.__name__} has no argument {name!r}.{hint} "
+                f"Expected some of {sorted(known - own)}. "
+                f"Received: model={dict(arguments)}"
+            )
+
+
+def write_options(
+    options: TrainingOptions, model_config: Mapping[str, Any], backend: str
+) -> None:
+    """Writes the resolved options and the model's arguments to the run."""
+    write_json(
+        options.folder / OPTIONS_FILE,
+        {
+            "format_version": FORMAT_VERSION,
+            "backend": backend,
+            "options": options.as_json(),
+            "model_config": dict(model_config),
+        },
+    )
+
+
+def read_options(folder: Path) -> dict[str, Any]:
+    """Reads the options.json of a run.
+
+    Returns:
+        Its `backend`, `options` and `model_config`.
+
+    Raises:
+        ValueError: If the folder is no run, or of a newer version.
+    """
+    path = folder / OPTIONS_FILE
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        version = stored["format_version"]
+    except FileNotFoundError:
+        raise ValueError(
+            f"There is no run to resume in {folder}: it has no "
+            f"{OPTIONS_FILE}. Start it without `resume`."
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged: {error}.") from error
+    if version != FORMAT_VERSION:
+        raise ValueError(
+            f"{path} has format version {version}; expected "
+            f"{FORMAT_VERSION}. Update with: pip install -U keras-audiogan"
+        )
+    return stored
+
+
+def resumed_options(
+    options: TrainingOptions, stored: Mapping[str, Any]
+) -> TrainingOptions:
+    """Merges the options of a resumption with those of the run.
+
+    Args:
+        options: Those given now; None takes the run's.
+        stored: Those of the run, from its options.json.
+
+    Raises:
+        ValueError: If an option differs that the weights depend on; the
+            message names all of them.
+    """
+    given = options.as_json()
+    values: dict[str, Any] = {}
+    changed = []
+    for name, old in stored.items():
+        new = given.get(name)
+        values[name] = old
+        if new is None or new == old or name == "data":
+            continue
+        if name in CHANGEABLE:
+            values[name] = new
+        elif (name, new) not in (("precision", "auto"), ("mode", "auto")):
+            changed.append(f"{name}={new!r} (the run has {old!r})")
+    if changed:
+        raise ValueError(
+            "A run is resumed with the options it was started with; only "
+            f"{', '.join(CHANGEABLE)} may change. Leave these out, or start "
+            f"another run in a new folder. Received: {'; '.join(changed)}"
+        )
+    values["data"] = given["data"]
+    return TrainingOptions(
+        **values, output=options.output, resume=options.resume
+    )
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a JSON file that is never seen half written."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,583 @@
+"""A whole training: from options and a folder of sounds to a preset.
+
+```
+run/
+    options.json     resolved options and the model's arguments
+    data.json        what was found, skipped and how it is cut
+    log.jsonl        means of the losses, alarms, evaluations
+    tensorboard/     the same, with the previews
+    previews/        sound and picture of the same latents again and again
+    checkpoints/     the whole state, to continue from
+    samples/         clips of the final model
+    preset/          what `from_preset` reads
+    best/            the preset of the best evaluation, if there are any
+```
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import inspect
+import platform
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_audiogan import saving
+from keras_audiogan.audio.files import write_audio
+from keras_audiogan.audio.plots import save_sheet
+from keras_audiogan.data import AudioDataset, AudioFolder
+from keras_audiogan.models.registry import get_architecture
+from keras_audiogan.training import options as options_module
+from keras_audiogan.training.alarms import Alarms
+from keras_audiogan.training.callbacks import (
+    Checkpoints,
+    Previews,
+    resumed_at,
+)
+from keras_audiogan.training.distribution import Distribution, get_distribution
+from keras_audiogan.training.evaluation import Evaluation
+from keras_audiogan.training.interrupts import StopOnSignal
+from keras_audiogan.training.options import TrainingOptions
+from keras_audiogan.training.precision import resolve_precision
+from keras_audiogan.training.progress import Progress
+from keras_audiogan.training.run_log import RunLog
+
+DATA_FILE = "data.json"
+_PACKAGES = ("keras-audiogan", "keras", "tensorflow", "jax", "torch", "numpy")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunResult:
+    """What a training left.
+
+    Attributes:
+        folder: The run's folder.
+        preset: The preset in it.
+        step: Training steps taken in all.
+        steps: Training steps asked for.
+        signal: Number of the signal that ended it early, or None.
+        alarms: How often each alarm was raised.
+    """
+
+    folder: Path
+    preset: Path
+    step: int
+    steps: int
+    signal: int | None
+    alarms: dict[str, int]
+
+    def __str__(self) -> str:
+        """Says it in lines for people."""
+        if self.signal is not None:
+            name = signal.Signals(self.signal).name
+            return (
+                f"Stopped by {name} at step {self.step} of {self.steps}; "
+                f"nothing is lost. Continue: the same command with --resume "
+                f"(run folder {self.folder})"
+            )
+        raised = ", ".join(f"{k} {n}" for k, n in self.alarms.items())
+        return (
+            f"Done: {self.step} steps. Alarms: {raised or 'none'}.\n"
+            f"Preset: {self.preset}\n"
+            f"Try it: audiogan sample {self.preset} -n 8 -o out/"
+        )
+
+
+@dataclasses.dataclass
+class _Plan:
+    """All that is decided before the first step."""
+
+    options: TrainingOptions
+    model_class: type
+    config: dict[str, Any]
+    dataset: AudioDataset
+    policy: str
+
+
+def describe_run(options: TrainingOptions) -> str:
+    """Scans the data and says what `run_training` would do.
+
+    Args:
+        options: See `TrainingOptions`.
+
+    Returns:
+        Lines for people: the data, how it is cut, the resolved options.
+
+    Raises:
+        ValueError: As `run_training`.
+    """
+    plan = _prepare(options)
+    resolved = plan.options.as_json()
+    lines = [plan.dataset.report(), "", "Options"]
+    lines += [
+        f"  {name:20} {value}"
+        for name, value in resolved.items()
+        if value not in (None, {}, [])
+    ]
+    lines += ["", f"Model: {plan.model_class.__name__}"]
+    lines += [
+        f"  {name:20} {value}"
+        for name, value in plan.config.items()
+        if value is not None
+    ]
+    return "\n".join(lines)
+
+
+def run_training(options: TrainingOptions, *, quiet: bool = False) -> RunResult:
+    """Trains a model on a folder of sounds, or continues to.
+
+    Ctrl-C and SIGTERM end it after the current step, with a checkpoint and
+    the preset; `resume` continues. On one CPU with TensorFlow in float32 the
+    resumed run's weights equal those of an uninterrupted one bit for bit.
+
+    Args:
+        options: See `TrainingOptions`.
+        quiet: Whether to show no progress, alarms only.
+
+    Returns:
+        What the run left.
+
+    Raises:
+        ValueError: If options contradict each other, the data or the run's.
+        AudioFolderError: If the data hold nothing usable.
+        PresetError: If the preset to fine-tune is broken.
+        CheckpointError: If the checkpoint is of another model.
+    """
+    plan = _prepare(options)
+    resolved = plan.options
+    folder = resolved.folder
+    distribution = get_distribution(resolved.distribute)
+    distribution.check_batch(_value(resolved.batch_size))
+    if distribution.is_chief and not resolved.resume:
+        folder.mkdir(parents=True, exist_ok=True)
+        options_module.write_options(
+            resolved, plan.config, keras.backend.backend()
+        )
+        options_module.write_json(folder / DATA_FILE, _describe_data(plan))
+    with distribution.scope():
+        model = _make_model(plan)
+        return _fit(plan, model, distribution, quiet)
+
+
+def _prepare(options: TrainingOptions) -> _Plan:
+    """Resolves options, scans the data and decides on the model."""
+    options.check()
+    stored = _stored_options(options)
+    if stored is None:
+        options = options.with_defaults()
+        model_class, config = _model_arguments(options)
+    else:
+        options = options_module.resumed_options(options, stored["options"])
+        options.check()
+        config = dict(stored["model_config"])
+        name = options.architecture
+        if name is None:
+            name = saving.read_config(_text(options.preset))["architecture"]
+        model_class = get_architecture(name)
+    if options.evaluate_every and options.classifier is None:
+        raise ValueError(
+            "`evaluate_every` needs a `classifier` whose features the sounds "
+            "are compared in, e.g. the preset digit_classifier. "
+            "Received: classifier=None"
+        )
+    data = AudioFolder.scan(
+        options.data_paths,
+        sampling_rate=config.get("sampling_rate"),
+        num_channels=config.get("num_channels"),
+        include=options.include,
+        exclude=options.exclude,
+        strict=bool(options.strict),
+    )
+    if stored is None and options.preset is None:
+        _adapt_to_data(config, model_class, data)
+    critic_steps = options.critic_steps or _default_critic_steps(
+        model_class, options.loss
+    )
+    dataset = AudioDataset(
+        data,
+        config["slice_length"],
+        sampling_rate=config["sampling_rate"],
+        num_channels=config["num_channels"],
+        batch_size=_value(options.batch_size),
+        critic_steps=critic_steps,
+        level=config["level"],
+        mode=_value(options.mode),
+        random_offset=options.random_offset,
+        overlap=_value(options.overlap),
+        offset_augmentation=_value(options.offset_augmentation),
+        random_gain_db=options.random_gain_db,
+        seed=_value(options.seed),
+        balance=bool(options.balance),
+    )
+    policy = resolve_precision(_value(options.precision))
+    if stored is not None:
+        _check_data(options.folder, dataset)
+    options = dataclasses.replace(options, precision=policy)
+    return _Plan(options, model_class, config, dataset, policy)
+
+
+def _stored_options(options: TrainingOptions) -> dict[str, Any] | None:
+    """What the run to resume was started with; None for a new run."""
+    folder = options.folder
+    if not options.resume:
+        if folder.exists() and any(folder.iterdir()):
+            raise ValueError(
+                f"{folder} is not empty. Continue the run in it with "
+                "`resume` (--resume), or choose another folder."
+            )
+        return None
+    stored = options_module.read_options(folder)
+    backend = keras.backend.backend()
+    if stored["backend"] != backend:
+        raise ValueError(
+            f"The run in {folder} was started on the {stored['backend']} "
+            f"backend; set KERAS_BACKEND={stored['backend']} to continue it. "
+            f"Received: {backend}"
+        )
+    return stored
+
+
+def _model_arguments(
+    options: TrainingOptions,
+) -> tuple[type, dict[str, Any]]:
+    if options.preset is not None:
+        config = saving.read_config(_text(options.preset))
+        model_class = get_architecture(config["architecture"])
+        if not hasattr(model_class, "adversarial_step"):
+            raise ValueError(
+                "Only generators can be fine-tuned here. Received: a preset "
+                f"of the architecture {config['architecture']!r}"
+            )
+        return model_class, dict(config["config"])
+    model_class = get_architecture(str(options.architecture))
+    if not hasattr(model_class, "adversarial_step"):
+        raise ValueError(
+            "This architecture is no GAN; classifiers are trained with "
+            "python -m keras_audiogan.metrics.train_classifier. "
+            f"Received: architecture={options.architecture!r}"
+        )
+    arguments = dict(options.model or {})
+    options_module.check_model_arguments(model_class, arguments)
+    for name in ("slice_length", "sampling_rate", "num_channels", "level"):
+        value = getattr(options, name)
+        if value is not None:
+            arguments[name] = value
+    return model_class, arguments
+
+
+def _adapt_to_data(
+    config: dict[str, Any], model_class: type, data: AudioFolder
+) -> None:
+    """Fills in what follows from the data, where it was not asked for."""
+    defaults = inspect.signature(model_class).parameters
+    config.setdefault("slice_length", defaults["slice_length"].default)
+    config.setdefault("num_channels", 1)
+    config.setdefault("level", "peak")
+    if "sampling_rate" not in config:
+        most = max(data.rates, key=data.rates.__getitem__)
+        config["sampling_rate"] = min(most, defaults["sampling_rate"].default)
+    config["labels"] = list(data.labels) if data.labels else None
+
+
+def _default_critic_steps(model_class: type, loss: str | None) -> int:
+    from keras_audiogan.training import losses
+
+    if loss is None:
+        loss = inspect.signature(model_class.compile).parameters["loss"].default
+    return losses.get_loss(loss).critic_steps
+
+
+def _make_model(plan: _Plan) -> keras.Model:
+    options = plan.options
+    keras.utils.set_random_seed(_value(options.seed))
+    model = plan.model_class(**plan.config, dtype=plan.policy)
+    if options.preset is not None:
+        path = _text(options.preset)
+        stems = set(model.preset_weights)
+        if options.reset_discriminator:
+            stems = {"generator"}
+        held = set(saving.read_config(path)["weights"])
+        saving.load_preset_weights(model, path, weights=stems & held)
+    chosen = {
+        name: value
+        for name, value in (
+            ("loss", options.loss),
+            ("critic_steps", options.critic_steps),
+            ("learning_rate", options.learning_rate),
+            ("penalty", options.penalty),
+        )
+        if value is not None
+    }
+    model.compile(**chosen, seed=_value(options.seed))
+    return model
+
+
+def _fit(
+    plan: _Plan, model: keras.Model, distribution: Distribution, quiet: bool
+) -> RunResult:
+    options, folder = plan.options, plan.options.folder
+    steps, chief = _value(options.steps), distribution.is_chief
+    began = time.monotonic()
+    history: dict[str, Any] = {"seconds": 0.0, "best": None}
+
+    def details() -> dict[str, Any]:
+        seconds = history["seconds"] + time.monotonic() - began
+        return {"seconds": round(seconds, 1), "best": history["best"]}
+
+    def export(step: int, name: str = "preset", **metrics: Any) -> Path:
+        samples = folder / "samples"
+        return saving.save_preset(
+            model,
+            folder / name,
+            training=_training_record(plan, model, step, details(), metrics),
+            samples_dir=samples if samples.is_dir() else None,
+        )
+
+    checkpoints = Checkpoints(
+        folder / "checkpoints",
+        every=options.checkpoint_every,
+        keep=options.keep_checkpoints,
+        write=chief,
+        details=details,
+        on_save=lambda step, path: export(step),
+    )
+    start = 0
+    if options.resume:
+        if chief:
+            checkpoints.checkpoints.remove_leftovers()
+        restored = checkpoints.checkpoints.restore(model)
+        if restored is not None:
+            start = restored.step
+            history.update(restored.details)
+    progress = Progress(steps, quiet=quiet or not chief)
+    for problem in checkpoints.checkpoints.problems:
+        progress.say(problem, "yellow")
+    if options.resume:
+        progress.say(f"Continuing at step {start} of {steps}.")
+    elif chief and not quiet:
+        progress.say(plan.dataset.report())
+        if (
+            options.preset is not None
+            and "discriminator"
+            not in (saving.read_config(_text(options.preset))["weights"])
+        ):
+            progress.say(
+                "The preset holds no discriminator: a new one begins, and "
+                "needs some thousand steps to catch up.",
+                "yellow",
+            )
+    previews = Previews(
+        folder / "previews" if chief else None,
+        every=options.preview_every,
+        num_samples=_value(options.num_previews),
+        seed=_value(options.seed),
+    )
+    log = RunLog(
+        folder, every=_value(options.log_every), previews=previews, write=chief
+    )
+
+    def alarm(name: str, advice: str) -> None:
+        log.event(name, advice)
+        progress.say(f"Alarm at step {progress.step}: {name}: {advice}", "red")
+
+    alarms = Alarms(
+        previews, plan.dataset.real_clips(16), report=alarm if chief else None
+    )
+    callbacks = [previews, alarms, log]
+    if options.evaluate_every and chief:
+        callbacks.append(_evaluation(plan, history, export, log, progress))
+    stop = StopOnSignal(lambda text: progress.say(text))
+    callbacks += [checkpoints, progress, stop]
+    resumed_at(start, callbacks)
+    if start < steps:
+        try:
+            model.fit(
+                distribution.feed(plan.dataset, start),
+                steps_per_epoch=steps - start,
+                shuffle=False,
+                verbose=0,
+                callbacks=callbacks,
+            )
+        finally:
+            stop.restore()
+    step = max(start, checkpoints.step)
+    if chief and stop.signal is None:
+        _write_samples(model, folder / "samples", _value(options.seed))
+        export(step)
+    return RunResult(
+        folder=folder,
+        preset=folder / "preset",
+        step=step,
+        steps=steps,
+        signal=stop.signal,
+        alarms=dict(alarms.counts),
+    )
+
+
+def _evaluation(
+    plan: _Plan,
+    history: dict[str, Any],
+    export: Any,
+    log: RunLog,
+    progress: Progress,
+) -> Evaluation:
+    def report(step: int, figures: dict[str, float]) -> None:
+        log.numbers(figures)
+        text = ", ".join(f"{k} {v:.4g}" for k, v in figures.items())
+        progress.say(f"Step {step}: {text}")
+        distance = figures["evaluation/frechet_distance"]
+        if history["best"] is None or distance < history["best"]:
+            history["best"] = distance
+            export(
+                step,
+                "best",
+                **{
+                    name.removeprefix("evaluation/"): {"value": value}
+                    for name, value in figures.items()
+                },
+            )
+
+    classifier = saving.load_preset(_text(plan.options.classifier))
+    return Evaluation(
+        classifier,
+        plan.dataset.real_clips(min(1000, plan.dataset.num_slices)),
+        every=plan.options.evaluate_every,
+        seed=_value(plan.options.seed),
+        report=report,
+    )
+
+
+def _write_samples(model: keras.Model, folder: Path, seed: int) -> None:
+    """Writes clips that stand for the model, and a picture of them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    clips = model.sample(8, seed=seed)
+    for index, clip in enumerate(clips[:4]):
+        write_audio(folder / f"{index}.flac", clip, model.sampling_rate)
+    save_sheet(folder / "sheet.png", clips, model.sampling_rate)
+
+
+def _describe_data(plan: _Plan) -> dict[str, Any]:
+    dataset, options = plan.dataset, plan.options
+    data = dataset.folder
+    names = [Path(path).name for path in options.data_paths]
+    described = {
+        "name": options.data_name or ", ".join(names),
+        "license": options.data_license,
+        "url": options.data_url,
+        "hours": round(data.hours, 4),
+        "num_files": data.num_files,
+        "hash": data.content_hash,
+        "num_slices": dataset.num_slices,
+        "report": dataset.report(),
+    }
+    return {k: v for k, v in described.items() if v is not None}
+
+
+def _check_data(folder: Path, dataset: AudioDataset) -> None:
+    """Checks that a resumed run sees the data it was started on."""
+    import json
+
+    path = folder / DATA_FILE
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    if stored["hash"] != dataset.folder.content_hash:
+        raise ValueError(
+            "A run is resumed with the data it was started on, or its order "
+            f"would be another. Expected the {stored['num_files']} files of "
+            f"{stored['name']!r}. Received: {dataset.folder.num_files} files "
+            "of other content"
+        )
+
+
+def _training_record(
+    plan: _Plan,
+    model: keras.Model,
+    step: int,
+    details: dict[str, Any],
+    metrics: dict[str, Any],
+) -> dict[str, Any]:
+    """The training.json of the preset."""
+    options = plan.options
+    gan_loss = model.gan_loss
+    recipe = {
+        name: value
+        for name, value in options.as_json().items()
+        if name not in ("data", "data_name", "data_license", "data_url")
+        and value not in (None, {}, [])
+    }
+    if options.preset is not None:
+        recipe["preset"] = Path(_text(options.preset)).name
+    if options.classifier is not None:
+        recipe["classifier"] = Path(_text(options.classifier)).name
+    recipe |= {
+        "precision": plan.policy,
+        "loss": gan_loss.name,
+        "critic_steps": model.critic_steps,
+        "generator_optimizer": _optimizer(model.optimizer.generator),
+        "discriminator_optimizer": _optimizer(model.optimizer.discriminator),
+    }
+    data = _describe_data(plan)
+    del data["report"]
+    return {
+        "data": data,
+        "recipe": recipe,
+        "steps": step,
+        "seed": options.seed,
+        "hardware": _hardware(),
+        "wall_time_seconds": details["seconds"],
+        "versions": _versions(),
+        "metrics": metrics,
+    }
+
+
+def _optimizer(guarded: Any) -> dict[str, Any]:
+    config = guarded.inner.get_config()
+    kept = ("name", "learning_rate", "beta_1", "beta_2", "rho", "momentum")
+    return {
+        key: value if key == "name" else float(f"{value:.6g}")
+        for key, value in config.items()
+        if key in kept and not isinstance(value, dict)
+    }
+
+
+def _hardware() -> str:
+    import os
+
+    backend = keras.backend.backend()
+    devices = [str(device) for device in keras.distribution.list_devices()]
+    cores = (
+        len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count()
+    )
+    return (
+        f"{platform.machine()}, {cores} CPU cores; {backend} on "
+        f"{', '.join(devices)}"
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _text(path: Any) -> str:
+    import os
+
+    return os.fspath(path)
+
+
+def _value(value: Any) -> Any:
+    """A resolved option: `with_defaults` has filled it in."""
+    if value is None:
+        raise ValueError("An option has no value after its defaults.")
+    return value
