@@ -254,7 +254,7 @@ def test_moving_average_by_hand():
     model.compile("dcgan", generator_optimizer=keras.optimizers.SGD(0.1))
     batch = cases.make_batch(model, 2)
     average = weights_of(model.ema_generator)
-    # One step has been taken: min(0.15, 2 / 11), then min(0.15, 3 / 12).
+    # One step has been taken: min(0.15, 2 / 6), then min(0.15, 3 / 7).
     for momentum in (0.15, 0.15):
         fit(model, batch, 2)
         average = [
@@ -280,7 +280,23 @@ def test_moving_average_starts_fast():
         weights_of(model.ema_generator),
         strict=True,
     ):
-        expected = 2 / 11 * old + 9 / 11 * new
+        expected = 2 / 6 * old + 4 / 6 * new
+        np.testing.assert_allclose(average, expected, atol=1e-6)
+
+
+def test_moving_average_of_a_preset_goes_on_in_full():
+    model = tiny(ema_momentum=0.9)
+    model.compile("dcgan", generator_optimizer=keras.optimizers.SGD(0.1))
+    model.on_preset_loaded({"generator"})
+    before = weights_of(model.ema_generator)
+    fit(model, cases.make_batch(model, 2), 2)
+    for old, new, average in zip(
+        before,
+        weights_of(model.generator),
+        weights_of(model.ema_generator),
+        strict=True,
+    ):
+        expected = 0.9 * old + 0.1 * new
         np.testing.assert_allclose(average, expected, atol=1e-6)
 
 

@@ -54,7 +54,8 @@ class AudioGAN(keras.Model):
         labels: names of the classes, or None.
         level: how training files are levelled: `"peak"`, `"keep"` or a gain.
         ema_momentum: share of the old average kept at a step. Early on it
-            is less: `(1 + step) / (10 + step)`.
+            is less, `(1 + step) / (5 + step)`, unless the model comes from a
+            preset.
         dtype: dtype policy of the networks; Keras's global policy if None.
     """
 
@@ -102,6 +103,7 @@ class AudioGAN(keras.Model):
         )
         self.gan_loss: losses.GANLoss | None = None
         self.critic_steps = 1
+        self._average_is_new = True
         self.built = True
         if not building_skeleton():
             self._copy_to_average()
@@ -432,8 +434,10 @@ class AudioGAN(keras.Model):
             )
 
     def _update_average(self) -> None:
-        step = ops.cast(self.optimizer.iterations, "float32")
-        momentum = ops.minimum(self.ema_momentum, (1.0 + step) / (10.0 + step))
+        momentum = self.ema_momentum
+        if self._average_is_new:
+            step = ops.cast(self.optimizer.iterations, "float32")
+            momentum = ops.minimum(momentum, (1.0 + step) / (5.0 + step))
         targets, values = [], []
         for average, variable in zip(
             self.ema_generator.weights, self.generator.weights, strict=True
@@ -604,6 +608,7 @@ class AudioGAN(keras.Model):
     def on_preset_loaded(self, stems: set[str]) -> None:
         """Called when weights were loaded: starts G from its average."""
         if "generator" in stems:
+            self._average_is_new = False
             self.generator.set_weights(self.ema_generator.get_weights())
 
     def save_to_preset(self, path: str | Path, **kwargs: Any) -> None:
