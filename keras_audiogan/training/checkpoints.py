@@ -269,7 +269,8 @@ def _write_state(
     file = folder / STATE_FILE
     safetensors.numpy.save_file(
         {
-            name: np.ascontiguousarray(keras.ops.convert_to_numpy(variable))
+            # Not ascontiguousarray, which gives scalars a dimension.
+            name: np.array(keras.ops.convert_to_numpy(variable), order="C")
             for name, variable in variables.items()
         },
         file,
