@@ -182,7 +182,11 @@ def _name_flags(message: str, command: click.Command | None) -> str:
             return match[0]
         return flag if match["quoted"] else f"{flag} "
 
-    return re.sub(r"`(?P<quoted>\w+)`|\b(?P<assigned>\w+)=", replace, message)
+    message = re.sub(
+        r"`(?P<quoted>\w+)`|\b(?P<assigned>\w+)=", replace, message
+    )
+    # A library's "`resume` (--resume)" says it once.
+    return re.sub(r"(--[\w-]+) \(\1\)", r"\1", message)
 
 
 @contextlib.contextmanager

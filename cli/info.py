@@ -40,7 +40,7 @@ def command(preset: str, as_json: bool, token: str | None) -> None:
         fields.append(("wall time", _format.duration(seconds)))
     recipe = training.get("recipe")
     if isinstance(recipe, dict):
-        fields += recipe.items()
+        fields += [item for item in recipe.items() if item[0] not in keys]
     _section("Training", fields)
     _section("Measured", info["metrics"].items())
     notes = training.get("notes") or []
