@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 from click.testing import CliRunner
+from hub_server import HubServer, User
 
 from keras_audiogan import zoo
 from keras_audiogan.cli.main import main
@@ -356,6 +357,50 @@ def test_push_to_a_hub_that_cannot_be_reached_is_one_line(preset):
     assert result.exit_code == 1
     assert result.stderr.count("\n") == 1
     assert "hf_x" not in result.stderr
+
+
+def test_push_pull_and_info_through_a_hub(preset, tmp_path):
+    """Real processes, since the Hub client reads its settings once."""
+    with HubServer({"hf_secret": User("me")}) as server:
+        environment = {
+            **os.environ,
+            "HF_ENDPOINT": server.url,
+            "HF_HOME": str(tmp_path / "hf"),
+            "HF_HUB_DISABLE_XET": "1",
+        }
+
+        def run(*arguments):
+            return subprocess.run(
+                [sys.executable, "-P", "-m", "keras_audiogan.cli", *arguments],
+                env=environment,
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+
+        pushed = run(
+            *("push", preset, "hf://me/my_gan@trial", "--private"),
+            *("--token", "hf_secret", "-m", "First try"),
+        )
+        assert pushed.returncode == 0, pushed.stderr
+        assert f"Pushed {preset} to {server.url}/me/my_gan" in pushed.stdout
+        assert "config.json" in server.files("me/my_gan", "trial")
+
+        refused = run("info", "hf://me/my_gan@trial")
+        assert refused.returncode == 1
+        assert "hf auth login" in refused.stderr
+        assert "Traceback" not in refused.stderr
+
+        token = ("--token", "hf_secret")
+        pulled = run("pull", "hf://me/my_gan@trial", "-o", "mine", *token)
+        assert pulled.returncode == 0, pulled.stderr
+        assert pulled.stdout == "hf://me/my_gan@trial is in mine\n"
+        told = run("info", "hf://me/my_gan@trial", *token)
+        assert told.stdout.startswith("hf://me/my_gan@trial: Makes")
+    for file in ("config.json", "generator.safetensors"):
+        original = pathlib.Path(preset, file).read_bytes()
+        assert (tmp_path / "mine" / file).read_bytes() == original
 
 
 SAMPLE_MANY = """
