@@ -20,6 +20,7 @@ import dataclasses
 import importlib.metadata
 import inspect
 import platform
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -153,14 +154,17 @@ def run_training(options: TrainingOptions, *, quiet: bool = False) -> RunResult:
     folder = resolved.folder
     distribution = get_distribution(resolved.distribute)
     distribution.check_batch(_value(resolved.batch_size))
-    if distribution.is_chief and not resolved.resume:
-        folder.mkdir(parents=True, exist_ok=True)
-        options_module.write_options(
-            resolved, plan.config, keras.backend.backend()
-        )
-        options_module.write_json(folder / DATA_FILE, _describe_data(plan))
     with distribution.scope():
         model = _make_model(plan)
+        if distribution.is_chief and resolved.resume:
+            _remove_leftovers(folder)
+        elif distribution.is_chief:
+            folder.mkdir(parents=True, exist_ok=True)
+            options_module.write_json(folder / DATA_FILE, _describe_data(plan))
+            # Last, since it makes the folder a run that can be resumed.
+            options_module.write_options(
+                resolved, plan.config, keras.backend.backend()
+            )
         return _fit(plan, model, distribution, quiet)
 
 
@@ -225,7 +229,11 @@ def _stored_options(options: TrainingOptions) -> dict[str, Any] | None:
     """What the run to resume was started with; None for a new run."""
     folder = options.folder
     if not options.resume:
-        if folder.exists() and any(folder.iterdir()):
+        # A start that was killed leaves no more than these.
+        begun = (DATA_FILE, f".{DATA_FILE}.", f".{options_module.OPTIONS_FILE}")
+        if folder.exists() and any(
+            not entry.name.startswith(begun) for entry in folder.iterdir()
+        ):
             raise ValueError(
                 f"{folder} is not empty. Continue the run in it with "
                 "`resume` (--resume), or choose another folder."
@@ -405,6 +413,8 @@ def _fit(
             )
         finally:
             stop.restore()
+            progress.close()
+            log.close()
     step = max(start, checkpoints.step)
     if chief and stop.signal is None:
         _write_samples(model, folder / "samples", _value(options.seed))
@@ -417,6 +427,13 @@ def _fit(
         signal=stop.signal,
         alarms=dict(alarms.counts),
     )
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Removes presets that a killed process was writing."""
+    for name in ("preset", "best"):
+        for leftover in folder.glob(f".{name}.*.saving"):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _evaluation(
