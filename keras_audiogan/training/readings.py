@@ -89,7 +89,7 @@ def spoken_time(seconds: float) -> str:
     """Writes a length of time with its two largest units."""
     seconds = max(0.0, seconds)
     minutes = round(seconds / 60)
-    if seconds < 60:
+    if round(seconds) < 60:
         return f"{seconds:.0f} s"
     if minutes < 60:
         return f"{minutes} min"

@@ -44,7 +44,7 @@ from keras_audiogan.training.distribution import Distribution, get_distribution
 from keras_audiogan.training.evaluation import Evaluation
 from keras_audiogan.training.interrupts import StopOnSignal
 from keras_audiogan.training.options import TrainingOptions
-from keras_audiogan.training.precision import resolve_precision
+from keras_audiogan.training.precision import has_gpu, resolve_precision
 from keras_audiogan.training.progress import Progress
 from keras_audiogan.training.run_log import RunLog
 
@@ -189,6 +189,8 @@ def _prepare(options: TrainingOptions) -> _Plan:
             "are compared in, e.g. the preset digit_classifier. "
             "Received: classifier=None"
         )
+    if options.evaluate_every:
+        _check_classifier(_text(options.classifier))
     data = AudioFolder.scan(
         options.data_paths,
         sampling_rate=config.get("sampling_rate"),
@@ -292,7 +294,17 @@ def _adapt_to_data(
     config["labels"] = list(data.labels) if data.labels else None
 
 
-def _default_critic_steps(model_class: type, loss: str | None) -> int:
+def _check_classifier(path: str) -> None:
+    """Checks that a preset classifies, before any time is spent."""
+    name = saving.read_config(path)["architecture"]
+    if not hasattr(get_architecture(name), "predict_with_features"):
+        raise ValueError(
+            "`classifier` must be the preset of a classifier. "
+            f"Received: {path}, of the architecture {name!r}"
+        )
+
+
+def _default_critic_steps(model_class: Any, loss: str | None) -> int:
     from keras_audiogan.training import losses
 
     if loss is None:
@@ -565,7 +577,9 @@ def _hardware() -> str:
     import os
 
     backend = keras.backend.backend()
-    devices = [str(device) for device in keras.distribution.list_devices()]
+    devices = ["gpu:0" if has_gpu() else "cpu:0"]
+    if backend != "torch":  # Keras cannot list the devices of PyTorch.
+        devices = [str(device) for device in keras.distribution.list_devices()]
     cores = (
         len(os.sched_getaffinity(0))
         if hasattr(os, "sched_getaffinity")
