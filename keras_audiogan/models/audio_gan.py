@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -263,9 +264,7 @@ class AudioGAN(keras.Model):
         for part in parts:
             latents = self._latents(part, 0)
             _, logs = self.optimizer.discriminator.minimize(
-                lambda part=part, latents=latents: self.discriminator_loss(
-                    part, self._fake(latents)
-                ),
+                functools.partial(self._judge, part, latents),
                 statistics,
             )
             self._clip_discriminator()
@@ -284,6 +283,9 @@ class AudioGAN(keras.Model):
             "level/real": _level(parts[-1]["audio"]),
             "skipped": ops.cast(skipped, "float32"),
         }
+
+    def _judge(self, batch: Batch, latents: Any) -> tuple[Any, dict[str, Any]]:
+        return self.discriminator_loss(batch, self._fake(latents))
 
     def discriminator_loss(
         self, batch: Batch, fake: Any

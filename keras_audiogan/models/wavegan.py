@@ -339,13 +339,13 @@ class WaveGAN(AudioGAN):
                 f"`upsampling` must be one of {UPSAMPLING}. "
                 f"Received: upsampling={upsampling!r}"
             )
-        self._networks = {
+        self._networks: dict[str, Any] = {
             "dim": dim,
             "kernel_size": kernel_size,
             "batch_norm": batch_norm,
             "max_channels": max_channels,
         }
-        self._generator_options = {
+        self._generator_options: dict[str, Any] = {
             "upsampling": upsampling,
             "post_filter_length": post_filter_length,
         }

@@ -72,7 +72,9 @@ class StepCallback(keras.callbacks.Callback):
 
     def due(self, every: int | None) -> bool:
         """Whether a multiple of `every` was reached in this step."""
-        return bool(every) and self.step // every > self._previous // every
+        if not every:
+            return False
+        return self.step // every > self._previous // every
 
 
 C = TypeVar("C", bound=Sequence[keras.callbacks.Callback])
@@ -200,7 +202,7 @@ class Checkpoints(StepCallback):
         keep: int | None = 3,
         write: bool = True,
         details: Callable[[], Mapping[str, Any]] | None = None,
-        on_save: Callable[[int, Path], None] | None = None,
+        on_save: Callable[[int, Path], Any] | None = None,
     ) -> None:
         super().__init__()
         self.checkpoints = CheckpointFolder(folder, keep)

@@ -114,7 +114,7 @@ elif BACKEND == "jax":
 
     def value_and_gradients(function, variables):  # noqa: D103
         outer = get_stateless_scope()
-        updated = []
+        updated: list[Any] = []
 
         def traced(values):
             with _InnerScope(outer) as scope:
@@ -135,7 +135,7 @@ elif BACKEND == "jax":
 
     def input_gradients(function, inputs):  # noqa: D103
         outer = get_stateless_scope()
-        updated = []
+        updated: list[Any] = []
 
         def traced(inputs):
             with _InnerScope(outer) as scope:

@@ -144,7 +144,8 @@ class GANLoss:
                 f"gradient penalty. Received: penalty={weight} for the loss "
                 f"{self.name!r}"
             )
-        return replace(self, **dict.fromkeys(used, weight))
+        weights: dict[str, Any] = dict.fromkeys(used, weight)
+        return replace(self, **weights)
 
 
 def _adam(learning_rate: float, beta_1: float, beta_2: float) -> dict[str, Any]:
