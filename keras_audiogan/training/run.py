@@ -32,6 +32,7 @@ from keras_audiogan import saving
 from keras_audiogan.audio.files import write_audio
 from keras_audiogan.audio.plots import save_sheet
 from keras_audiogan.data import AudioDataset, AudioFolder
+from keras_audiogan.data.keras_feed import KerasFeed
 from keras_audiogan.models.registry import get_architecture
 from keras_audiogan.training import options as options_module
 from keras_audiogan.training.alarms import Alarms
@@ -415,9 +416,10 @@ def _fit(
     callbacks += [checkpoints, progress, stop]
     resumed_at(start, callbacks)
     if start < steps:
+        feed = distribution.feed(plan.dataset, start)
         try:
             model.fit(
-                distribution.feed(plan.dataset, start),
+                feed,
                 steps_per_epoch=steps - start,
                 shuffle=False,
                 verbose=0,
@@ -427,6 +429,8 @@ def _fit(
             stop.restore()
             progress.close()
             log.close()
+            if isinstance(feed, KerasFeed):
+                feed.close()
     step = max(start, checkpoints.step)
     if chief and stop.signal is None:
         _write_samples(model, folder / "samples", _value(options.seed))
