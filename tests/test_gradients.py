@@ -123,13 +123,14 @@ def test_second_derivative_through_batch_norm():
     # its slopes in what came before shrink as 1 / w, squared ones as 1 / w^2.
     rng = np.random.default_rng(0)
     x, weight = rng.standard_normal((2, 8, 1)).astype("float32")
+    shares = ops.convert_to_tensor(weight)
     w, offset = variable(2.0), variable(0.5)
     norm = BatchNorm(epsilon=0.0)
     norm.build((None, 1))
 
     def squared_slopes():
         (slopes,) = gradients.input_gradients(
-            lambda views: ops.sum(weight * norm(views[0], training=True) ** 3),
+            lambda views: ops.sum(norm(views[0], training=True) ** 3 * shares),
             [w * x + offset],
         )
         return ops.sum(ops.square(slopes)), {}
