@@ -21,6 +21,31 @@ EXISTING_FOLDER = click.Path(
 )
 
 
+class Names(click.ParamType):
+    """Names between commas, as a tuple."""
+
+    name = "names"
+
+    def convert(
+        self,
+        value: str | tuple[str, ...],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[str, ...]:
+        """Return the names, or fail if one is empty."""
+        if isinstance(value, tuple):
+            return value
+        names = tuple(name.strip() for name in value.split(","))
+        if not all(names):
+            self.fail(
+                f"expected names between commas. Received: {value}", param, ctx
+            )
+        return names
+
+
+NAMES = Names()
+
+
 class HubUri(click.ParamType):
     """The address of a preset on the Hub, hf://owner/name[@revision]."""
 

@@ -177,6 +177,13 @@ _SHARED = (
         bool,
     ),
     option(
+        "--label-names",
+        "Names for the labels, in the order of the folders' names.",
+        _options.NAMES,
+        "the names of the sub-folders",
+        metavar="A,B,...",
+    ),
+    option(
         "--include",
         "Only files whose name, from DATA on, matches, e.g. '*/kick*'.",
         str,

@@ -25,9 +25,23 @@ NUM_PICTURED = 16
     "-n",
     "--num-samples",
     type=_options.COUNT,
-    default=8,
-    show_default=True,
-    help="Sounds to make; with --interpolate, steps of the path.",
+    help="Sounds to make; with --interpolate, steps of the path. "
+    "Default: 8, or one of each --label if those are more.",
+)
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="LABEL",
+    help="What to say, for conditional presets (audiogan info PRESET lists "
+    "the labels); can be repeated, and is then taken in turn. With "
+    "--interpolate, the label of the path or of its two ends. "
+    "Default: every label in turn.",
+)
+@click.option(
+    "--per-label",
+    type=_options.COUNT,
+    help="Sounds of each label, instead of -n.",
 )
 @click.option(
     "--seed",
@@ -79,7 +93,9 @@ NUM_PICTURED = 16
 )
 def command(
     preset: str,
-    num_samples: int,
+    num_samples: int | None,
+    labels: tuple[str, ...],
+    per_label: int | None,
     seed: int | None,
     output: pathlib.Path,
     audio_format: str,
@@ -100,14 +116,19 @@ def command(
       audiogan sample wavegan_digits -n 8 -o out/
       audiogan sample wavegan_drums -n 1000 --seed 7 --format flac --no-plot
       audiogan sample wavegan_digits --interpolate 3 8 -n 12
+      audiogan sample projection_wavegan_digits --label seven -n 4
+      audiogan sample projection_wavegan_digits --per-label 5
       audiogan sample hf://me/my_gan -n 4
     """
+    if per_label is not None and num_samples is not None:
+        raise click.UsageError("Give either -n or --per-label.")
     if interpolate is not None:
-        if seed is not None or truncation is not None:
+        if seed is not None or truncation is not None or per_label is not None:
             raise click.UsageError(
                 "--interpolate names its own seeds and full latents: leave "
-                "out --seed and --truncation."
+                "out --seed, --truncation and --per-label."
             )
+        num_samples = 8 if num_samples is None else num_samples
         if num_samples < 2:
             raise click.BadParameter(
                 f"a path needs 2 sounds or more. Received: {num_samples}",
@@ -128,6 +149,12 @@ def command(
         if preset.startswith("hf://")
         else f"sha256:{config['weights']['generator']['sha256'][:16]}"
     )
+    _backend.prepare()
+    asked = _asked_labels(preset, config, labels, per_label is not None)
+    if per_label is not None:
+        num_samples = per_label * len(asked or ())
+    elif num_samples is None:
+        num_samples = max(8, len(labels))
     writer = SampleWriter(
         output,
         preset_stem(preset),
@@ -136,16 +163,19 @@ def command(
         audio_format,
         overwrite,
     )
-
-    _backend.prepare()
     gan = _options.load_gan(folder, precision)
     if interpolate is not None:
-        batches = iter([gan.interpolate(*interpolate, num_samples)])
+        ends = asked[:1] if asked and not labels else asked
+        clips = gan.interpolate(*interpolate, num_samples, labels=ends)
+        batches, asked = iter([clips]), None
     else:
-        batches = gan.sample_batches(num_samples, seed, batch_size, truncation)
+        batches = gan.sample_batches(
+            num_samples, seed, batch_size, truncation, labels=asked
+        )
     pictured = writer.write(
         batches,
         gan.sampling_rate,
+        labels=asked,
         preset=preset,
         revision=revision,
     )
@@ -156,13 +186,42 @@ def command(
             writer.picture,
             pictured,
             gan.sampling_rate,
-            titles=[str(index) for index in range(len(pictured))],
+            titles=[
+                f"{index} {asked[index % len(asked)]}" if asked else str(index)
+                for index in range(len(pictured))
+            ],
         )
     click.echo(
         f"Wrote {num_samples} sounds to {output}"
         + (f" with a picture, {writer.picture.name}" if plot else "")
         + f" (seed {seed_name})."
     )
+
+
+def _asked_labels(
+    preset: str,
+    config: dict[str, Any],
+    labels: tuple[str, ...],
+    needed: bool,
+) -> list[str] | None:
+    """Return the labels to take in turn; None if the preset takes none."""
+    from keras_audiogan.models import get_architecture
+
+    if not get_architecture(config["architecture"]).conditional:
+        if labels or needed:
+            raise click.UsageError(
+                f"{preset} takes no labels: its architecture, "
+                f"{config['architecture']}, is not conditional."
+            )
+        return None
+    known = list(config["labels"])
+    unknown = [label for label in labels if label not in known]
+    if unknown:
+        raise click.BadParameter(
+            f"{preset} knows {', '.join(known)}. Received: {unknown[0]}",
+            param_hint="--label",
+        )
+    return list(labels) or known
 
 
 class SampleWriter:
@@ -226,6 +285,7 @@ class SampleWriter:
         self,
         batches: "Iterator[np.ndarray]",
         sampling_rate: int,
+        labels: list[str] | None = None,
         **fields: Any,
     ) -> "list[np.ndarray]":
         """Write every clip and its row of the table as it comes.
@@ -233,6 +293,7 @@ class SampleWriter:
         Args:
             batches: arrays `(clips, time, channels)` in [-1, 1].
             sampling_rate: in Hz.
+            labels: labels of the clips, repeated in turn.
             **fields: further columns of the table, the same for every clip.
 
         Returns:
@@ -256,6 +317,9 @@ class SampleWriter:
                             "file": self.files[index].name,
                             "seed": self.seed_name,
                             "index": index,
+                            "label": (
+                                labels[index % len(labels)] if labels else ""
+                            ),
                             **fields,
                         }
                     )

@@ -37,6 +37,8 @@ _HASHED_BYTES = 4096
 
 Labels = str | None | Sequence[str] | Mapping[str, str]
 
+_DIGITS = "zero one two three four five six seven eight nine".split()
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AudioFile:
@@ -354,6 +356,63 @@ class AudioFolder:
             files=[e for e in results if isinstance(e, AudioFile)],
             skipped=self.skipped + bad,
         )
+
+    def renamed(self, names: Sequence[str]) -> "AudioFolder":
+        """Returns this data set with other names for its labels.
+
+        Args:
+            names: A name for each of `labels`, in their order.
+
+        Raises:
+            ValueError: If there are no labels, another number of names than
+                of labels, or one name twice.
+        """
+        names = tuple(names)
+        present = self.labels or ()
+        if len(names) != len(present) or len(set(names)) != len(names):
+            raise ValueError(
+                "There must be one name for each label of the data set, "
+                f"{', '.join(present) or 'which has none'}. "
+                f"Received: {', '.join(names)}"
+            )
+        return self._replaced(labels=names)
+
+    def matched(self, labels: Sequence[str]) -> "AudioFolder":
+        """Returns this data set with the labels of a model, in its order.
+
+        A folder belongs to the label of the same name, and a folder called
+        0 to 9 also to that number in words.
+
+        Args:
+            labels: The model's labels.
+
+        Raises:
+            ValueError: If a folder has no label among them.
+        """
+        labels = tuple(labels)
+        places = []
+        for name in self.labels or ():
+            spoken = _DIGITS[int(name)] if re.fullmatch("[0-9]", name) else name
+            place = name if name in labels else spoken
+            if place not in labels:
+                raise ValueError(
+                    "The folders of the data set must be called as the "
+                    f"model's labels, {', '.join(labels)}; rename the folder "
+                    f"or give names for all of them. Received: {name!r}"
+                )
+            places.append(labels.index(place))
+        if not places:
+            raise ValueError(
+                "Labels are asked for, but the data set has none: it needs "
+                "one folder per label, and no sound beside them. "
+                f"Received: {', '.join(self.roots)}"
+            )
+        files = [
+            dataclasses.replace(entry, label=places[entry.label])
+            for entry in self.files
+            if entry.label is not None
+        ]
+        return self._replaced(files=files, labels=labels)
 
     def _labelled(self, labels: Labels) -> "AudioFolder":
         if labels is None:

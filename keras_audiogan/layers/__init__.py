@@ -3,6 +3,7 @@
 from keras_audiogan.layers.batch_norm import BatchNorm
 from keras_audiogan.layers.log_mel import LogMelSpectrogram
 from keras_audiogan.layers.phase_shuffle import PhaseShuffle
+from keras_audiogan.layers.spectrogram_augment import SpectrogramAugment
 from keras_audiogan.layers.strided_conv import (
     StridedConv1D,
     StridedConv1DTranspose,
@@ -12,6 +13,7 @@ __all__ = [
     "BatchNorm",
     "LogMelSpectrogram",
     "PhaseShuffle",
+    "SpectrogramAugment",
     "StridedConv1D",
     "StridedConv1DTranspose",
 ]

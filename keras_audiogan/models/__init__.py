@@ -2,9 +2,14 @@
 
 from keras_audiogan.models.audio_classifier import AudioClassifier
 from keras_audiogan.models.audio_gan import AudioGAN
+from keras_audiogan.models.conditional_gan import ConditionalGAN
 from keras_audiogan.models.digit_classifier import (
     DigitClassifier,
     DigitClassifierNetwork,
+)
+from keras_audiogan.models.projection_wavegan import (
+    ProjectionWaveGAN,
+    ProjectionWaveGANGenerator,
 )
 from keras_audiogan.models.registry import (
     get_architecture,
@@ -20,8 +25,11 @@ from keras_audiogan.models.wavegan import (
 __all__ = [
     "AudioClassifier",
     "AudioGAN",
+    "ConditionalGAN",
     "DigitClassifier",
     "DigitClassifierNetwork",
+    "ProjectionWaveGAN",
+    "ProjectionWaveGANGenerator",
     "WaveGAN",
     "WaveGANDiscriminator",
     "WaveGANGenerator",

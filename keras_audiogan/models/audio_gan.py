@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from keras_audiogan.models.discriminators import Discriminator
+from keras_audiogan.models.sampling import Sampling
 from keras_audiogan.models.skeleton import building_skeleton
 from keras_audiogan.training import (
     distribution,
@@ -24,7 +24,7 @@ from keras_audiogan.training import (
 Batch = dict[str, Any]
 
 
-class AudioGAN(keras.Model):
+class AudioGAN(Sampling, keras.Model):
     """A generator of sound, its discriminator and their adversarial step.
 
     A subclass builds its networks and hands them to this constructor. It may
@@ -285,7 +285,7 @@ class AudioGAN(keras.Model):
         }
 
     def _judge(self, batch: Batch, latents: Any) -> tuple[Any, dict[str, Any]]:
-        return self.discriminator_loss(batch, self._fake(latents))
+        return self.discriminator_loss(batch, self._fake(latents, batch))
 
     def discriminator_loss(
         self, batch: Batch, fake: Any
@@ -300,10 +300,10 @@ class AudioGAN(keras.Model):
             `(loss, logs)`.
         """
         gan_loss = self._loss()
-        real_views = self.discriminator.views(batch["audio"])
-        fake_views = self.discriminator.views(fake)
-        real_logits = self._logits(real_views)
-        fake_logits = self._logits(fake_views)
+        real_views = self.discriminator.views(batch["audio"], training=True)
+        fake_views = self.discriminator.views(fake, training=True)
+        real_logits = self._logits(real_views, batch)
+        fake_logits = self._logits(fake_views, batch)
         total = sum(
             gan_loss.discriminator(r, f)
             for r, f in zip(real_logits, fake_logits, strict=True)
@@ -321,7 +321,9 @@ class AudioGAN(keras.Model):
                 * (f - r)
                 for r, f in zip(real_views, fake_views, strict=True)
             ]
-            slopes = gradients.input_gradients(self._score, between)
+            slopes = gradients.input_gradients(
+                functools.partial(self._score, batch), between
+            )
             penalty = sum(losses.gradient_penalty(slope) for slope in slopes)
             total = total + gan_loss.gradient_penalty * penalty
             logs["reg/gradient_penalty"] = penalty
@@ -330,15 +332,21 @@ class AudioGAN(keras.Model):
             ("r2", gan_loss.r2, fake_views),
         ):
             if weight:
-                penalty = self._slope_penalty(views, gan_loss.penalty_stride)
+                penalty = self._slope_penalty(
+                    views, batch, gan_loss.penalty_stride
+                )
                 total = total + 0.5 * weight * penalty
                 logs[f"reg/{name}"] = penalty
         return total, logs
 
-    def _slope_penalty(self, views: list[Any], stride: int) -> Any:
+    def _slope_penalty(
+        self, views: list[Any], batch: Batch, stride: int
+    ) -> Any:
         """Mean squared slope of the scores, in units of each view's scale."""
+        rows = {key: value[::stride] for key, value in batch.items()}
         slopes = gradients.input_gradients(
-            self._score, [view[::stride] for view in views]
+            functools.partial(self._score, rows),
+            [view[::stride] for view in views],
         )
         return sum(
             scale**2 * ops.mean(losses.squared_norms(slope))
@@ -360,10 +368,14 @@ class AudioGAN(keras.Model):
             `(loss, logs)`.
         """
         gan_loss = self._loss()
-        fake = self.generator(latents, training=True)
-        fake_logits = self._logits(self.discriminator.views(fake))
+        fake = self._generated(latents, batch)
+        fake_logits = self._logits(
+            self.discriminator.views(fake, training=True), batch
+        )
         real_logits = (
-            self._logits(self.discriminator.views(batch["audio"]))
+            self._logits(
+                self.discriminator.views(batch["audio"], training=True), batch
+            )
             if gan_loss.needs_real_logits
             else fake_logits
         )
@@ -378,21 +390,31 @@ class AudioGAN(keras.Model):
             raise ValueError("Call `compile()` before training.")
         return self.gan_loss
 
-    def _logits(self, views: list[Any]) -> list[Any]:
+    def _generated(self, latents: Any, batch: Batch) -> Any:
+        """Audio of latents, as `batch` asks for it."""
+        del batch
+        return self.generator(latents, training=True)
+
+    def _features(self, views: list[Any], batch: Batch) -> list[list[Any]]:
+        """What the discriminator makes of views, given the batch."""
+        del batch
+        return self.discriminator.judge(views, training=True)
+
+    def _logits(self, views: list[Any], batch: Batch) -> list[Any]:
         """Logits of every sub-discriminator, float32."""
-        outputs = self.discriminator.judge(views, training=True)
+        outputs = self._features(views, batch)
         return [ops.cast(features[-1], "float32") for features in outputs]
 
-    def _score(self, views: list[Any]) -> Any:
+    def _score(self, batch: Batch, views: list[Any]) -> Any:
         """Sum over sub-discriminators of the mean logit of each example."""
         return sum(
             ops.mean(ops.reshape(logits, (ops.shape(logits)[0], -1)), axis=-1)
-            for logits in self._logits(views)
+            for logits in self._logits(views, batch)
         )
 
-    def _fake(self, latents: Any) -> Any:
+    def _fake(self, latents: Any, batch: Batch) -> Any:
         """Generated audio as the discriminator's update sees it."""
-        return ops.stop_gradient(self.generator(latents, training=True))
+        return ops.stop_gradient(self._generated(latents, batch))
 
     def _part(self, batch: Batch, index: int) -> Batch:
         steps = self.critic_steps
@@ -462,140 +484,6 @@ class AudioGAN(keras.Model):
         """Audio of latents, from the moving average of the generator."""
         del training
         return self.ema_generator(latents, training=False)
-
-    def sample_latents(self, num_samples: int, seed: int) -> np.ndarray:
-        """Draws latents with NumPy: the same on every backend.
-
-        Latent `i` depends on `(seed, i)` alone, whatever the batch size.
-
-        Args:
-            num_samples: how many.
-            seed: any integer from 0.
-
-        Returns:
-            Float32 `(num_samples, latent_dim)`, uniform in [-1, 1).
-        """
-        return self._latents_between(0, num_samples, seed)
-
-    def _latents_between(self, start: int, stop: int, seed: int) -> np.ndarray:
-        latents = np.empty((stop - start, self.latent_dim), "float32")
-        for row, index in enumerate(range(start, stop)):
-            rng = np.random.default_rng((seed, index))
-            latents[row] = rng.uniform(-1.0, 1.0, self.latent_dim)
-        return latents
-
-    def sample_batches(
-        self,
-        num_samples: int,
-        seed: int | None = None,
-        batch_size: int = 64,
-        truncation: float | None = None,
-    ) -> Iterator[np.ndarray]:
-        """Samples in batches, so that memory is that of one batch.
-
-        Args:
-            num_samples: how many clips in all.
-            seed: integer from 0; None draws one.
-            batch_size: clips at a time.
-            truncation: factor in (0, 1] on the latents; less is more typical
-                and less varied.
-
-        Yields:
-            Float32 `(up to batch_size, time, channels)` in [-1, 1].
-        """
-        if num_samples < 1 or batch_size < 1:
-            raise ValueError(
-                "`num_samples` and `batch_size` must be 1 or more. Received: "
-                f"num_samples={num_samples}, batch_size={batch_size}"
-            )
-        if truncation is not None and not 0.0 < truncation <= 1.0:
-            raise ValueError(
-                "`truncation` must be in (0, 1]. "
-                f"Received: truncation={truncation}"
-            )
-        if seed is None:
-            seed = int(np.random.SeedSequence().generate_state(1)[0])
-        if seed < 0:
-            raise ValueError(f"`seed` must be 0 or more. Received: seed={seed}")
-        batch_size = min(batch_size, num_samples)
-        for start in range(0, num_samples, batch_size):
-            stop = min(start + batch_size, num_samples)
-            latents = self._latents_between(start, stop, seed)
-            if truncation is not None:
-                latents *= truncation
-            yield self._generate(latents, batch_size)
-
-    def _generate(self, latents: np.ndarray, batch_size: int) -> np.ndarray:
-        """Runs one batch, padded to `batch_size` so that no shape is new."""
-        rows = len(latents)
-        padding = [(0, batch_size - rows)] + [(0, 0)] * (latents.ndim - 1)
-        audio = self.predict_on_batch(np.pad(latents, padding))
-        # A post filter may overshoot full scale.
-        return np.clip(np.asarray(audio, "float32")[:rows], -1.0, 1.0)
-
-    def sample(
-        self,
-        num_samples: int = 1,
-        seed: int | None = None,
-        batch_size: int = 64,
-        truncation: float | None = None,
-        latents: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """Generates sound.
-
-        Args:
-            num_samples: how many clips.
-            seed: integer from 0: the same seed gives the same sound; None
-                draws one.
-            batch_size: clips at a time.
-            truncation: factor in (0, 1] on the latents.
-            latents: `(num_samples, latent_dim)`, instead of drawn ones.
-
-        Returns:
-            Float32 `(num_samples, time, channels)` in [-1, 1].
-        """
-        if latents is None:
-            batches = self.sample_batches(
-                num_samples, seed, batch_size, truncation
-            )
-            return np.concatenate(list(batches))
-        latents = np.asarray(latents, "float32")
-        shape_is_right = latents.shape[1:] == (self.latent_dim,)
-        if not shape_is_right or not len(latents):
-            raise ValueError(
-                f"`latents` must have the shape (n, {self.latent_dim}), n "
-                "at least 1. "
-                f"Received: shape {latents.shape}"
-            )
-        size = min(batch_size, len(latents))
-        return np.concatenate(
-            [
-                self._generate(latents[start : start + size], size)
-                for start in range(0, len(latents), size)
-            ]
-        )
-
-    def interpolate(
-        self, seed_a: int, seed_b: int, num_steps: int = 8
-    ) -> np.ndarray:
-        """Generates a path between the first clips of two seeds.
-
-        Args:
-            seed_a: where the path starts.
-            seed_b: where it ends.
-            num_steps: clips on the path, the ends included.
-
-        Returns:
-            Float32 `(num_steps, time, channels)` in [-1, 1].
-        """
-        if num_steps < 2:
-            raise ValueError(
-                f"A path needs 2 clips or more. Received: num_steps={num_steps}"
-            )
-        start = self.sample_latents(1, seed_a)
-        end = self.sample_latents(1, seed_b)
-        position = np.linspace(0.0, 1.0, num_steps, dtype="float32")[:, None]
-        return self.sample(latents=start + position * (end - start))
 
     # Presets
 

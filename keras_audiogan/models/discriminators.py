@@ -7,12 +7,16 @@ standard deviation, so that one weight serves them all.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
 from keras import ops
 
-from keras_audiogan.layers import LogMelSpectrogram
+from keras_audiogan.layers import LogMelSpectrogram, SpectrogramAugment
+
+# Bring log-mel spectra of sound levelled to its peak to about [-1, 3].
+_LOG_MEL_SHIFT, _LOG_MEL_SCALE = 3.0, 2.8
 
 
 class Discriminator(keras.Model):
@@ -28,8 +32,9 @@ class Discriminator(keras.Model):
 
     view_scales: tuple[float, ...] = (1.0,)
 
-    def views(self, audio: Any) -> list[Any]:
+    def views(self, audio: Any, training: bool = False) -> list[Any]:
         """Returns what the discriminator looks at."""
+        del training
         return [audio]
 
     def judge(
@@ -42,7 +47,7 @@ class Discriminator(keras.Model):
 
     def call(self, audio: Any, training: bool = False) -> list[list[Any]]:
         """Returns the feature maps of audio, per sub-discriminator."""
-        return self.judge(self.views(audio), training=training)
+        return self.judge(self.views(audio, training), training=training)
 
     def build(self, input_shape: Any) -> None:
         """Marks the model as built; constructors build the layers."""
@@ -67,6 +72,13 @@ class SpectralDiscriminator(Discriminator):
         num_mel_bins: bands of the picture.
         fft_length: window in samples.
         frame_step: hop in samples.
+        min_frequency: lower edge of the lowest band, in Hz.
+        num_classes: labels that it knows; 0 for none. With labels it is a
+            projection discriminator (arXiv:1802.05637): the label chooses
+            weights that are added to those of the last layer.
+        augment: strength of the augmentation of the picture in training
+            (see `SpectrogramAugment`): 1 for shifts of an eighth of the clip
+            and cut-outs of a fifth, 0 for none.
         dtype: dtype policy.
         name: name of the model.
     """
@@ -80,6 +92,9 @@ class SpectralDiscriminator(Discriminator):
         num_mel_bins: int = 64,
         fft_length: int = 256,
         frame_step: int = 128,
+        min_frequency: float = 40.0,
+        num_classes: int = 0,
+        augment: float = 0.0,
         dtype: Any = None,
         name: str = "spectral",
     ) -> None:
@@ -90,7 +105,19 @@ class SpectralDiscriminator(Discriminator):
             num_mel_bins,
             fft_length,
             frame_step,
+            min_frequency,
             name="log_mel",
+        )
+        self.augmentation = (
+            SpectrogramAugment(
+                max_shift=int(augment * slice_length / frame_step / 8),
+                max_gain=0.3 * augment,
+                cutout=min(0.2 * augment, 0.8),
+                fill=self.silence,
+                name="augmentation",
+            )
+            if augment
+            else None
         )
         self.convs = [
             keras.layers.Conv2D(
@@ -105,20 +132,42 @@ class SpectralDiscriminator(Discriminator):
         ]
         self.score = keras.layers.Dense(1, name="output", dtype="float32")
         shape = [slice_length // frame_step, num_mel_bins, num_channels]
+        num_features = -(-shape[0] // 16) * -(-num_mel_bins // 16) * dim * 2**3
+        self.projection = (
+            keras.layers.Dense(
+                num_features,
+                use_bias=False,
+                kernel_initializer=keras.initializers.RandomNormal(stddev=0.02),
+                name="projection",
+                dtype="float32",
+            )
+            if num_classes
+            else None
+        )
         self.build((None, slice_length, num_channels))
         with keras.name_scope(self.name, caller=self):
             self.log_mel.build((None, slice_length, num_channels))
             for i, conv in enumerate(self.convs):
                 conv.build((None, *shape))
                 shape = [-(-shape[0] // 2), -(-shape[1] // 2), dim * 2**i]
-            self.score.build((None, shape[0] * shape[1] * shape[2]))
+            self.score.build((None, num_features))
+            if self.projection is not None:
+                self.projection.build((None, num_classes))
 
-    def views(self, audio: Any) -> list[Any]:
+    def views(self, audio: Any, training: bool = False) -> list[Any]:
         """Returns the log-mel spectrogram, roughly of mean 0, deviation 1."""
-        return [(self.log_mel(audio) + 3.0) / 2.8]
+        picture = (self.log_mel(audio) + _LOG_MEL_SHIFT) / _LOG_MEL_SCALE
+        if training and self.augmentation is not None:
+            picture = self.augmentation(picture)
+        return [picture]
+
+    @property
+    def silence(self) -> float:
+        """The value of digital silence in the view."""
+        return (math.log(self.log_mel.floor) + _LOG_MEL_SHIFT) / _LOG_MEL_SCALE
 
     def judge(
-        self, views: list[Any], training: bool = False
+        self, views: list[Any], training: bool = False, classes: Any = None
     ) -> list[list[Any]]:
         """Returns `[[features, ..., logits]]`, logits `(batch, 1)`."""
         del training
@@ -128,7 +177,12 @@ class SpectralDiscriminator(Discriminator):
             x = ops.leaky_relu(conv(x), 0.2)
             features.append(x)
         x = ops.reshape(x, (-1, x.shape[1] * x.shape[2] * x.shape[3]))
-        features.append(self.score(x))
+        logits = self.score(x)
+        if classes is not None:
+            x = ops.cast(x, "float32")
+            weights = self.projection(classes)
+            logits = logits + ops.sum(x * weights, axis=-1, keepdims=True)
+        features.append(logits)
         return [features]
 
 
@@ -154,10 +208,12 @@ class MultiDiscriminator(Discriminator):
         )
         self.build(None)
 
-    def views(self, audio: Any) -> list[Any]:
+    def views(self, audio: Any, training: bool = False) -> list[Any]:
         """Returns the view of each discriminator."""
         return [
-            view for each in self.discriminators for view in each.views(audio)
+            view
+            for each in self.discriminators
+            for view in each.views(audio, training)
         ]
 
     def judge(

@@ -7,7 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from keras_audiogan.metrics import frechet_distance, inception_score
+from keras_audiogan.metrics import (
+    class_accuracy,
+    frechet_distance,
+    inception_score,
+)
 from keras_audiogan.training.callbacks import StepCallback, synchronise
 from keras_audiogan.training.readings import Numbers
 
@@ -55,6 +59,13 @@ class Evaluation(StepCallback):
                 f"{self.model.sampling_rate} Hz"
             )
 
+        names = self.model.labels or ()
+        known = self._classifier.labels
+        self._targets = None
+        if self.model.conditional and set(names) <= set(known):
+            places = np.array([known.index(name) for name in names])
+            self._targets = places[np.arange(self.num_samples) % len(names)]
+
     def on_step(self, numbers: Numbers) -> None:
         """Evaluates when it is due."""
         if not self.due(self.every):
@@ -70,5 +81,9 @@ class Evaluation(StepCallback):
                 inception_score(probabilities, 1)[0]
             ),
         }
+        if self._targets is not None:
+            figures["evaluation/label_accuracy"] = class_accuracy(
+                self._targets, probabilities.argmax(axis=1)
+            )
         if self._report is not None:
             self._report(self.step, figures)

@@ -77,6 +77,8 @@ class TrainingOptions:
         overlap: See `AudioDataset`; 0.
         offset_augmentation: See `AudioDataset`; 0.
         random_gain_db: See `AudioDataset`; none.
+        label_names: Names for the labels of the data, in the order of their
+            folders' names; the folders' names.
         balance: Whether every label is drawn equally often; no.
         include: Pattern that names of files must match; none.
         exclude: Pattern of names that are left out; none.
@@ -121,6 +123,7 @@ class TrainingOptions:
     overlap: float | None = None
     offset_augmentation: int | None = None
     random_gain_db: float | tuple[float, float] | None = None
+    label_names: Sequence[str] | None = None
     balance: bool | None = None
     include: str | None = None
     exclude: str | None = None

@@ -200,8 +200,13 @@ def _prepare(options: TrainingOptions) -> _Plan:
         exclude=options.exclude,
         strict=bool(options.strict),
     )
+    if options.label_names:
+        data = data.renamed(options.label_names)
     if stored is None and options.preset is None:
         _adapt_to_data(config, model_class, data)
+    conditional = bool(getattr(model_class, "conditional", False))
+    if conditional:
+        data = data.matched(config["labels"] or ())
     critic_steps = options.critic_steps or _default_critic_steps(
         model_class, options.loss
     )
@@ -219,6 +224,7 @@ def _prepare(options: TrainingOptions) -> _Plan:
         offset_augmentation=_value(options.offset_augmentation),
         random_gain_db=options.random_gain_db,
         seed=_value(options.seed),
+        labels=conditional,
         balance=bool(options.balance),
     )
     policy = resolve_precision(_value(options.precision))

@@ -1,0 +1,267 @@
+"""Sound from seeds and labels: what every generator offers its users."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+Labels = str | int | Sequence[str | int] | np.ndarray | None
+
+
+class Sampling:
+    """Sampling methods of `AudioGAN`.
+
+    A generator that is conditional is asked for labels by name or by index.
+    Fewer labels than clips are repeated in turn, and no labels stands for
+    all of them: clip `i` then has label `i % len(labels)`.
+    """
+
+    conditional: bool = False
+    latent_dim: int
+    labels: tuple[str, ...] | None
+    predict_on_batch: Any
+
+    def sample_latents(self, num_samples: int, seed: int) -> np.ndarray:
+        """Draws latents with NumPy: the same on every backend.
+
+        Latent `i` depends on `(seed, i)` alone, whatever the batch size.
+
+        Args:
+            num_samples: how many.
+            seed: any integer from 0.
+
+        Returns:
+            Float32 `(num_samples, latent_dim)`, uniform in [-1, 1).
+        """
+        return self._latents_between(0, num_samples, seed)
+
+    def _latents_between(self, start: int, stop: int, seed: int) -> np.ndarray:
+        latents = np.empty((stop - start, self.latent_dim), "float32")
+        for row, index in enumerate(range(start, stop)):
+            rng = np.random.default_rng((seed, index))
+            latents[row] = rng.uniform(-1.0, 1.0, self.latent_dim)
+        return latents
+
+    def label_indices(self, labels: Labels) -> np.ndarray | None:
+        """Returns labels as indices, one period of what `sample` repeats.
+
+        Args:
+            labels: names, indices, one of either, or None for every label.
+
+        Returns:
+            Integers `(n,)`; None if the generator is not conditional.
+
+        Raises:
+            ValueError: if a label is unknown (the message lists the known
+                ones), there is none, or the generator takes no labels.
+        """
+        if not self.conditional:
+            if labels is not None:
+                raise ValueError(
+                    "This generator takes no labels: it makes whatever it was "
+                    "trained on. Use a conditional architecture, e.g. "
+                    f"projection_wavegan. Received: labels={labels!r}"
+                )
+            return None
+        known = self.labels or ()
+        if labels is None:
+            return np.arange(len(known))
+        if isinstance(labels, (str, int, np.integer)):
+            labels = [labels]
+        indices = []
+        for label in labels:
+            if isinstance(label, str) and label in known:
+                indices.append(known.index(label))
+            elif (
+                isinstance(label, (int, np.integer))
+                and not isinstance(label, bool)
+                and 0 <= label < len(known)
+            ):
+                indices.append(int(label))
+            else:
+                raise ValueError(
+                    f"Unknown label. Expected one of {', '.join(known)}, or "
+                    f"an index below {len(known)}. Received: {label!r}"
+                )
+        if not indices:
+            raise ValueError("`labels` names none. Received: labels=[]")
+        return np.array(indices)
+
+    def _classes_between(
+        self, indices: np.ndarray | None, start: int, stop: int
+    ) -> np.ndarray | None:
+        """One-hot rows of the clips from `start` to before `stop`."""
+        if indices is None:
+            return None
+        chosen = indices[np.arange(start, stop) % len(indices)]
+        return np.eye(len(self.labels or ()), dtype="float32")[chosen]
+
+    def sample_batches(
+        self,
+        num_samples: int,
+        seed: int | None = None,
+        batch_size: int = 64,
+        truncation: float | None = None,
+        labels: Labels = None,
+    ) -> Iterator[np.ndarray]:
+        """Samples in batches, so that memory is that of one batch.
+
+        Args:
+            num_samples: how many clips in all.
+            seed: integer from 0; None draws one.
+            batch_size: clips at a time.
+            truncation: factor in (0, 1] on the latents; less is more typical
+                and less varied.
+            labels: for conditional generators; see `sample`.
+
+        Yields:
+            Float32 `(up to batch_size, time, channels)` in [-1, 1].
+        """
+        if num_samples < 1 or batch_size < 1:
+            raise ValueError(
+                "`num_samples` and `batch_size` must be 1 or more. Received: "
+                f"num_samples={num_samples}, batch_size={batch_size}"
+            )
+        if truncation is not None and not 0.0 < truncation <= 1.0:
+            raise ValueError(
+                "`truncation` must be in (0, 1]. "
+                f"Received: truncation={truncation}"
+            )
+        if seed is None:
+            seed = int(np.random.SeedSequence().generate_state(1)[0])
+        if seed < 0:
+            raise ValueError(f"`seed` must be 0 or more. Received: seed={seed}")
+        indices = self.label_indices(labels)
+        batch_size = min(batch_size, num_samples)
+        for start in range(0, num_samples, batch_size):
+            stop = min(start + batch_size, num_samples)
+            latents = self._latents_between(start, stop, seed)
+            if truncation is not None:
+                latents *= truncation
+            yield self._generate(
+                latents, self._classes_between(indices, start, stop), batch_size
+            )
+
+    def _generate(
+        self, latents: np.ndarray, classes: np.ndarray | None, batch_size: int
+    ) -> np.ndarray:
+        """Runs one batch, padded to `batch_size` so that no shape is new."""
+        rows = len(latents)
+
+        def pad(x: np.ndarray) -> np.ndarray:
+            return np.pad(x, [(0, batch_size - rows)] + [(0, 0)] * (x.ndim - 1))
+
+        inputs = (
+            pad(latents) if classes is None else [pad(latents), pad(classes)]
+        )
+        audio = self.predict_on_batch(inputs)
+        # A post filter may overshoot full scale.
+        return np.clip(np.asarray(audio, "float32")[:rows], -1.0, 1.0)
+
+    def sample(
+        self,
+        num_samples: int | None = None,
+        seed: int | None = None,
+        batch_size: int = 64,
+        truncation: float | None = None,
+        latents: np.ndarray | None = None,
+        labels: Labels = None,
+    ) -> np.ndarray:
+        """Generates sound.
+
+        Args:
+            num_samples: how many clips; one for each of `labels` (or of
+                `latents`) if not given, else one.
+            seed: integer from 0: the same seed gives the same sound; None
+                draws one.
+            batch_size: clips at a time.
+            truncation: factor in (0, 1] on the latents.
+            latents: `(num_samples, latent_dim)`, instead of drawn ones.
+            labels: what to say, for conditional generators: names or
+                indices, repeated in turn; None takes every label in turn.
+
+        Returns:
+            Float32 `(num_samples, time, channels)` in [-1, 1].
+
+        Raises:
+            ValueError: if a label is unknown, or a number out of range.
+        """
+        indices = self.label_indices(labels)
+        if latents is None:
+            if num_samples is None:
+                many = labels is not None and indices is not None
+                num_samples = len(indices) if many else 1
+            batches = self.sample_batches(
+                num_samples, seed, batch_size, truncation, labels
+            )
+            return np.concatenate(list(batches))
+        latents = np.asarray(latents, "float32")
+        shape_is_right = latents.shape[1:] == (self.latent_dim,)
+        if not shape_is_right or not len(latents):
+            raise ValueError(
+                f"`latents` must have the shape (n, {self.latent_dim}), n "
+                "at least 1. "
+                f"Received: shape {latents.shape}"
+            )
+        classes = self._classes_between(indices, 0, len(latents))
+        return self._from_latents(latents, classes, batch_size)
+
+    def _from_latents(
+        self, latents: np.ndarray, classes: np.ndarray | None, batch_size: int
+    ) -> np.ndarray:
+        size = min(batch_size, len(latents))
+        return np.concatenate(
+            [
+                self._generate(
+                    latents[start : start + size],
+                    None if classes is None else classes[start : start + size],
+                    size,
+                )
+                for start in range(0, len(latents), size)
+            ]
+        )
+
+    def interpolate(
+        self,
+        seed_a: int,
+        seed_b: int,
+        num_steps: int = 8,
+        labels: Labels = None,
+    ) -> np.ndarray:
+        """Generates a path between the first clips of two seeds.
+
+        Args:
+            seed_a: where the path starts.
+            seed_b: where it ends.
+            num_steps: clips on the path, the ends included.
+            labels: for conditional generators, the label of the path, or two
+                of them, of its start and its end; the first label if not
+                given.
+
+        Returns:
+            Float32 `(num_steps, time, channels)` in [-1, 1].
+        """
+        if num_steps < 2:
+            raise ValueError(
+                f"A path needs 2 clips or more. Received: num_steps={num_steps}"
+            )
+        position = np.linspace(0.0, 1.0, num_steps, dtype="float32")[:, None]
+        start = self.sample_latents(1, seed_a)
+        end = self.sample_latents(1, seed_b)
+        classes = None
+        if self.conditional and labels is None:
+            labels = 0
+        indices = self.label_indices(labels)
+        if indices is not None:
+            if len(indices) > 2:
+                raise ValueError(
+                    "A path has one label, or one at each end. "
+                    f"Received: labels={labels!r}"
+                )
+            ends = self._classes_between(indices, 0, 2)
+            classes = ends[:1] + position * (ends[1:] - ends[:1])
+        return self._from_latents(
+            start + position * (end - start), classes, num_steps
+        )
