@@ -9,6 +9,18 @@ import numpy as np
 
 # Architecture name -> constructor arguments that make it as small as can be.
 CONFIGS: dict[str, dict[str, Any]] = {
+    "projection_wavegan": {
+        "labels": ["yes", "no", "maybe"],
+        "slice_length": 256,
+        "sampling_rate": 8000,
+        "latent_dim": 6,
+        "dim": 2,
+        "embedding_dim": 4,
+        "spectral_dim": 2,
+        "num_mel_bins": 16,
+        "fft_length": 64,
+        "frame_step": 16,
+    },
     "wavegan": {
         "slice_length": 256,
         "sampling_rate": 8000,
@@ -19,7 +31,10 @@ CONFIGS: dict[str, dict[str, Any]] = {
 
 # Architecture name -> arguments that take all chance out of a training step
 # whose latents are given.
-WITHOUT_CHANCE: dict[str, dict[str, Any]] = {"wavegan": {"phase_shuffle": 0}}
+WITHOUT_CHANCE: dict[str, dict[str, Any]] = {
+    "projection_wavegan": {"augment": 0.0},
+    "wavegan": {"phase_shuffle": 0},
+}
 
 # Further forms, whose options run other code, and a loss to compare them by:
 # form -> (architecture, options, loss).
@@ -97,5 +112,5 @@ def make_batch(model: Any, rows: int, seed: int = 0) -> dict[str, np.ndarray]:
         ),
     }
     if model.labels:
-        batch["labels"] = rng.integers(0, len(model.labels), rows)
+        batch["labels"] = np.arange(rows, dtype="int32") % len(model.labels)
     return batch
