@@ -8,6 +8,7 @@ from keras import ops
 from keras_audiogan.layers import (
     BatchNorm,
     PhaseShuffle,
+    SpectrogramAugment,
     StridedConv1D,
     StridedConv1DTranspose,
 )
@@ -213,3 +214,71 @@ def test_phase_shuffle_rests_outside_training_and_at_radius_0():
 def test_phase_shuffle_refuses_a_negative_radius():
     with pytest.raises(ValueError, match="Received: radius=-1"):
         PhaseShuffle(-1)
+
+
+def picture():
+    rows = np.arange(1.0, 7.0, dtype="float32")[None, :, None, None]
+    return np.tile(rows, (4, 1, 5, 1))
+
+
+@pytest.mark.backends
+def test_augmentation_shifts_each_example_and_fills():
+    layer = SpectrogramAugment(max_shift=2, max_gain=0.0, cutout=0.0, fill=0.5)
+    layer.seed_generator.state.assign([1, 2])
+    x = picture()
+    shifts = set()
+    for _ in range(12):
+        for example in keras.ops.convert_to_numpy(layer(x)):
+            frames = example[:, 0, 0]
+            np.testing.assert_array_equal(
+                example, np.broadcast_to(frames[:, None, None], example.shape)
+            )
+            possible = {
+                shift: np.concatenate(
+                    [np.full(max(shift, 0), 0.5), x[0, :, 0, 0]]
+                    if shift >= 0
+                    else [x[0, -shift:, 0, 0], np.full(-shift, 0.5)]
+                )[:6]
+                for shift in range(-2, 3)
+            }
+            found = [s for s, v in possible.items() if np.allclose(frames, v)]
+            assert len(found) == 1, frames
+            shifts.update(found)
+    assert shifts == {-2, -1, 0, 1, 2}
+
+
+def test_augmentation_gain_leaves_silence_alone():
+    layer = SpectrogramAugment(max_shift=0, max_gain=2.0, cutout=0.0, fill=-1.0)
+    x = np.full((64, 4, 3, 1), -1.0, "float32")
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(layer(x)), x)
+    x += 20.0  # Far above silence the whole of the gain is added.
+    change = keras.ops.convert_to_numpy(layer(x)) - x
+    assert np.ptp(change, axis=(1, 2, 3)).max() < 1e-5
+    gains = change[:, 0, 0, 0]
+    assert -2 <= gains.min() < -1 and 1 < gains.max() <= 2
+
+
+def test_augmentation_cuts_out_no_more_than_asked():
+    layer = SpectrogramAugment(max_shift=0, max_gain=0.0, cutout=0.5, fill=0.0)
+    x = np.ones((64, 40, 20, 1), "float32")
+    result = keras.ops.convert_to_numpy(layer(x))
+    assert set(np.unique(result)) == {0.0, 1.0}
+    frames = (result.max(axis=(2, 3)) == 0).sum(axis=1)
+    bands = (result.max(axis=(1, 3)) == 0).sum(axis=1)
+    assert 10 < frames.max() <= 20 and 5 < bands.max() <= 10
+    for row, (frame, band) in enumerate(zip(frames, bands, strict=True)):
+        assert result[row].sum() == (40 - frame) * (20 - band)
+
+
+@pytest.mark.parametrize(
+    "options", [{"max_shift": -1}, {"max_gain": -0.1}, {"cutout": 1.0}]
+)
+def test_augmentation_refuses_what_makes_no_sense(options):
+    with pytest.raises(ValueError, match="Received"):
+        SpectrogramAugment(**options)
+
+
+def test_augmentation_rebuilds_from_its_config():
+    layer = SpectrogramAugment(3, 0.1, 0.4, -2.0)
+    copy = SpectrogramAugment.from_config(layer.get_config())
+    assert copy.get_config() == layer.get_config()
