@@ -17,6 +17,7 @@ _EXPORTS = {
     "SkippedFile": "folder",
     "SlicePlan": "slices",
     "choose_mode": "slices",
+    "hold_out": "split",
     "plan_slices": "slices",
 }
 

@@ -280,10 +280,12 @@ class AudioDataset:
             batch_size: Rows of a batch. Defaults to `batch_size`.
 
         Yields:
-            Batches as `batch` returns; the last one may have fewer rows.
+            Batches as `batch` returns, and `"files"`, the index of each
+            row's file in `folder.files`; the last one may have fewer rows.
         """
         size = batch_size or self.batch_size
         audio, labels, filled = self._empty(size), np.empty(size, np.int32), 0
+        files = np.empty(size, np.int32)
         for file, start in zip(
             self._base_plan.files, self._base_plan.starts, strict=True
         ):
@@ -293,13 +295,15 @@ class AudioDataset:
                 self.folder.skip(error.path, error.reason)
                 continue
             labels[filled] = self._file_labels[file]
+            files[filled] = file
             filled += 1
             if filled == size:
-                yield self._as_batch(audio, labels)
+                yield {**self._as_batch(audio, labels), "files": files}
                 audio, labels = self._empty(size), np.empty(size, np.int32)
-                filled = 0
+                files, filled = np.empty(size, np.int32), 0
         if filled:
-            yield self._as_batch(audio[:filled], labels[:filled])
+            batch = self._as_batch(audio[:filled], labels[:filled])
+            yield {**batch, "files": files[:filled]}
 
     def real_clips(self, num_clips: int, seed: int = 0) -> np.ndarray:
         """Draws clips as training sees them, without augmentation.

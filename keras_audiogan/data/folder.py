@@ -357,6 +357,10 @@ class AudioFolder:
             skipped=self.skipped + bad,
         )
 
+    def subset(self, indices: Iterable[int]) -> "AudioFolder":
+        """Returns this data set with some of its files, by their indices."""
+        return self._replaced(files=[self.files[i] for i in indices])
+
     def renamed(self, names: Sequence[str]) -> "AudioFolder":
         """Returns this data set with other names for its labels.
 

@@ -17,9 +17,7 @@ run/
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import inspect
-import platform
 import shutil
 import signal
 import time
@@ -45,12 +43,17 @@ from keras_audiogan.training.distribution import Distribution, get_distribution
 from keras_audiogan.training.evaluation import Evaluation
 from keras_audiogan.training.interrupts import StopOnSignal
 from keras_audiogan.training.options import TrainingOptions
-from keras_audiogan.training.precision import has_gpu, resolve_precision
+from keras_audiogan.training.precision import resolve_precision
 from keras_audiogan.training.progress import Progress
 from keras_audiogan.training.run_log import RunLog
-
-DATA_FILE = "data.json"
-_PACKAGES = ("keras-audiogan", "keras", "tensorflow", "jax", "torch", "numpy")
+from keras_audiogan.training.run_records import (
+    begin_run,
+    check_data,
+    describe_data,
+    describe_hardware,
+    describe_versions,
+    stored_options,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,19 +163,14 @@ def run_training(options: TrainingOptions, *, quiet: bool = False) -> RunResult:
         if distribution.is_chief and resolved.resume:
             _remove_leftovers(folder)
         elif distribution.is_chief:
-            folder.mkdir(parents=True, exist_ok=True)
-            options_module.write_json(folder / DATA_FILE, _describe_data(plan))
-            # Last, since it makes the folder a run that can be resumed.
-            options_module.write_options(
-                resolved, plan.config, keras.backend.backend()
-            )
+            begin_run(resolved, plan.config, plan.dataset)
         return _fit(plan, model, distribution, quiet)
 
 
 def _prepare(options: TrainingOptions) -> _Plan:
     """Resolves options, scans the data and decides on the model."""
     options.check()
-    stored = _stored_options(options)
+    stored = stored_options(options)
     if stored is None:
         options = options.with_defaults()
         model_class, config = _model_arguments(options)
@@ -229,34 +227,9 @@ def _prepare(options: TrainingOptions) -> _Plan:
     )
     policy = resolve_precision(_value(options.precision))
     if stored is not None:
-        _check_data(options.folder, dataset)
+        check_data(options.folder, dataset)
     options = dataclasses.replace(options, precision=policy)
     return _Plan(options, model_class, config, dataset, policy)
-
-
-def _stored_options(options: TrainingOptions) -> dict[str, Any] | None:
-    """What the run to resume was started with; None for a new run."""
-    folder = options.folder
-    if not options.resume:
-        # A start that was killed leaves no more than these.
-        begun = (DATA_FILE, f".{DATA_FILE}.", f".{options_module.OPTIONS_FILE}")
-        if folder.exists() and any(
-            not entry.name.startswith(begun) for entry in folder.iterdir()
-        ):
-            raise ValueError(
-                f"{folder} is not empty. Continue the run in it with "
-                "`resume` (--resume), or choose another folder."
-            )
-        return None
-    stored = options_module.read_options(folder)
-    backend = keras.backend.backend()
-    if stored["backend"] != backend:
-        raise ValueError(
-            f"The run in {folder} was started on the {stored['backend']} "
-            f"backend; set KERAS_BACKEND={stored['backend']} to continue it. "
-            f"Received: {backend}"
-        )
-    return stored
 
 
 def _model_arguments(
@@ -327,7 +300,7 @@ def _make_model(plan: _Plan) -> keras.Model:
         path = _text(options.preset)
         stems = set(model.preset_weights)
         if options.reset_discriminator:
-            stems = {"generator"}
+            stems.discard("discriminator")
         held = set(saving.read_config(path)["weights"])
         saving.load_preset_weights(model, path, weights=stems & held)
     chosen = {
@@ -500,38 +473,6 @@ def _write_samples(model: keras.Model, folder: Path, seed: int) -> None:
     save_sheet(folder / "sheet.png", clips, model.sampling_rate)
 
 
-def _describe_data(plan: _Plan) -> dict[str, Any]:
-    dataset, options = plan.dataset, plan.options
-    data = dataset.folder
-    names = [Path(path).name for path in options.data_paths]
-    described = {
-        "name": options.data_name or ", ".join(names),
-        "license": options.data_license,
-        "url": options.data_url,
-        "hours": round(data.hours, 4),
-        "num_files": data.num_files,
-        "hash": data.content_hash,
-        "num_slices": dataset.num_slices,
-        "report": dataset.report(),
-    }
-    return {k: v for k, v in described.items() if v is not None}
-
-
-def _check_data(folder: Path, dataset: AudioDataset) -> None:
-    """Checks that a resumed run sees the data it was started on."""
-    import json
-
-    path = folder / DATA_FILE
-    stored = json.loads(path.read_text(encoding="utf-8"))
-    if stored["hash"] != dataset.folder.content_hash:
-        raise ValueError(
-            "A run is resumed with the data it was started on, or its order "
-            f"would be another. Expected the {stored['num_files']} files of "
-            f"{stored['name']!r}. Received: {dataset.folder.num_files} files "
-            "of other content"
-        )
-
-
 def _training_record(
     plan: _Plan,
     model: keras.Model,
@@ -559,16 +500,16 @@ def _training_record(
         "generator_optimizer": _optimizer(model.optimizer.generator),
         "discriminator_optimizer": _optimizer(model.optimizer.discriminator),
     }
-    data = _describe_data(plan)
+    data = describe_data(options, plan.dataset)
     del data["report"]
     return {
         "data": data,
         "recipe": recipe,
         "steps": step,
         "seed": options.seed,
-        "hardware": _hardware(),
+        "hardware": describe_hardware(),
         "wall_time_seconds": details["seconds"],
-        "versions": _versions(),
+        "versions": describe_versions(),
         "metrics": metrics,
     }
 
@@ -581,34 +522,6 @@ def _optimizer(guarded: Any) -> dict[str, Any]:
         for key, value in config.items()
         if key in kept and not isinstance(value, dict)
     }
-
-
-def _hardware() -> str:
-    import os
-
-    backend = keras.backend.backend()
-    devices = ["gpu:0" if has_gpu() else "cpu:0"]
-    if backend != "torch":  # Keras cannot list the devices of PyTorch.
-        devices = [str(device) for device in keras.distribution.list_devices()]
-    cores = (
-        len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count()
-    )
-    return (
-        f"{platform.machine()}, {cores} CPU cores; {backend} on "
-        f"{', '.join(devices)}"
-    )
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def _text(path: Any) -> str:
