@@ -273,15 +273,11 @@ class AudioGAN(Sampling, keras.Model):
             lambda: self.generator_loss(parts[-1], latents), statistics
         )
         self._update_average()
-        skipped = (
-            self.optimizer.generator.skipped
-            + self.optimizer.discriminator.skipped
-        )
         return {
             **logs,
             **generator_logs,
             "level/real": _level(parts[-1]["audio"]),
-            "skipped": ops.cast(skipped, "float32"),
+            "skipped": ops.cast(self.optimizer.skipped, "float32"),
         }
 
     def _judge(self, batch: Batch, latents: Any) -> tuple[Any, dict[str, Any]]:
@@ -302,8 +298,9 @@ class AudioGAN(Sampling, keras.Model):
         gan_loss = self._loss()
         real_views = self.discriminator.views(batch["audio"], training=True)
         fake_views = self.discriminator.views(fake, training=True)
-        real_logits = self._logits(real_views, batch)
-        fake_logits = self._logits(fake_views, batch)
+        real_outputs = self._features(real_views, batch)
+        fake_outputs = self._features(fake_views, batch)
+        real_logits, fake_logits = _last(real_outputs), _last(fake_outputs)
         total = sum(
             gan_loss.discriminator(r, f)
             for r, f in zip(real_logits, fake_logits, strict=True)
@@ -337,7 +334,27 @@ class AudioGAN(Sampling, keras.Model):
                 )
                 total = total + 0.5 * weight * penalty
                 logs[f"reg/{name}"] = penalty
-        return total, logs
+        more, more_logs = self._discriminator_extra(
+            real_outputs, fake_outputs, batch
+        )
+        return total + more, {**logs, **more_logs}
+
+    def _discriminator_extra(
+        self,
+        real_outputs: list[list[Any]],
+        fake_outputs: list[list[Any]],
+        batch: Batch,
+    ) -> tuple[Any, dict[str, Any]]:
+        """What an architecture adds to the discriminator's loss, and logs."""
+        del real_outputs, fake_outputs, batch
+        return 0.0, {}
+
+    def _generator_extra(
+        self, fake: Any, fake_outputs: list[list[Any]], batch: Batch
+    ) -> tuple[Any, dict[str, Any]]:
+        """What an architecture adds to the generator's loss, and logs."""
+        del fake, fake_outputs, batch
+        return 0.0, {}
 
     def _slope_penalty(
         self, views: list[Any], batch: Batch, stride: int
@@ -369,9 +386,10 @@ class AudioGAN(Sampling, keras.Model):
         """
         gan_loss = self._loss()
         fake = self._generated(latents, batch)
-        fake_logits = self._logits(
+        fake_outputs = self._features(
             self.discriminator.views(fake, training=True), batch
         )
+        fake_logits = _last(fake_outputs)
         real_logits = (
             self._logits(
                 self.discriminator.views(batch["audio"], training=True), batch
@@ -383,7 +401,9 @@ class AudioGAN(Sampling, keras.Model):
             gan_loss.generator(r, f)
             for r, f in zip(real_logits, fake_logits, strict=True)
         )
-        return total, {"adv/generator": total, "level/fake": _level(fake)}
+        logs = {"adv/generator": total, "level/fake": _level(fake)}
+        more, more_logs = self._generator_extra(fake, fake_outputs, batch)
+        return total + more, {**logs, **more_logs}
 
     def _loss(self) -> losses.GANLoss:
         if self.gan_loss is None:
@@ -402,8 +422,7 @@ class AudioGAN(Sampling, keras.Model):
 
     def _logits(self, views: list[Any], batch: Batch) -> list[Any]:
         """Logits of every sub-discriminator, float32."""
-        outputs = self._features(views, batch)
-        return [ops.cast(features[-1], "float32") for features in outputs]
+        return _last(self._features(views, batch))
 
     def _score(self, batch: Batch, views: list[Any]) -> Any:
         """Sum over sub-discriminators of the mean logit of each example."""
@@ -518,6 +537,10 @@ class AudioGAN(Sampling, keras.Model):
             "level": self.level,
             "ema_momentum": self.ema_momentum,
         }
+
+
+def _last(outputs: list[list[Any]]) -> list[Any]:
+    return [ops.cast(features[-1], "float32") for features in outputs]
 
 
 def _mean_score(logits: list[Any]) -> Any:

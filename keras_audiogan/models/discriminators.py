@@ -79,6 +79,7 @@ class SpectralDiscriminator(Discriminator):
         augment: strength of the augmentation of the picture in training
             (see `SpectrogramAugment`): 1 for shifts of an eighth of the clip
             and cut-outs of a fifth, 0 for none.
+        num_outputs: numbers that come last, 1 for a score.
         dtype: dtype policy.
         name: name of the model.
     """
@@ -95,6 +96,7 @@ class SpectralDiscriminator(Discriminator):
         min_frequency: float = 40.0,
         num_classes: int = 0,
         augment: float = 0.0,
+        num_outputs: int = 1,
         dtype: Any = None,
         name: str = "spectral",
     ) -> None:
@@ -130,7 +132,9 @@ class SpectralDiscriminator(Discriminator):
             )
             for i in range(4)
         ]
-        self.score = keras.layers.Dense(1, name="output", dtype="float32")
+        self.score = keras.layers.Dense(
+            num_outputs, name="output", dtype="float32"
+        )
         shape = [slice_length // frame_step, num_mel_bins, num_channels]
         num_features = -(-shape[0] // 16) * -(-num_mel_bins // 16) * dim * 2**3
         self.projection = (
@@ -169,7 +173,7 @@ class SpectralDiscriminator(Discriminator):
     def judge(
         self, views: list[Any], training: bool = False, classes: Any = None
     ) -> list[list[Any]]:
-        """Returns `[[features, ..., logits]]`, logits `(batch, 1)`."""
+        """Returns `[[features, ..., logits]]`, logits `(batch, outputs)`."""
         del training
         (x,) = views
         features = []

@@ -179,7 +179,8 @@ class WaveGANGenerator(keras.Model):
 class WaveGANDiscriminator(Discriminator):
     """Audio `(batch, time, channels)` -> one list of maps, logits last.
 
-    Args: see `WaveGAN`.
+    Args: see `WaveGAN`, but for `num_outputs`: the numbers that come last, 1
+    for a score.
     """
 
     view_scales = (0.1,)
@@ -193,6 +194,7 @@ class WaveGANDiscriminator(Discriminator):
         batch_norm: bool = False,
         phase_shuffle: int = 2,
         max_channels: int | None = None,
+        num_outputs: int = 1,
         dtype: Any = None,
         name: str = "discriminator",
     ) -> None:
@@ -216,7 +218,9 @@ class WaveGANDiscriminator(Discriminator):
             PhaseShuffle(phase_shuffle, name=f"phase_shuffle_{i}", dtype=policy)
             for i in range(len(strides) - 1)
         ]
-        self.score = keras.layers.Dense(1, name="output", dtype="float32")
+        self.score = keras.layers.Dense(
+            num_outputs, name="output", dtype="float32"
+        )
         self._build_all(slice_length, [num_channels, *widths], strides)
 
     def _build_all(
@@ -237,7 +241,7 @@ class WaveGANDiscriminator(Discriminator):
     def judge(
         self, views: list[Any], training: bool = False
     ) -> list[list[Any]]:
-        """Returns `[[features, ..., logits]]`, logits `(batch, 1)`."""
+        """Returns `[[features, ..., logits]]`, logits `(batch, outputs)`."""
         (x,) = views
         features = []
         for i, downconv in enumerate(self.downconvs):

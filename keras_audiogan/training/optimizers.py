@@ -123,7 +123,7 @@ def _copy(variable: keras.Variable) -> Any:
 
 
 class OptimizerPair:
-    """Both optimisers of a GAN where Keras expects one.
+    """The optimisers of a GAN where Keras expects one.
 
     Keras's trainers carry `model.optimizer.variables` through a JAX step, and
     callbacks read and set `model.optimizer.learning_rate`; that is all.
@@ -131,20 +131,29 @@ class OptimizerPair:
     Args:
         generator: the generator's optimiser.
         discriminator: the discriminator's.
+        **others: those of further networks, which `others` holds by name.
     """
 
     built = True
 
     def __init__(
-        self, generator: GuardedOptimizer, discriminator: GuardedOptimizer
+        self,
+        generator: GuardedOptimizer,
+        discriminator: GuardedOptimizer,
+        **others: GuardedOptimizer,
     ) -> None:
         self.generator = generator
         self.discriminator = discriminator
+        self.others = others
+
+    @property
+    def _all(self) -> list[GuardedOptimizer]:
+        return [self.generator, self.discriminator, *self.others.values()]
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """All variables of both."""
-        return [*self.generator.variables, *self.discriminator.variables]
+        """All variables of all optimisers."""
+        return [v for each in self._all for v in each.variables]
 
     @property
     def iterations(self) -> keras.Variable:
@@ -152,8 +161,13 @@ class OptimizerPair:
         return self.generator.inner.iterations
 
     @property
+    def skipped(self) -> Any:
+        """Number of updates that were skipped."""
+        return sum(each.skipped for each in self._all)
+
+    @property
     def learning_rate(self) -> Any:
-        """The generator's learning rate; setting it scales both alike."""
+        """The generator's learning rate; setting it scales all alike."""
         return self.generator.inner.learning_rate
 
     @learning_rate.setter
@@ -161,8 +175,7 @@ class OptimizerPair:
         ratio = float(value) / float(
             ops.convert_to_numpy(self.generator.inner.learning_rate)
         )
-        rate = self.discriminator.inner.learning_rate
-        self.discriminator.inner.learning_rate = (
-            float(ops.convert_to_numpy(rate)) * ratio
-        )
+        for each in self._all[1:]:
+            rate = float(ops.convert_to_numpy(each.inner.learning_rate))
+            each.inner.learning_rate = rate * ratio
         self.generator.inner.learning_rate = value
