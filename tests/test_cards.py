@@ -212,7 +212,7 @@ def test_model_cards_has_a_row_for_each_preset(bundle):
         "`wavegan`",
         "0.008 s clips of mono sound at 8,000 Hz",
         "FSDD (CC BY-SA 4.0)",
-        "inception_score 6.25",
+        "| 6.25 |",
     ):
         assert phrase in row
     assert "## wavegan_tiny\n\nSpoken digits, for tests." in text

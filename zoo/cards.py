@@ -17,6 +17,7 @@ from keras_audiogan import cards
 from keras_audiogan._markdown import table, text
 from keras_audiogan._preset_config import CARD_FILE
 from keras_audiogan.cards import is_generated
+from keras_audiogan.saving import read_training
 from keras_audiogan.zoo.presets import (
     PRESETS_FOLDER,
     list_presets,
@@ -27,7 +28,13 @@ from keras_audiogan.zoo.presets import (
 __all__ = ["is_generated", "main", "render_card", "render_model_cards"]
 
 COMMAND = "python -m keras_audiogan.zoo.cards"
-_NUM_FIGURES = 3
+# Column -> the metric it shows.
+_COLUMNS = {
+    "Label accuracy": "label_accuracy",
+    "Inception score": "inception_score",
+    "Frechet distance": "frechet_distance",
+    "Times real time": "times_real_time",
+}
 
 
 def render_card(
@@ -63,6 +70,10 @@ def render_model_cards() -> str:
         "The presets that ship with keras-audiogan. Others are on the Hub: "
         "`from_preset` and `audiogan` take `hf://owner/name` in place of a "
         "name.",
+        "In the figures, real held-out sound measured the same way stands in "
+        "brackets; a preset's card has all figures with the commands that "
+        "give them. Times real time: seconds of sound in a second, on the "
+        "machine that the card names.",
     ]
     if infos:
         header = (
@@ -72,7 +83,7 @@ def render_model_cards() -> str:
             "Parameters",
             "Size",
             "Trained on",
-            "Measured",
+            *_COLUMNS,
         )
         parts.append(table(header, map(_row, infos)))
         parts += map(_section, infos)
@@ -135,7 +146,7 @@ def _row(info: dict[str, Any]) -> list[str]:
         f"{parameters:,}",
         f"{info['num_bytes'] / 1e6:.1f} MB",
         text(_data(info)),
-        text(_figures(info)),
+        *(_figure(info, metric) for metric in _COLUMNS.values()),
     ]
 
 
@@ -150,9 +161,17 @@ def _data(info: dict[str, Any]) -> str:
     return ", ".join(named) or "not stated"
 
 
-def _figures(info: dict[str, Any]) -> str:
-    few = list(info["metrics"].items())[:_NUM_FIGURES]
-    return ", ".join(f"{name} {value:.4g}" for name, value in few) or "nothing"
+def _figure(info: dict[str, Any], metric: str) -> str:
+    """A figure with that of real sound in brackets, for a table."""
+    metrics = read_training(resolve(info["name"])).get("metrics") or {}
+    entry = metrics.get(metric)
+    if entry is None and metric == "label_accuracy":
+        entry = metrics.get("test_accuracy")
+    if not isinstance(entry, dict):
+        return ""
+    real = entry.get("real_test")
+    shown = f"{entry['value']:.3g}"
+    return shown if real is None else f"{shown} ({real:.3g})"
 
 
 def _section(info: dict[str, Any]) -> str:
