@@ -105,7 +105,12 @@ _SHARED = (
         "makes.",
         required=True,
     ),
-    option("--steps", "Generator updates in all."),
+    option("--steps", "Generator updates in all; a classifier's: 1,000."),
+    option(
+        "--epochs",
+        "Passes over the data in place of --steps; for classifiers.",
+        default="by --steps",
+    ),
     option("--batch-size", "Clips of one discriminator update."),
     option(
         "--precision",
@@ -193,6 +198,14 @@ _SHARED = (
         "--exclude",
         "Leave files out, e.g. a test set: '*_[0-4].wav'.",
         str,
+        metavar="PATTERN",
+    ),
+    option(
+        "--test",
+        "Files that are not trained on but tested on, e.g. '*_[0-4].wav'; "
+        "for classifiers.",
+        str,
+        "every tenth file of each label",
         metavar="PATTERN",
     ),
     option(

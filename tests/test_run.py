@@ -366,7 +366,7 @@ def test_data_without_sound(tmp_path):
         ({"model": {"phase_shufle": 1}}, "Did you mean 'phase_shuffle'"),
         ({"model": {"level": "peak"}}, "`level` is an option of its own"),
         ({"architecture": "wavegam"}, "wavegan"),
-        ({"architecture": "digit_classifier"}, "train_classifier"),
+        ({"architecture": "digit_classifier"}, "`loss` is for generators"),
         ({"steps": 0}, "`steps` must be 1 or more"),
         ({"seed": -1}, "`seed` must be from 0"),
         ({"learning_rate": 1.0}, "`learning_rate` must be above 0"),

@@ -9,15 +9,16 @@ import importlib
 from typing import Any
 
 _EXPORTS = {
-    "Augmentation": "augmentation",
     "DifferentBins": "manifolds",
     "Level": "signals",
     "ManifoldScores": "manifolds",
-    "LabelledClips": "labelled_clips",
     "Neighbours": "neighbours",
+    "balanced_accuracy": "classifier_scores",
     "bootstrap_interval": "bootstrap",
     "class_accuracy": "class_scores",
     "class_histogram": "class_scores",
+    "class_recalls": "classifier_scores",
+    "classifier_metrics": "classifier_scores",
     "confusion_matrix": "class_scores",
     "duplicates": "neighbours",
     "evaluate_gan": "evaluation",
@@ -31,15 +32,13 @@ _EXPORTS = {
     "nearest_neighbours": "neighbours",
     "num_statistically_different_bins": "manifolds",
     "metrics_for_card": "figures",
-    "place_clips": "labelled_clips",
+    "place_clips": "placing",
     "precision_recall_density_coverage": "manifolds",
-    "read_labelled_clips": "labelled_clips",
     "sample_clips": "evaluation",
     "similarity_features": "neighbours",
     "spectral_tilt": "signals",
     "spectral_tilt_difference": "signals",
-    "split_clips": "labelled_clips",
-    "train_word_classifier": "train_classifier",
+    "wilson_interval": "classifier_scores",
     "write_report": "report",
 }
 

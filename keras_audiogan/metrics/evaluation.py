@@ -18,7 +18,6 @@ from keras_audiogan.metrics.distances import (
     polynomial_kernel,
 )
 from keras_audiogan.metrics.figures import FigureTable
-from keras_audiogan.metrics.labelled_clips import place_clips
 from keras_audiogan.metrics.manifolds import (
     compare_bins,
     k_means,
@@ -30,6 +29,7 @@ from keras_audiogan.metrics.neighbours import (
     nearest_neighbours,
     similarity_features,
 )
+from keras_audiogan.metrics.placing import place_clips
 from keras_audiogan.metrics.signals import (
     SILENCE_DB,
     power_spectra,

@@ -31,6 +31,7 @@ class AudioClassifier(keras.Model):
     """
 
     network: keras.Model
+    default_learning_rate = 2e-3
 
     def __init__(
         self,
@@ -66,6 +67,24 @@ class AudioClassifier(keras.Model):
     def num_classes(self) -> int:
         """How many labels the model tells apart."""
         return len(self.labels)
+
+    def compile(
+        self, optimizer: Any = None, loss: Any = None, **kwargs: Any
+    ) -> None:
+        """Configures training; AdamW and cross-entropy unless given."""
+        if optimizer is None:
+            optimizer = keras.optimizers.AdamW(
+                self.default_learning_rate, weight_decay=0.01
+            )
+        if loss is None:
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        kwargs.setdefault("jit_compile", default_jit_compile())
+        kwargs.setdefault("metrics", ["accuracy"])
+        super().compile(optimizer=optimizer, loss=loss, **kwargs)
+
+    def build(self, input_shape) -> None:
+        """Marks the model as built: the network was built with it."""
+        self.built = True
 
     @property
     def preset_weights(self) -> dict[str, keras.Model]:
@@ -198,6 +217,11 @@ class ForwardPass(keras.Model):
 def default_jit_compile() -> bool:
     """Whether to compile with XLA: only JAX gains from it on a CPU."""
     return keras.backend.backend() == "jax"
+
+
+def frame_length(sampling_rate: int, seconds: float = 0.032) -> int:
+    """Returns the power of 2 nearest to some seconds, at least 16 samples."""
+    return max(16, 1 << round(np.log2(seconds * sampling_rate)))
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from keras_audiogan.audio.spectra import mel_filter_bank
 from keras_audiogan.models.audio_classifier import (
     SILENCE_PEAK,
     AudioClassifier,
-    default_jit_compile,
+    frame_length,
 )
 from keras_audiogan.models.registry import register_architecture
 
@@ -46,8 +46,10 @@ class DigitClassifier(AudioClassifier):
         sampling_rate: The rate of the audio, in Hz.
         num_channels: The channels of the audio; they are averaged to mono.
         slice_length: The samples the network looks at.
-        fft_length: Samples per spectrogram frame.
-        frame_step: Samples from one frame to the next.
+        fft_length: Samples per spectrogram frame; by default the power of
+            2 nearest to 32 ms.
+        frame_step: Samples from one frame to the next; by default a
+            quarter of `fft_length`.
         num_mel_bins: Bands of the mel spectrogram.
         min_frequency: Lower edge of the lowest band, in Hz.
         max_frequency: Upper edge of the highest band, in Hz; by default
@@ -75,8 +77,8 @@ class DigitClassifier(AudioClassifier):
         sampling_rate: int = 8000,
         num_channels: int = 1,
         slice_length: int = 8192,
-        fft_length: int = 256,
-        frame_step: int = 64,
+        fft_length: int | None = None,
+        frame_step: int | None = None,
         num_mel_bins: int = 64,
         min_frequency: float = 50.0,
         max_frequency: float | None = None,
@@ -87,6 +89,10 @@ class DigitClassifier(AudioClassifier):
         super().__init__(
             labels, sampling_rate, num_channels, slice_length, **kwargs
         )
+        if fft_length is None:
+            fft_length = frame_length(sampling_rate)
+        if frame_step is None:
+            frame_step = max(1, fft_length // 4)
         if not 1 <= frame_step <= fft_length or not filters:
             raise ValueError(
                 "`frame_step` must lie between 1 and `fft_length`, and "
@@ -116,10 +122,6 @@ class DigitClassifier(AudioClassifier):
         self.network.build((None, slice_length, num_channels))
         self.build((None, slice_length, num_channels))
 
-    def build(self, input_shape) -> None:
-        """Marks the model as built: the network was built with it."""
-        self.built = True
-
     @property
     def num_features(self) -> int:
         """The width of `features`."""
@@ -128,18 +130,6 @@ class DigitClassifier(AudioClassifier):
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor, fit for JSON."""
         return {**super().get_config(), **self._config}
-
-    def compile(
-        self, optimizer: Any = None, loss: Any = None, **kwargs: Any
-    ) -> None:
-        """Configures training; AdamW and cross-entropy unless given."""
-        if optimizer is None:
-            optimizer = keras.optimizers.AdamW(2e-3, weight_decay=0.01)
-        if loss is None:
-            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        kwargs.setdefault("jit_compile", default_jit_compile())
-        kwargs.setdefault("metrics", ["accuracy"])
-        super().compile(optimizer=optimizer, loss=loss, **kwargs)
 
 
 @keras.saving.register_keras_serializable("keras_audiogan")

@@ -34,6 +34,7 @@ _NOT_KEPT = ("output", "resume")
 
 _POSITIVE = (
     "steps",
+    "epochs",
     "batch_size",
     "critic_steps",
     "preview_every",
@@ -60,6 +61,7 @@ class TrainingOptions:
         preset: Preset folder to fine-tune, instead of `architecture`.
         model: Further arguments of the architecture, e.g. `{"dim": 16}`.
         steps: Training steps (generator updates) in all; 20,000.
+        epochs: Passes over the data in place of `steps`, for classifiers.
         batch_size: Rows of one discriminator update, over all devices; 32.
         precision: See `resolve_precision`; `"auto"`.
         loss: Name of the adversarial loss; the architecture's own.
@@ -82,6 +84,8 @@ class TrainingOptions:
         balance: Whether every label is drawn equally often; no.
         include: Pattern that names of files must match; none.
         exclude: Pattern of names that are left out; none.
+        test: Pattern of names that are not trained on but tested on, for
+            classifiers; every tenth file of each label.
         strict: Whether a bad file is an error; no.
         distribute: `"mirrored"`, `"multiworker"` or None for one device.
         reset_discriminator: Whether fine-tuning begins with a new
@@ -107,6 +111,7 @@ class TrainingOptions:
     preset: PathLike | None = None
     model: Mapping[str, Any] | None = None
     steps: int | None = None
+    epochs: int | None = None
     batch_size: int | None = None
     precision: str | None = None
     loss: str | None = None
@@ -127,6 +132,7 @@ class TrainingOptions:
     balance: bool | None = None
     include: str | None = None
     exclude: str | None = None
+    test: str | None = None
     strict: bool | None = None
     distribute: str | None = None
     reset_discriminator: bool | None = None
@@ -202,11 +208,17 @@ class TrainingOptions:
                     f"it out. Received: {name}={getattr(self, name)!r}"
                 )
 
-    def with_defaults(self) -> TrainingOptions:
-        """Fills in the defaults that depend on nothing else."""
+    def with_defaults(
+        self, defaults: Mapping[str, Any] | None = None
+    ) -> TrainingOptions:
+        """Fills in the defaults that depend on nothing else.
+
+        Args:
+            defaults: By name; those of generators unless given.
+        """
         values = {
             name: default
-            for name, default in DEFAULTS.items()
+            for name, default in (defaults or DEFAULTS).items()
             if getattr(self, name) is None
         }
         return dataclasses.replace(self, **values)

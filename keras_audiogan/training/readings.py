@@ -63,6 +63,9 @@ def describe(model: Any, numbers: Mapping[str, float]) -> str:
         dB)`.
     """
     parts = []
+    if "accuracy" in numbers:  # A classifier's.
+        parts.append(f"loss {numbers['loss']:.3g}")
+        parts.append(f"hears {numbers['accuracy']:.1%}")
     loss = numbers.get("adv/discriminator")
     name = loss_name(model)
     if loss is not None:

@@ -32,6 +32,7 @@ from keras_audiogan.audio.plots import save_sheet
 from keras_audiogan.data import AudioDataset, AudioFolder
 from keras_audiogan.data.keras_feed import KerasFeed
 from keras_audiogan.models.registry import get_architecture
+from keras_audiogan.training import classifier_run
 from keras_audiogan.training import options as options_module
 from keras_audiogan.training.alarms import Alarms
 from keras_audiogan.training.callbacks import (
@@ -116,6 +117,8 @@ def describe_run(options: TrainingOptions) -> str:
     Raises:
         ValueError: As `run_training`.
     """
+    if _is_classifier(options):
+        return classifier_run.plan_classifier(options).report()
     plan = _prepare(options)
     resolved = plan.options.as_json()
     lines = [plan.dataset.report(), "", "Options"]
@@ -133,8 +136,12 @@ def describe_run(options: TrainingOptions) -> str:
     return "\n".join(lines)
 
 
-def run_training(options: TrainingOptions, *, quiet: bool = False) -> RunResult:
+def run_training(
+    options: TrainingOptions, *, quiet: bool = False
+) -> RunResult | classifier_run.ClassifierResult:
     """Trains a model on a folder of sounds, or continues to.
+
+    Classifiers are trained by `classifier_run.train_classifier`.
 
     Ctrl-C and SIGTERM end it after the current step, with a checkpoint and
     the preset; `resume` continues. On one CPU with TensorFlow in float32 the
@@ -153,6 +160,8 @@ def run_training(options: TrainingOptions, *, quiet: bool = False) -> RunResult:
         PresetError: If the preset to fine-tune is broken.
         CheckpointError: If the checkpoint is of another model.
     """
+    if _is_classifier(options):
+        return classifier_run.train_classifier(options, quiet=quiet)
     plan = _prepare(options)
     resolved = plan.options
     folder = resolved.folder
@@ -167,9 +176,23 @@ def run_training(options: TrainingOptions, *, quiet: bool = False) -> RunResult:
         return _fit(plan, model, distribution, quiet)
 
 
+def _is_classifier(options: TrainingOptions) -> bool:
+    return options.architecture is not None and classifier_run.is_classifier(
+        get_architecture(options.architecture)
+    )
+
+
 def _prepare(options: TrainingOptions) -> _Plan:
     """Resolves options, scans the data and decides on the model."""
     options.check()
+    for name in ("epochs", "test"):
+        value = getattr(options, name)
+        if value is not None:
+            other = {"epochs": "steps", "test": "exclude"}[name]
+            raise ValueError(
+                f"`{name}` is for classifiers; a generator takes `{other}`. "
+                f"Received: {name}={value!r}"
+            )
     stored = stored_options(options)
     if stored is None:
         options = options.with_defaults()
@@ -247,8 +270,7 @@ def _model_arguments(
     model_class = get_architecture(str(options.architecture))
     if not hasattr(model_class, "adversarial_step"):
         raise ValueError(
-            "This architecture is no GAN; classifiers are trained with "
-            "python -m keras_audiogan.metrics.train_classifier. "
+            "Only generators and classifiers can be trained here. "
             f"Received: architecture={options.architecture!r}"
         )
     arguments = dict(options.model or {})

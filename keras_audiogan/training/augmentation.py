@@ -4,8 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_audiogan.metrics.labelled_clips import LabelledClips
-
 
 class Augmentation(NamedTuple):
     """Strengths of the random changes made to training clips.
@@ -32,7 +30,15 @@ def augment_clip(
     options: Augmentation,
     random: np.random.Generator,
 ) -> np.ndarray:
-    """Returns one randomly changed slice (slice_length,) of a clip."""
+    """Returns one randomly changed slice (slice_length,) of a clip.
+
+    Args:
+        clip: Samples (time,) at a peak of about 1.
+        slice_length: Samples of the slice.
+        sampling_rate: In Hz.
+        options: Strengths of the changes.
+        random: Where chance comes from.
+    """
     speed = 1 + options.max_speed_change * random.uniform(-1, 1)
     positions = np.arange(0, len(clip) - 1, speed)
     clip = np.interp(positions, np.arange(len(clip)), clip)
@@ -55,46 +61,30 @@ def augment_clip(
     return (noise * random.uniform(options.min_gain, 1)).astype("float32")
 
 
-def augmented_batches(
-    data: LabelledClips,
-    slice_length: int,
+def augment_batch(
+    batch: np.ndarray,
     sampling_rate: int,
-    batch_size: int,
     options: Augmentation,
-    seed: int,
-):
-    """Returns a `keras.utils.PyDataset` of augmented batches.
+    random: np.random.Generator,
+) -> np.ndarray:
+    """Returns a batch of slices, each randomly changed.
 
-    Batch i of epoch e depends on (seed, e, i) alone.
+    Args:
+        batch: Slices (rows, slice_length, channels); zeros at the end of
+            one do not count as part of its clip. Channels are averaged.
+        sampling_rate: In Hz.
+        options: Strengths of the changes.
+        random: Where chance comes from.
+
+    Returns:
+        float32 array of the same shape.
     """
-    import keras
-
-    class AugmentedBatches(keras.utils.PyDataset):
-        def __init__(self):
-            super().__init__()
-            self.epoch = 0
-            self.order = self.shuffled()
-
-        def shuffled(self):
-            random = np.random.default_rng((seed, self.epoch))
-            return random.permutation(len(data.clips))
-
-        def __len__(self):
-            return max(1, len(data.clips) // batch_size)
-
-        def __getitem__(self, index):
-            chosen = self.order[index * batch_size : (index + 1) * batch_size]
-            random = np.random.default_rng((seed, self.epoch, index))
-            audio = [
-                augment_clip(
-                    data.clips[i], slice_length, sampling_rate, options, random
-                )
-                for i in chosen
-            ]
-            return np.stack(audio)[..., np.newaxis], data.targets[chosen]
-
-        def on_epoch_end(self):
-            self.epoch += 1
-            self.order = self.shuffled()
-
-    return AugmentedBatches()
+    changed = np.empty_like(batch)
+    for out, slice_ in zip(changed, batch, strict=True):
+        mono = slice_.mean(axis=1)
+        sounding = np.flatnonzero(mono)
+        end = sounding[-1] + 1 if len(sounding) else len(mono)
+        out[:] = augment_clip(
+            mono[:end], len(mono), sampling_rate, options, random
+        )[:, np.newaxis]
+    return changed
