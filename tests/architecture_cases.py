@@ -7,8 +7,23 @@ from typing import Any
 
 import numpy as np
 
+_LABELLED: dict[str, Any] = {
+    "labels": ["yes", "no", "maybe"],
+    "slice_length": 256,
+    "sampling_rate": 8000,
+    "latent_dim": 6,
+    "dim": 2,
+    "spectral_dim": 2,
+    "num_mel_bins": 16,
+    "fft_length": 64,
+    "frame_step": 16,
+}
+
 # Architecture name -> constructor arguments that make it as small as can be.
 CONFIGS: dict[str, dict[str, Any]] = {
+    "acgan_wavegan": _LABELLED,
+    "concat_wavegan": _LABELLED,
+    "control_wavegan": _LABELLED,
     "projection_wavegan": {
         "labels": ["yes", "no", "maybe"],
         "slice_length": 256,
@@ -32,6 +47,9 @@ CONFIGS: dict[str, dict[str, Any]] = {
 # Architecture name -> arguments that take all chance out of a training step
 # whose latents are given.
 WITHOUT_CHANCE: dict[str, dict[str, Any]] = {
+    "acgan_wavegan": {"phase_shuffle": 0, "augment": 0.0},
+    "concat_wavegan": {"phase_shuffle": 0, "augment": 0.0},
+    "control_wavegan": {"phase_shuffle": 0, "augment": 0.0},
     "projection_wavegan": {"augment": 0.0},
     "wavegan": {"phase_shuffle": 0},
 }
@@ -39,6 +57,41 @@ WITHOUT_CHANCE: dict[str, dict[str, Any]] = {
 # Further forms, whose options run other code, and a loss to compare them by:
 # form -> (architecture, options, loss).
 VARIANTS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "acgan_wavegan, the report's losses, both critics": (
+        "acgan_wavegan",
+        {
+            "objective": "report",
+            "label_noise": [0.9, 0.9],
+            "critics": ["waveform", "spectral"],
+            "num_channels": 2,
+        },
+        "dcgan",
+    ),
+    "concat_wavegan, sample, planes, both critics": (
+        "concat_wavegan",
+        {
+            "condition_on": "sample",
+            "first_layer": "planes",
+            "critics": ["waveform", "spectral"],
+            "num_channels": 2,
+            "slice_length": 512,
+        },
+        "relativistic",
+    ),
+    "concat_wavegan, label, spectral critic": (
+        "concat_wavegan",
+        {"critics": ["spectral"]},
+        "wgan-gp",
+    ),
+    "control_wavegan, both critics, a waveform classifier": (
+        "control_wavegan",
+        {
+            "classifier_view": "waveform",
+            "critics": ["waveform", "spectral"],
+            "num_channels": 2,
+        },
+        "hinge",
+    ),
     "wavegan, all options": (
         "wavegan",
         {

@@ -1,8 +1,11 @@
 """The architectures: one file each, registered by importing this package."""
 
+from keras_audiogan.models.acgan_wavegan import ACGANWaveGAN
 from keras_audiogan.models.audio_classifier import AudioClassifier
 from keras_audiogan.models.audio_gan import AudioGAN
+from keras_audiogan.models.concat_wavegan import ConcatWaveGAN
 from keras_audiogan.models.conditional_gan import ConditionalGAN
+from keras_audiogan.models.control_wavegan import ControlWaveGAN
 from keras_audiogan.models.digit_classifier import (
     DigitClassifier,
     DigitClassifierNetwork,
@@ -23,9 +26,12 @@ from keras_audiogan.models.wavegan import (
 )
 
 __all__ = [
+    "ACGANWaveGAN",
     "AudioClassifier",
     "AudioGAN",
+    "ConcatWaveGAN",
     "ConditionalGAN",
+    "ControlWaveGAN",
     "DigitClassifier",
     "DigitClassifierNetwork",
     "ProjectionWaveGAN",
