@@ -2,21 +2,12 @@
 
 import json
 import pathlib
-import shlex
-from typing import TYPE_CHECKING, Any
 
 import click
 
-from keras_audiogan.cli import _backend, _options
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from keras_audiogan.data import AudioFolder
+from keras_audiogan.cli import _backend, _evaluation, _options
 
 REPORTS = (".html", ".json", ".png")
-MOST_CLIPS = 10_000
-"""Real clips of a kind that are kept in memory and compared."""
 
 
 @click.command()
@@ -49,8 +40,16 @@ MOST_CLIPS = 10_000
     show_default=True,
     metavar="PRESET",
     help="Preset of a classifier for the figures that need one; auto takes "
-    "the bundled one with the labels and the rate of the data, none leaves "
+    "the bundled one that knows the labels at that rate, none leaves "
     "them out.",
+)
+@click.option(
+    "--ask",
+    type=click.Choice(["evenly", "as-data"]),
+    default="evenly",
+    show_default=True,
+    help="How often a conditional preset is asked for each label. The "
+    "distances to real sound are fair only if it is as often as in it.",
 )
 @click.option(
     "--seed",
@@ -92,6 +91,7 @@ def command(
     test_pattern: str | None,
     num_samples: int,
     classifier: str,
+    ask: str,
     seed: int,
     truncation: float | None,
     batch_size: int,
@@ -103,7 +103,8 @@ def command(
     """Measure a preset against a folder of real sounds.
 
     Every figure stands beside that of real held-out sound, which is what a
-    perfect generator would reach.
+    perfect generator would reach. A conditional preset is asked for every
+    label in turn: clip i for label i modulo their number.
 
     \b
     Examples:
@@ -126,36 +127,47 @@ def command(
             "--save needs a preset folder of yours: run `audiogan pull "
             f"{preset} -o DIR` first."
         )
-    train, test = _split(data, config, test_pattern)
-    chosen = _choose_classifier(classifier, config, test.labels)
+    train, test = _evaluation.split(data, config, test_pattern)
+    chosen = _evaluation.choose_classifier(classifier, config, test.labels)
 
     _backend.prepare()
     from keras_audiogan import metrics
 
     gan = _options.load_gan(folder, precision)
+    _evaluation.check_labels(train, gan)
     judge = zoo.from_preset(chosen) if chosen else None
-    train_clips, _ = _read(train, gan)
-    test_clips, test_targets = _read(test, gan)
+    real, held_out = (_evaluation.read(part, gan) for part in (train, test))
+    labels = None
+    if ask == "as-data":
+        labels = _evaluation.as_often(real, gan, num_samples)
     generated = metrics.sample_clips(
-        gan, num_samples, seed, batch_size, truncation
+        gan, num_samples, seed, batch_size, truncation, labels
     )
     figures = metrics.evaluate_gan(
         generated,
-        train_clips,
-        test_clips,
+        real.audio,
+        held_out.audio,
         judge,
         sampling_rate=gan.sampling_rate,
         seed=seed,
         batch_size=batch_size,
         truncation=truncation,
-        test_targets=_targets(test_targets, test.labels, judge),
+        targets=metrics.targets_of(gan, judge, num_samples, labels),
+        test_targets=held_out.targets(judge),
     )
+    figures["classifier_preset"] = chosen
     if report is not None:
         metrics.write_report(
-            report, figures, generated, train_clips, title=preset
+            report,
+            figures,
+            generated,
+            real.audio,
+            train_names=real.names,
+            sample_labels=_evaluation.labels_asked(gan, num_samples, labels),
+            title=preset,
         )
     if save:
-        _save(folder, metrics.metrics_for_card(figures))
+        _evaluation.save(folder, metrics.metrics_for_card(figures))
     if as_json:
         click.echo(json.dumps(figures, indent=2))
         return
@@ -165,130 +177,3 @@ def command(
             "No classifier of these labels at this rate: inception score and "
             "distances of features are left out (see --classifier)."
         )
-
-
-def _split(
-    data: pathlib.Path, config: dict[str, Any], test_pattern: str | None
-) -> "tuple[AudioFolder, AudioFolder]":
-    """Return the sounds that were trained on, and those held out."""
-    from keras_audiogan.data import AudioFolder
-
-    options = {
-        "sampling_rate": config["sampling_rate"],
-        "num_channels": config["num_channels"],
-    }
-    if test_pattern is not None:
-        return (
-            AudioFolder.scan(data, exclude=test_pattern, **options),
-            AudioFolder.scan(data, include=test_pattern, **options),
-        )
-    everything = AudioFolder.scan(data, **options)
-    if everything.num_files < 2:
-        raise click.BadParameter(
-            "two files or more are needed, some to hold out. Received: "
-            f"{everything.num_files}",
-            param_hint="--data",
-        )
-    held_out = everything.files[::10]
-    rest = [file for i, file in enumerate(everything.files) if i % 10]
-    return tuple(  # type: ignore[return-value]
-        AudioFolder(
-            everything.roots, files, labels=everything.labels, **options
-        )
-        for files in (rest, held_out)
-    )
-
-
-def _choose_classifier(
-    name: str, config: dict[str, Any], labels: tuple[str, ...] | None
-) -> str | None:
-    """Return the preset of the classifier to judge by, None for none."""
-    if name != "auto":
-        return None if name == "none" else name
-    from keras_audiogan import zoo
-
-    wanted = set(config["labels"] or labels or ())
-    for candidate in zoo.list_presets():
-        info = zoo.preset_info(candidate)
-        if (
-            "classifier" in info["num_parameters"]
-            and info["sampling_rate"] == config["sampling_rate"]
-            and set(info["labels"]) == wanted
-        ):
-            return candidate
-    return None
-
-
-def _read(folder: "AudioFolder", gan: Any) -> "tuple[np.ndarray, np.ndarray]":
-    """Return clips as the preset's training cut them, and their labels."""
-    import numpy as np
-
-    from keras_audiogan.data import AudioDataset
-
-    def dataset(folder: "AudioFolder") -> AudioDataset:
-        return AudioDataset(
-            folder,
-            gan.slice_length,
-            gan.sampling_rate,
-            gan.num_channels,
-            level=gan.level,
-            labels=folder.labels is not None,
-        )
-
-    clips = dataset(folder)
-    step = -(-clips.num_slices // MOST_CLIPS)
-    if step > 1:
-        clips = dataset(
-            type(folder)(
-                folder.roots,
-                folder.files[::step],
-                labels=folder.labels,
-                sampling_rate=folder.sampling_rate,
-                num_channels=folder.num_channels,
-            )
-        )
-    batches = list(clips.clips())
-    audio = np.concatenate([batch["audio"] for batch in batches])
-    labels = [
-        batch.get("labels", np.full(len(batch["audio"]), -1))
-        for batch in batches
-    ]
-    return audio[:MOST_CLIPS], np.concatenate(labels)[:MOST_CLIPS]
-
-
-def _targets(
-    labels: "np.ndarray", names: tuple[str, ...] | None, judge: Any
-) -> "np.ndarray | None":
-    """Return labels as the classifier counts them, None if it cannot."""
-    if judge is None or names is None or set(names) - set(judge.labels):
-        return None
-    import numpy as np
-
-    places = [judge.labels.index(name) for name in names]
-    return np.array(places)[labels]
-
-
-def _save(folder: pathlib.Path, figures: dict[str, Any]) -> None:
-    """Write figures, and the command that gave them, to a preset's folder."""
-    from keras_audiogan.saving import read_training
-    from keras_audiogan.zoo import cards
-
-    typed = click.get_current_context().meta[_options.ARGUMENTS]
-    shown = shlex.join(["audiogan", *typed])
-    training = read_training(folder)
-    kept = training.get("metrics")
-    training["metrics"] = {
-        **(kept if isinstance(kept, dict) else {}),
-        **{
-            name: {**entry, "command": shown} for name, entry in figures.items()
-        },
-    }
-    file = folder / "training.json"
-    temporary = file.with_suffix(".json.part")
-    temporary.write_text(
-        json.dumps(training, indent=2, ensure_ascii=False) + "\n", "utf-8"
-    )
-    temporary.replace(file)
-    card = folder / "README.md"
-    if not card.is_file() or cards.is_generated(card.read_bytes()):
-        card.write_text(cards.render_card(folder), "utf-8")

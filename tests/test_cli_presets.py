@@ -290,6 +290,7 @@ def test_evaluate_prints_reports_and_saves_figures(digits, tmp_path):
     command = (
         *("evaluate", digits, "--data", str(DATA / "digits"), "-n", "12"),
         *("--test", "*_[67].flac", "--report", "report.html", "--save"),
+        *("--classifier", "none"),
     )
     result = audiogan(*command)
     assert result.exit_code == 0, result.output

@@ -474,7 +474,7 @@ def test_report_on_a_faithful_generator_is_near_the_real_column(real):
     figures = report["figures"]
     assert report["num_samples"] == 120
     assert report["group_size"] == 40
-    for name in ("inception_score", "class_accuracy", "d_train", "d_self"):
+    for name in ("inception_score", "label_accuracy", "d_train", "d_self"):
         generated, test = figures[name]["generated"], figures[name]["real_test"]
         assert generated["value"] == pytest.approx(test["value"], rel=0.2)
         assert generated["low"] <= generated["value"] <= generated["high"]
@@ -597,7 +597,7 @@ def test_metrics_for_a_card_carry_the_ceiling(real):
         "better": "lower",
         "real_test": figure["real_test"]["value"],
     }
-    assert "class_accuracy" not in card
+    assert "label_accuracy" not in card
     assert set(card["class_histogram"]["value"]) == {"low", "high"}
 
 

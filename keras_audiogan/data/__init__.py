@@ -19,6 +19,7 @@ _EXPORTS = {
     "choose_mode": "slices",
     "hold_out": "split",
     "plan_slices": "slices",
+    "with_labels": "split",
 }
 
 __all__ = list(_EXPORTS)

@@ -38,6 +38,7 @@ _EXPORTS = {
     "similarity_features": "neighbours",
     "spectral_tilt": "signals",
     "spectral_tilt_difference": "signals",
+    "targets_of": "evaluation",
     "wilson_interval": "classifier_scores",
     "write_report": "report",
 }

@@ -12,6 +12,7 @@ from keras_audiogan.metrics.class_scores import (
     confusion_matrix,
     inception_score,
 )
+from keras_audiogan.metrics.classifier_scores import class_recalls
 from keras_audiogan.metrics.distances import (
     frechet_distance_to,
     mean_off_diagonal,
@@ -51,6 +52,7 @@ def sample_clips(
     seed: int = 0,
     batch_size: int = 64,
     truncation: float | None = None,
+    labels: Any = None,
 ) -> np.ndarray:
     """Returns `num_samples` clips of a generator, in float32.
 
@@ -60,13 +62,17 @@ def sample_clips(
         seed: Seed of the latents; clip i depends on (seed, i) alone.
         batch_size: Clips in one pass of the generator.
         truncation: As `AudioGAN.sample` takes it; None for none.
+        labels: For conditional generators; None asks for every label in
+            turn, clip i for label `i % num_classes`.
     """
+    asked = {} if labels is None else {"labels": labels}
     return np.asarray(
         gan.sample(
             num_samples,
             seed=seed,
             batch_size=batch_size,
             truncation=truncation,
+            **asked,
         ),
         "float32",
     )
@@ -117,8 +123,9 @@ def evaluate_gan(
         sampling_rate: Rate in Hz; needed when audio is passed.
         batch_size: Clips in one pass of the networks.
         truncation: As `AudioGAN.sample` takes it.
-        targets: Class index asked for of each generated clip, for
-            class-conditional generators.
+        targets: Class index, as the classifier counts, asked for of each
+            generated clip. A conditional generator that is passed is asked
+            for its labels in turn, and they are the targets.
         test_targets: Class index of each real test clip.
         num_bins: Bins of NDB; one for each 20 test clips by default, at
             most 100.
@@ -130,8 +137,9 @@ def evaluate_gan(
         `group_size`, ...); `figures`, by name, each with `better`
         ("higher", "lower", or "real" for as near to real clips as can be),
         `unit`, and `generated` and `real_test`, each with `value`, `low`
-        and `high` (95 % interval); `class_histogram`; `confusion` if there
-        are targets; `nearest`, the training clip nearest to each of the
+        and `high` (95 % interval); `class_histogram`; `confusion` (rows:
+        asked for, columns: heard) and `label_recall` if there are targets;
+        `nearest`, the training clip nearest to each of the
         first samples.
 
     Raises:
@@ -149,6 +157,8 @@ def evaluate_gan(
         generated = sample_clips(
             gan_or_audio, num_samples, seed, batch_size, truncation
         )
+        if targets is None:
+            targets = targets_of(gan_or_audio, classifier, num_samples)
     else:
         generated = np.asarray(gan_or_audio, "float32")
     if sampling_rate is None:
@@ -190,6 +200,31 @@ def evaluate_gan(
             num_bins,
         )
     return report
+
+
+def targets_of(
+    gan: Any, classifier: Any, num_samples: int, labels: Any = None
+) -> np.ndarray | None:
+    """The class that a classifier should hear in each clip of a generator.
+
+    Args:
+        gan: An `AudioGAN`.
+        classifier: An `AudioClassifier`, or None.
+        num_samples: How many clips.
+        labels: As `sample_clips` takes them.
+
+    Returns:
+        Class indices (num_samples,) as the classifier counts; None if the
+        generator is not conditional, or has a label that the classifier
+        does not know.
+    """
+    if classifier is None or not getattr(gan, "conditional", False):
+        return None
+    if set(gan.labels) - set(classifier.labels):
+        return None
+    places = np.array([classifier.labels.index(name) for name in gan.labels])
+    asked = gan.label_indices(labels)
+    return places[asked[np.arange(num_samples) % len(asked)]]
 
 
 class _Sets:
@@ -378,7 +413,20 @@ def _add_classifier_figures(
         for wanted, h in zip((targets, test_targets), heard, strict=True)
     ]
     if any(pair is not None for pair in pairs):
-        table.add("class_accuracy", class_accuracy, pairs, "higher")
+        table.add("label_accuracy", class_accuracy, pairs, "higher")
+        report["label_recall"] = {
+            name: {
+                label: float(share)
+                for label, share in zip(
+                    labels, class_recalls(*pair, num_classes), strict=True
+                )
+                if np.isfinite(share)
+            }
+            for name, pair in zip(
+                ("generated", "real_test"), pairs, strict=True
+            )
+            if pair is not None
+        }
     report["confusion"] = {
         name: confusion_matrix(*pair, num_classes).tolist()
         for name, pair in zip(("generated", "real_test"), pairs, strict=True)

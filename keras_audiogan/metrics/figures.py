@@ -123,10 +123,12 @@ def format_table(report: dict[str, Any], markdown: bool = False) -> str:
         f"{report['group_size']}; real: {report['num_real_train']} training, "
         f"{report['num_real_test']} test clips; 95 % intervals"
     )
+    confusion = report.get("confusion", {}).get("generated")
+    heard = "" if confusion is None else _confusion_text(report, markdown)
     if markdown:
         lines = [f"| {' | '.join(row)} |" for row in rows]
         lines.insert(1, "| --- | ---: | ---: | ---: | --- |")
-        return "\n".join([*lines, "", title]) + "\n"
+        return "\n".join([*lines, "", title]) + f"\n{heard}"
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [title]
     for row in rows:
@@ -135,14 +137,49 @@ def format_table(report: dict[str, Any], markdown: bool = False) -> str:
             for index, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + f"\n{heard}"
+
+
+def _confusion_text(report: dict[str, Any], markdown: bool) -> str:
+    """The confusion matrix of generated clips; labels not asked for left out.
+
+    Labels that were heard stay as columns.
+    """
+    names = report["classifier"]["labels"]
+    matrix = np.array(report["confusion"]["generated"])
+    rows = np.flatnonzero(matrix.sum(axis=1))
+    columns = np.flatnonzero(matrix.sum(axis=0) + matrix.sum(axis=1))
+    cells = [["asked for", *(names[i] for i in columns), "right"]]
+    cells += [
+        [
+            names[i],
+            *(str(matrix[i, j]) for j in columns),
+            f"{matrix[i, i] / matrix[i].sum():.1%}",
+        ]
+        for i in rows
+    ]
+    title = "Labels asked for, and how often each was heard:"
+    if markdown:
+        lines = [f"| {' | '.join(row)} |" for row in cells]
+        lines.insert(1, f"| --- |{' ---: |' * (len(cells[0]) - 1)}")
+        return "\n".join(["", title, "", *lines]) + "\n"
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if index else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in cells
+    ]
+    return "\n".join(["", title, *lines]) + "\n"
 
 
 def metrics_for_card(report: dict[str, Any]) -> dict[str, Any]:
     """Returns a report as the `metrics` of a preset's `training.json`.
 
     Each figure becomes `{value, low, high, real_test, better}`; the shares
-    of the classes stand under `class_histogram`.
+    of the classes stand under `class_histogram`, what was heard of each
+    label asked for under `label_recall` and `confusion`.
 
     Args:
         report: What `evaluate_gan` returned.
@@ -159,6 +196,13 @@ def metrics_for_card(report: dict[str, Any]) -> dict[str, Any]:
     if "class_histogram" in report:
         metrics["class_histogram"] = {
             "value": report["class_histogram"]["generated"]
+        }
+    if "generated" in report.get("confusion", {}):
+        metrics["label_recall"] = {"value": report["label_recall"]["generated"]}
+        metrics["confusion"] = {
+            "value": report["confusion"]["generated"],
+            "rows": "asked for",
+            "columns": "heard",
         }
     return metrics
 

@@ -52,6 +52,7 @@ def write_report(
     real_train: np.ndarray | Sequence[np.ndarray],
     *,
     train_names: Sequence[str] | None = None,
+    sample_labels: Sequence[str] | None = None,
     title: str = "Evaluation",
     num_rows: int = 16,
 ) -> Path:
@@ -65,6 +66,8 @@ def write_report(
         generated: The clips (n, time, channels) that were evaluated.
         real_train: The training clips that were passed to `evaluate_gan`.
         train_names: A name for each training clip, shown below it.
+        sample_labels: The label that each generated clip was asked for,
+            shown below it.
         title: Heading.
         num_rows: How many samples to show; at most 32 are known to the
             report.
@@ -101,7 +104,12 @@ def write_report(
     )
     captions = [
         (
-            f"sample {pair['sample']}",
+            f"sample {pair['sample']}"
+            + (
+                ""
+                if sample_labels is None
+                else f": {sample_labels[pair['sample']]}"
+            ),
             train_names[pair["train"]]
             if train_names is not None
             else f"training clip {pair['train']}",

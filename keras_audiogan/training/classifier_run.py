@@ -23,6 +23,7 @@ from keras_audiogan import saving
 from keras_audiogan.data import AudioDataset, AudioFolder, hold_out
 from keras_audiogan.data.keras_feed import KerasFeed
 from keras_audiogan.data.prefetch import BatchIterator
+from keras_audiogan.data.split import in_words
 from keras_audiogan.metrics.class_scores import class_accuracy
 from keras_audiogan.metrics.classifier_scores import (
     by_recording,
@@ -82,7 +83,6 @@ _NOT_OURS = (
     "evaluate_every",
     "classifier",
 )
-_DIGITS = "zero one two three four five six seven eight nine".split()
 # Keys of the random stream of augmentation.
 _AUGMENT = 4
 
@@ -596,7 +596,7 @@ def named(
         return data.renamed(tuple(label_names))
     present = data.labels or ()
     if present and all(len(x) == 1 and x.isdecimal() for x in present):
-        return data.renamed([_DIGITS[int(name)] for name in present])
+        return data.renamed([in_words(name) for name in present])
     return data
 
 
