@@ -26,6 +26,7 @@ from keras_audiogan.models.discriminators import (
     SpectralDiscriminator,
 )
 from keras_audiogan.models.registry import register_architecture
+from keras_audiogan.training import gradients
 
 NUM_START_FRAMES = 16
 UPSAMPLING = ("transposed", "nearest")
@@ -250,7 +251,7 @@ class WaveGANDiscriminator(Discriminator):
                 # The original's discriminator knows the batch's statistics
                 # only, at every time.
                 x = self.batch_norms[i - 1](x, training=True)
-            x = ops.leaky_relu(x, 0.2)
+            x = gradients.leaky_relu(x, 0.2)
             features.append(x)
             if i < len(self.shuffles):
                 x = self.shuffles[i](x, training=training)
