@@ -2,6 +2,7 @@
 
 from keras_audiogan.layers.batch_norm import BatchNorm
 from keras_audiogan.layers.log_mel import LogMelSpectrogram
+from keras_audiogan.layers.mfcc import MFCC, cosine_matrix
 from keras_audiogan.layers.phase_shuffle import PhaseShuffle
 from keras_audiogan.layers.spectrogram_augment import SpectrogramAugment
 from keras_audiogan.layers.strided_conv import (
@@ -12,8 +13,10 @@ from keras_audiogan.layers.strided_conv import (
 __all__ = [
     "BatchNorm",
     "LogMelSpectrogram",
+    "MFCC",
     "PhaseShuffle",
     "SpectrogramAugment",
     "StridedConv1D",
     "StridedConv1DTranspose",
+    "cosine_matrix",
 ]

@@ -10,6 +10,12 @@ from keras_audiogan.models.digit_classifier import (
     DigitClassifier,
     DigitClassifierNetwork,
 )
+from keras_audiogan.models.lstm_classifier import (
+    LSTMClassifier,
+    LSTMClassifierNetwork,
+)
+from keras_audiogan.models.gan import GAN
+from keras_audiogan.models.genre_cgan import GenreCGAN
 from keras_audiogan.models.projection_wavegan import (
     ProjectionWaveGAN,
     ProjectionWaveGANGenerator,
@@ -26,6 +32,7 @@ from keras_audiogan.models.wavegan import (
 )
 
 __all__ = [
+    "GAN",
     "ACGANWaveGAN",
     "AudioClassifier",
     "AudioGAN",
@@ -34,6 +41,9 @@ __all__ = [
     "ControlWaveGAN",
     "DigitClassifier",
     "DigitClassifierNetwork",
+    "LSTMClassifier",
+    "LSTMClassifierNetwork",
+    "GenreCGAN",
     "ProjectionWaveGAN",
     "ProjectionWaveGANGenerator",
     "WaveGAN",
