@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-_LABELLED: dict[str, Any] = {
-    "labels": ["yes", "no", "maybe"],
+_PLAIN: dict[str, Any] = {
     "slice_length": 256,
     "sampling_rate": 8000,
     "latent_dim": 6,
@@ -19,11 +18,15 @@ _LABELLED: dict[str, Any] = {
     "frame_step": 16,
 }
 
+_LABELLED = {**_PLAIN, "labels": ["yes", "no", "maybe"]}
+
 # Architecture name -> constructor arguments that make it as small as can be.
 CONFIGS: dict[str, dict[str, Any]] = {
     "acgan_wavegan": _LABELLED,
     "concat_wavegan": _LABELLED,
     "control_wavegan": _LABELLED,
+    "gan": {**_PLAIN, "embedding_dim": 4},
+    "genre_cgan": {**_LABELLED, "embedding_dim": 4, "network": "conv"},
     "projection_wavegan": {
         "labels": ["yes", "no", "maybe"],
         "slice_length": 256,
@@ -50,6 +53,8 @@ WITHOUT_CHANCE: dict[str, dict[str, Any]] = {
     "acgan_wavegan": {"phase_shuffle": 0, "augment": 0.0},
     "concat_wavegan": {"phase_shuffle": 0, "augment": 0.0},
     "control_wavegan": {"phase_shuffle": 0, "augment": 0.0},
+    "gan": {},
+    "genre_cgan": {"phase_shuffle": 0, "augment": 0.0},
     "projection_wavegan": {"augment": 0.0},
     "wavegan": {"phase_shuffle": 0},
 }
@@ -91,6 +96,11 @@ VARIANTS: dict[str, tuple[str, dict[str, Any], str]] = {
             "num_channels": 2,
         },
         "hinge",
+    ),
+    "genre_cgan, dense, spectral critic": (
+        "genre_cgan",
+        {"network": "dense", "critics": ["spectral"], "num_channels": 2},
+        "wgan-gp",
     ),
     "wavegan, all options": (
         "wavegan",

@@ -10,12 +10,12 @@ from keras_audiogan.models.digit_classifier import (
     DigitClassifier,
     DigitClassifierNetwork,
 )
+from keras_audiogan.models.gan import GAN
+from keras_audiogan.models.genre_cgan import GenreCGAN
 from keras_audiogan.models.lstm_classifier import (
     LSTMClassifier,
     LSTMClassifierNetwork,
 )
-from keras_audiogan.models.gan import GAN
-from keras_audiogan.models.genre_cgan import GenreCGAN
 from keras_audiogan.models.projection_wavegan import (
     ProjectionWaveGAN,
     ProjectionWaveGANGenerator,
