@@ -202,10 +202,11 @@ _SHARED = (
     ),
     option(
         "--test",
-        "Files that are not trained on but tested on, e.g. '*_[0-4].wav'; "
-        "for classifiers.",
+        "Files held out of training, e.g. '*_[0-4].wav', or tenth for every "
+        "tenth file of each label, which is what audiogan evaluate measures "
+        "on if not told otherwise.",
         str,
-        "every tenth file of each label",
+        "none; of classifiers, which are tested on them, tenth",
         metavar="PATTERN",
     ),
     option(

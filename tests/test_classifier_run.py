@@ -180,12 +180,10 @@ def test_it_learns_to_tell_tones_apart(tmp_path):
         ({"test": "one/*"}, "none of one"),
         ({"data": DIGITS / "one"}, "one sub-folder of sound files per label"),
         ({"label_names": ("a", "b")}, "one name for each label"),
-        ({"architecture": "wavegan", "model": {}}, "`test` is for classifiers"),
         (
             {
                 "architecture": "wavegan",
                 "model": {},
-                "test": None,
                 "epochs": 1,
             },
             "`epochs` is for classifiers",

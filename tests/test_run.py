@@ -11,7 +11,7 @@ from training_support import DATA, DIGITS, resume_options, tiny_options
 
 from keras_audiogan import saving, zoo
 from keras_audiogan.cli.main import main
-from keras_audiogan.data import AudioFolderError
+from keras_audiogan.data import AudioFolder, AudioFolderError, hold_out
 from keras_audiogan.training.precision import resolve_precision
 from keras_audiogan.training.run import describe_run, run_training
 from keras_audiogan.training.run_log import read_log
@@ -295,6 +295,20 @@ def _finetune(tmp_path, preset, **changes):
         **changes,
     }
     return run_training(tiny_options(tmp_path / "tuned", **options))
+
+
+@pytest.mark.parametrize(("test", "num_files"), [("tenth", 9), ("*/theo*", 9)])
+def test_files_are_held_out_of_training(tmp_path, test, num_files):
+    options = tiny_options(tmp_path / "run", test=test)
+    report = describe_run(options)
+    assert f"{num_files} files" in report
+    held_out = {
+        "tenth": {f"{d}/george_5.flac" for d in ("zero", "one", "two")},
+        "*/theo*": {f"{d}/theo_7.flac" for d in ("zero", "one", "two")},
+    }
+    train, rest = hold_out(AudioFolder.scan(DIGITS), test)
+    assert {entry.name for entry in rest.files} == held_out[test]
+    assert len(train.files) == num_files
 
 
 def test_finetune_goes_on_from_the_preset(run, tmp_path, capsys):

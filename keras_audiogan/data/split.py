@@ -24,8 +24,9 @@ def hold_out(
     Args:
         folder: The whole data set.
         pattern: Pattern (`*`, `?`, `[...]`) of the names of the files to
-            test on, relative to the folder, e.g. `"*_[0-4].wav"`. None takes
-            every tenth file of each label, the first one included.
+            test on, relative to the folder, e.g. `"*_[0-4].wav"`. None and
+            `"tenth"` take every tenth file of each label, the first one
+            included.
 
     Returns:
         The files to train on, and those to test on.
@@ -34,7 +35,7 @@ def hold_out(
         AudioFolderError: If one of the two parts would be empty.
     """
     is_test = np.zeros(folder.num_files, bool)
-    if pattern is None:
+    if pattern in (None, "tenth"):
         seen: dict[int | None, int] = {}
         for index, entry in enumerate(folder.files):
             count = seen.get(entry.label, 0)

@@ -84,8 +84,9 @@ class TrainingOptions:
         balance: Whether every label is drawn equally often; no.
         include: Pattern that names of files must match; none.
         exclude: Pattern of names that are left out; none.
-        test: Pattern of names that are not trained on but tested on, for
-            classifiers; every tenth file of each label.
+        test: Pattern of names that are held out of training, or `"tenth"`
+            for every tenth file of each label. Classifiers are tested on
+            them, and have `"tenth"` as the default; generators none.
         strict: Whether a bad file is an error; no.
         distribute: `"mirrored"`, `"multiworker"` or None for one device.
         reset_discriminator: Whether fine-tuning begins with a new

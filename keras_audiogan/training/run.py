@@ -29,7 +29,7 @@ import keras
 from keras_audiogan import saving
 from keras_audiogan.audio.files import write_audio
 from keras_audiogan.audio.plots import save_sheet
-from keras_audiogan.data import AudioDataset, AudioFolder
+from keras_audiogan.data import AudioDataset, AudioFolder, hold_out
 from keras_audiogan.data.keras_feed import KerasFeed
 from keras_audiogan.models.registry import get_architecture
 from keras_audiogan.training import classifier_run
@@ -185,14 +185,11 @@ def _is_classifier(options: TrainingOptions) -> bool:
 def _prepare(options: TrainingOptions) -> _Plan:
     """Resolves options, scans the data and decides on the model."""
     options.check()
-    for name in ("epochs", "test"):
-        value = getattr(options, name)
-        if value is not None:
-            other = {"epochs": "steps", "test": "exclude"}[name]
-            raise ValueError(
-                f"`{name}` is for classifiers; a generator takes `{other}`. "
-                f"Received: {name}={value!r}"
-            )
+    if options.epochs is not None:
+        raise ValueError(
+            "`epochs` is for classifiers; a generator takes `steps`. "
+            f"Received: epochs={options.epochs!r}"
+        )
     stored = stored_options(options)
     if stored is None:
         options = options.with_defaults()
@@ -221,6 +218,8 @@ def _prepare(options: TrainingOptions) -> _Plan:
         exclude=options.exclude,
         strict=bool(options.strict),
     )
+    if options.test is not None:
+        data, _ = hold_out(data, options.test)
     if options.label_names:
         data = data.renamed(options.label_names)
     if stored is None and options.preset is None:
