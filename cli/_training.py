@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from keras_audiogan.cli import _backend, _options
-from keras_audiogan.training.options import DEFAULTS, TrainingOptions
+from keras_audiogan.training.options import DEFAULTS, MEASURES, TrainingOptions
 
 LOSSES = ("wgan-gp", "hinge", "relativistic", "dcgan", "lsgan", "wgan")
 DISTRIBUTIONS = ("mirrored", "multiworker")
@@ -222,6 +222,13 @@ _SHARED = (
         "--evaluate-every",
         "Steps between measurements; the best is kept.",
         default="never",
+    ),
+    option(
+        "--keep-best",
+        "Figure by which the best model is kept in best/.",
+        click.Choice(list(MEASURES)),
+        "frechet_distance",
+        metavar="FIGURE",
     ),
     option(
         "--classifier",

@@ -2,6 +2,7 @@ import dataclasses
 import json
 import shutil
 
+import architecture_cases as cases
 import keras
 import numpy as np
 import pytest
@@ -9,9 +10,16 @@ import soundfile
 from safetensors.numpy import load_file
 from training_support import DATA, DIGITS, resume_options, tiny_options
 
-from keras_audiogan import saving, zoo
+from keras_audiogan import metrics, saving, zoo
 from keras_audiogan.cli.main import main
-from keras_audiogan.data import AudioFolder, AudioFolderError, hold_out
+from keras_audiogan.data import (
+    AudioDataset,
+    AudioFolder,
+    AudioFolderError,
+    hold_out,
+)
+from keras_audiogan.training.evaluation import Evaluation, is_better
+from keras_audiogan.training.options import MEASURES
 from keras_audiogan.training.precision import resolve_precision
 from keras_audiogan.training.run import describe_run, run_training
 from keras_audiogan.training.run_log import read_log
@@ -395,6 +403,16 @@ def test_data_without_sound(tmp_path):
             "nothing",
         ),
         ({"reset_discriminator": True}, "is for fine-tuning"),
+        ({"keep_best": "loss"}, "must be one of frechet_distance, incep"),
+        ({"keep_best": "recall"}, "`keep_best` needs `evaluate_every`"),
+        (
+            {
+                "keep_best": "label_accuracy",
+                "evaluate_every": 1,
+                "classifier": zoo.resolve("digit_classifier"),
+            },
+            "Only conditional generators",
+        ),
     ],
 )
 def test_wrong_options(tmp_path, changes, message):
@@ -410,6 +428,70 @@ def test_only_classifiers_evaluate(run, tmp_path):
     with pytest.raises(ValueError, match="must be the preset of a classifier"):
         run_training(options)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("chosen", sorted(MEASURES))
+def test_better_is_what_the_measure_says(chosen):
+    better, worse = {
+        "lower": (1.0, 2.0),
+        "higher": (2.0, 1.0),
+        "zero": (-1.0, 2.0),
+    }[MEASURES[chosen]]
+    assert is_better(chosen, better, worse)
+    assert not is_better(chosen, worse, better)
+    assert is_better(chosen, worse, None)
+    assert not is_better(chosen, float("nan"), None)
+
+
+def test_evaluation_measures_what_the_metrics_do(tmp_path):
+    gan = cases.build(
+        "projection_wavegan",
+        labels=["one", "zero"],
+        slice_length=1024,
+        sampling_rate=8000,
+    )
+    judge = zoo.from_preset("digit_classifier")
+    data = AudioDataset(DIGITS, 1024, 8000, mode="slice")
+    real = data.real_clips(data.num_slices)
+    evaluation = Evaluation(judge, real, 1, num_samples=20, seed=3)
+    evaluation.set_model(gan)
+    figures = evaluation.measure()
+    assert figures.keys() == MEASURES.keys()
+    assert figures == evaluation.measure()
+    audio = gan.sample(20, seed=3)
+    features = judge.features(audio)
+    assert figures["frechet_distance"] == pytest.approx(
+        metrics.frechet_distance(features, judge.features(real)), rel=1e-6
+    )
+    heard = judge.predict_labels(audio)
+    wanted = ["one", "zero"] * 10
+    right = sum(a == b for a, b in zip(heard, wanted, strict=True))
+    assert figures["label_accuracy"] == right / 20
+    assert figures["level_difference"] == pytest.approx(
+        metrics.level(audio).rms_db - metrics.level(real).rms_db
+    )
+    assert figures["kernel_distance"] > 0
+    assert 0 <= figures["coverage"] <= 1
+
+
+def test_the_best_is_kept_by_another_figure(tmp_path):
+    result = run_training(
+        tiny_options(
+            tmp_path / "run",
+            slice_length=1024,
+            steps=3,
+            evaluate_every=1,
+            keep_best="level_difference",
+            classifier=zoo.resolve("digit_classifier"),
+        ),
+        quiet=True,
+    )
+    key = "evaluation/level_difference"
+    entries = [entry for entry in read_log(result.folder) if key in entry]
+    best = min(entries, key=lambda entry: abs(entry[key]))
+    record = _json(result.folder / "best" / "training.json")
+    assert record["steps"] == best["step"]
+    assert record["metrics"]["level_difference"]["value"] == best[key]
 
 
 def test_evaluation_keeps_the_best(tmp_path, capsys):

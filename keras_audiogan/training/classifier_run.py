@@ -81,6 +81,7 @@ _NOT_OURS = (
     "preview_every",
     "num_previews",
     "evaluate_every",
+    "keep_best",
     "classifier",
 )
 # Keys of the random stream of augmentation.

@@ -47,6 +47,28 @@ _POSITIVE = (
     "sampling_rate",
     "num_channels",
 )
+# The figures of an evaluation, and which way each is better: "zero" is best
+# where generated sound is as real sound.
+MEASURES: Mapping[str, str] = types.MappingProxyType(
+    {
+        "frechet_distance": "lower",
+        "inception_score": "higher",
+        "label_accuracy": "higher",
+        "kernel_distance": "lower",
+        "precision": "higher",
+        "recall": "higher",
+        "density": "higher",
+        "coverage": "higher",
+        "num_different_bins": "lower",
+        "d_self_difference": "zero",
+        "d_train_difference": "zero",
+        "repeated": "lower",
+        "copied": "lower",
+        "level_difference": "zero",
+        "spectral_tilt_difference": "zero",
+    }
+)
+
 _FROM_PRESET = ("slice_length", "sampling_rate", "num_channels", "level")
 
 
@@ -96,6 +118,8 @@ class TrainingOptions:
         checkpoint_every: Steps between checkpoints; 500.
         keep_checkpoints: How many of the newest stay; 3.
         evaluate_every: Steps between evaluations; none without it.
+        keep_best: The figure, one of `MEASURES`, by which the best model is
+            kept in `best/`; `"frechet_distance"`.
         classifier: Preset folder of a classifier of the data's labels, for
             evaluations.
         log_every: Steps between lines of the log; 10.
@@ -142,6 +166,7 @@ class TrainingOptions:
     checkpoint_every: int | None = None
     keep_checkpoints: int | None = None
     evaluate_every: int | None = None
+    keep_best: str | None = None
     classifier: PathLike | None = None
     log_every: int | None = None
     data_name: str | None = None
@@ -195,6 +220,17 @@ class TrainingOptions:
                 "`learning_rate` must be above 0 and below 1. "
                 f"Received: learning_rate={rate}"
             )
+        if self.keep_best is not None:
+            if self.keep_best not in MEASURES:
+                raise ValueError(
+                    f"`keep_best` must be one of {', '.join(MEASURES)}. "
+                    f"Received: keep_best={self.keep_best!r}"
+                )
+            if self.evaluate_every is None and not self.resume:
+                raise ValueError(
+                    "`keep_best` needs `evaluate_every`, the steps between "
+                    f"measurements. Received: keep_best={self.keep_best!r}"
+                )
         if self.preset is None:
             if self.reset_discriminator:
                 raise ValueError(

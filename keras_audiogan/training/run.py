@@ -41,7 +41,12 @@ from keras_audiogan.training.callbacks import (
     resumed_at,
 )
 from keras_audiogan.training.distribution import Distribution, get_distribution
-from keras_audiogan.training.evaluation import Evaluation
+from keras_audiogan.training.evaluation import (
+    PREFIX,
+    SHOWN,
+    Evaluation,
+    is_better,
+)
 from keras_audiogan.training.interrupts import StopOnSignal
 from keras_audiogan.training.options import TrainingOptions
 from keras_audiogan.training.precision import resolve_precision
@@ -227,6 +232,8 @@ def _prepare(options: TrainingOptions) -> _Plan:
     conditional = bool(getattr(model_class, "conditional", False))
     if conditional:
         data = data.matched(config["labels"] or ())
+    if options.keep_best == "label_accuracy":
+        _check_labels_are_heard(options, config, conditional)
     critic_steps = options.critic_steps or _default_critic_steps(
         model_class, options.loss
     )
@@ -302,6 +309,26 @@ def _check_classifier(path: str) -> None:
         raise ValueError(
             "`classifier` must be the preset of a classifier. "
             f"Received: {path}, of the architecture {name!r}"
+        )
+
+
+def _check_labels_are_heard(
+    options: TrainingOptions, config: dict[str, Any], conditional: bool
+) -> None:
+    """Checks that the share of labels heard as asked for can be measured."""
+    if not conditional:
+        raise ValueError(
+            "Only conditional generators, such as projection_wavegan, are "
+            "asked for labels. Received: keep_best='label_accuracy' for "
+            "one that is not"
+        )
+    known = saving.read_config(_text(options.classifier))["labels"] or ()
+    unknown = [name for name in config["labels"] if name not in known]
+    if unknown:
+        raise ValueError(
+            "`classifier` must know every label of the data to measure "
+            f"label_accuracy. It knows {', '.join(known)}. "
+            f"Received: {', '.join(unknown)}"
         )
 
 
@@ -459,20 +486,22 @@ def _evaluation(
     log: RunLog,
     progress: Progress,
 ) -> Evaluation:
+    chosen = plan.options.keep_best or "frechet_distance"
+
     def report(step: int, figures: dict[str, float]) -> None:
-        log.numbers(figures)
-        text = ", ".join(f"{k} {v:.4g}" for k, v in figures.items())
+        log.numbers({PREFIX + name: x for name, x in figures.items()})
+        text = ", ".join(
+            f"{name} {figures[name]:.4g}"
+            for name in dict.fromkeys((*SHOWN, chosen))
+            if name in figures
+        )
         progress.say(f"Step {step}: {text}")
-        distance = figures["evaluation/frechet_distance"]
-        if history["best"] is None or distance < history["best"]:
-            history["best"] = distance
+        if is_better(chosen, figures[chosen], history["best"]):
+            history["best"] = figures[chosen]
             export(
                 step,
                 "best",
-                **{
-                    name.removeprefix("evaluation/"): {"value": value}
-                    for name, value in figures.items()
-                },
+                **{name: {"value": value} for name, value in figures.items()},
             )
 
     classifier = saving.load_preset(_text(plan.options.classifier))
