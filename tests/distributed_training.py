@@ -3,7 +3,8 @@
 In processes of their own, since a framework's devices are settled once in a
 process: `MODE OUTPUT.npz`, with MODE one of mirrored, multiworker and jax.
 Where the process holds two devices, the same run on one of them is written
-beside, under `single/`.
+beside, under `single/`; on TensorFlow also under a strategy of one replica,
+under `alone/`.
 """
 
 import pathlib
@@ -54,7 +55,9 @@ def train(distribution):
             shuffle=False,
             verbose=0,
         ).history
-        clips = gan.sample(3, seed=0)
+        # As in a run, where the chief alone writes samples at the end.
+        for _ in range(2 if distribution.is_chief else 1):
+            clips = gan.sample(3, seed=0)
     state = [*gan.variables, *gan.optimizer.variables]
     return {
         "num_replicas": distribution.num_replicas,
@@ -70,6 +73,9 @@ def main(mode, output):
     if mode != "multiworker":
         single = train(get_distribution(None))
         results |= {f"single/{key}": value for key, value in single.items()}
+    if mode == "mirrored":
+        alone = train(get_distribution("mirrored", ["CPU:0"]))
+        results |= {f"alone/{key}": value for key, value in alone.items()}
     np.savez(output, **results)
 
 

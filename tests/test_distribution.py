@@ -73,6 +73,22 @@ def test_two_replicas_train_as_one_device(mirrored):
     _assert_equal_runs(mirrored, mirrored)
 
 
+def test_a_strategy_of_one_replica_trains_as_one_device(mirrored):
+    assert mirrored["alone/num_replicas"] == 1
+    alone = {
+        key.removeprefix("alone/"): value
+        for key, value in mirrored.items()
+        if key.startswith("alone/")
+    }
+    _assert_equal_runs(alone, mirrored)
+
+
+def test_workers_without_addresses_are_refused(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    with pytest.raises(ValueError, match=r"TF_CONFIG.*Received: .*multiworker"):
+        get_distribution("multiworker")
+
+
 def test_two_workers_train_as_one_device(mirrored, tmp_path):
     cluster = {"worker": [f"127.0.0.1:{port}" for port in _free_ports(2)]}
     outputs = [tmp_path / f"{index}.npz" for index in range(2)]

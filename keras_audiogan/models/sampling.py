@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_audiogan.training import distribution
+
 Labels = str | int | Sequence[str | int] | np.ndarray | None
 
 
@@ -21,7 +23,6 @@ class Sampling:
     conditional: bool = False
     latent_dim: int
     labels: tuple[str, ...] | None
-    predict_on_batch: Any
 
     def sample_latents(self, num_samples: int, seed: int) -> np.ndarray:
         """Draws latents with NumPy: the same on every backend.
@@ -156,7 +157,7 @@ class Sampling:
         inputs = (
             pad(latents) if classes is None else [pad(latents), pad(classes)]
         )
-        audio = self.predict_on_batch(inputs)
+        audio = distribution.predict(self, inputs)
         # A post filter may overshoot full scale.
         return np.clip(np.asarray(audio, "float32")[:rows], -1.0, 1.0)
 

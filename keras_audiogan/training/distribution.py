@@ -14,6 +14,7 @@ under `tf.distribute` it sees one replica's rows.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,15 @@ def num_replicas() -> int:
     import tensorflow as tf
 
     return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def has_strategy() -> bool:
+    """Returns whether a `tf.distribute` strategy is at work, of any size."""
+    if BACKEND != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return tf.distribute.has_strategy()
 
 
 def all_reduce_sum(tensor: Any) -> Any:
@@ -67,7 +77,7 @@ def own_rows(draw: Callable[[Any], Any], rows: Any) -> Any:
 
 def assign(variables: Sequence[keras.Variable], values: Sequence[Any]) -> None:
     """Assigns values, equal on all replicas, to variables."""
-    if num_replicas() == 1:
+    if not has_strategy():
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
         return
@@ -85,6 +95,22 @@ def assign(variables: Sequence[keras.Variable], values: Sequence[Any]) -> None:
     tf.distribute.get_replica_context().merge_call(
         update, args=([v.value for v in variables], list(values))
     )
+
+
+def predict(model: keras.Model, inputs: Any) -> Any:
+    """Runs a model on this process's own device.
+
+    Keras's `predict_on_batch` gathers what all workers made, so a worker that
+    calls it alone would wait for the others for ever.
+
+    Args:
+        model: the model.
+        inputs: its inputs, in one batch.
+    """
+    strategy = getattr(model, "distribute_strategy", None)
+    if strategy is None or strategy.num_replicas_in_sync == 1:
+        return model.predict_on_batch(inputs)
+    return keras.ops.convert_to_numpy(model(inputs, training=False))
 
 
 def as_logs(logs: dict[str, Any]) -> dict[str, Any]:
@@ -238,7 +264,8 @@ def get_distribution(
             or all CPU devices where there is no GPU.
 
     Raises:
-        ValueError: if the name is unknown or the backend cannot do it.
+        ValueError: if the name is unknown, the backend cannot do it, or
+            TF_CONFIG names no workers.
     """
     if name is None:
         return Distribution()
@@ -258,6 +285,15 @@ def get_distribution(
     import tensorflow as tf
 
     if name == "multiworker":
+        if not os.environ.get("TF_CONFIG"):
+            raise ValueError(
+                "Several workers find each other by the environment variable "
+                "TF_CONFIG, which is not set. Set it in every process, e.g. "
+                '{"cluster": {"worker": ["host-a:12345", "host-b:12345"]}, '
+                '"task": {"type": "worker", "index": 0}}, or use '
+                "'mirrored' for the devices of one machine. Received: "
+                "distribute='multiworker'"
+            )
         return _TensorFlowDistribution(
             tf.distribute.MultiWorkerMirroredStrategy()
         )

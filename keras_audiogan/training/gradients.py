@@ -49,10 +49,11 @@ if BACKEND == "tensorflow":
         return loss, aux, gradients
 
     def update_if(condition, update, variables):  # noqa: D103
-        if distribution.num_replicas() == 1:
-            tf.cond(condition, lambda: (update(), 0)[1], lambda: 0)
-        else:
+        # A strategy, even of one replica, allows no update in a branch.
+        if distribution.has_strategy():
             _update_and_restore(condition, update, variables)
+        else:
+            tf.cond(condition, lambda: (update(), 0)[1], lambda: 0)
 
     def input_gradients(function, inputs):  # noqa: D103
         with tf.GradientTape(watch_accessed_variables=False) as tape:
