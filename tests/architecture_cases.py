@@ -59,6 +59,17 @@ WITHOUT_CHANCE: dict[str, dict[str, Any]] = {
     "wavegan": {"phase_shuffle": 0},
 }
 
+# Losses that the backends are compared by, where they are not all: a loss is
+# one function for every architecture, and "wgan-gp" differentiates twice.
+_TWO_LOSSES = ("dcgan", "wgan-gp")
+COMPARED_LOSSES: dict[str, tuple[str, ...]] = {
+    "acgan_wavegan": _TWO_LOSSES,
+    "concat_wavegan": _TWO_LOSSES,
+    "control_wavegan": _TWO_LOSSES,
+    "gan": _TWO_LOSSES,
+    "genre_cgan": _TWO_LOSSES,
+}
+
 # Further forms, whose options run other code, and a loss to compare them by:
 # form -> (architecture, options, loss).
 VARIANTS: dict[str, tuple[str, dict[str, Any], str]] = {
@@ -134,6 +145,13 @@ def gan_architectures() -> list[str]:
         for name in list_architectures()
         if issubclass(get_architecture(name), AudioGAN)
     ]
+
+
+def compared_losses(name: str) -> list[str]:
+    """Returns the losses that the backends are compared by."""
+    from keras_audiogan.training.losses import LOSSES
+
+    return sorted(COMPARED_LOSSES.get(name, LOSSES))
 
 
 def build(name: str, **options: Any) -> Any:

@@ -43,7 +43,11 @@ NUM_ROWS = 3
 def _forms() -> dict[str, tuple[str, dict[str, Any], list[str]]]:
     """Form -> architecture, options, losses to train a step with."""
     forms = {
-        name: (name, cases.WITHOUT_CHANCE[name], sorted(LOSSES))
+        name: (
+            name,
+            cases.WITHOUT_CHANCE[name],
+            cases.compared_losses(name),
+        )
         for name in cases.gan_architectures()
     }
     for form, (name, options, loss) in cases.VARIANTS.items():
