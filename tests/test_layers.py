@@ -11,7 +11,9 @@ from keras_audiogan.layers import (
     SpectrogramAugment,
     StridedConv1D,
     StridedConv1DTranspose,
+    strided_conv,
 )
+from keras_audiogan.training import gradients
 
 pytestmark = pytest.mark.backends
 
@@ -26,7 +28,6 @@ SHAPES = [
     (16, 2, 3, 4, 4),
     (16, 2, 3, 5, 1),
     (16, 2, 3, 3, 4),
-    # more steps than a matrix product is used for
     (128, 2, 3, 25, 4),
     (96, 3, 2, 25, 4),
     (60, 2, 3, 7, 3),
@@ -50,8 +51,18 @@ def pair(ours, reference, length, channels, kernel, bias):
     return ours, reference
 
 
+@pytest.fixture(params=["convolution", "product"])
+def way(request, monkeypatch):
+    """Both ways that the layers take."""
+    if request.param == "product":
+        monkeypatch.setattr(strided_conv, "FEW_STEPS", 1000)
+        monkeypatch.setattr(strided_conv, "LARGE_KERNEL", 0)
+
+
 @pytest.mark.parametrize("length,channels,filters,size,stride", SHAPES)
-def test_strided_conv_is_kerass_conv1d(length, channels, filters, size, stride):
+def test_strided_conv_is_kerass_conv1d(
+    way, length, channels, filters, size, stride
+):
     length -= length % stride
     ours, reference = pair(
         StridedConv1D(filters, size, stride),
@@ -68,7 +79,9 @@ def test_strided_conv_is_kerass_conv1d(length, channels, filters, size, stride):
 
 
 @pytest.mark.parametrize("length,channels,filters,size,stride", SHAPES)
-def test_strided_transpose_is_kerass(length, channels, filters, size, stride):
+def test_strided_transpose_is_kerass(
+    way, length, channels, filters, size, stride
+):
     ours, reference = pair(
         StridedConv1DTranspose(filters, size, stride),
         keras.layers.Conv1DTranspose(filters, size, stride, padding="same"),
@@ -90,7 +103,9 @@ def test_strided_transpose_is_kerass(length, channels, filters, size, stride):
         (StridedConv1DTranspose, keras.layers.Conv1DTranspose),
     ],
 )
-def test_layers_without_bias_and_with_activation(layer_class, reference_class):
+def test_layers_without_bias_and_with_activation(
+    way, layer_class, reference_class
+):
     options = {"use_bias": False, "activation": "relu"}
     ours = layer_class(3, 25, 4, **options)
     reference = reference_class(3, 25, 4, padding="same", **options)
@@ -104,6 +119,27 @@ def test_layers_without_bias_and_with_activation(layer_class, reference_class):
     )
 
 
+def test_small_maps_of_large_kernels_are_products(monkeypatch):
+    """The bounds decide, and the derivatives are the same either way."""
+    layer = StridedConv1DTranspose(3, 25, 4)
+    layer.build((None, 16, 2))
+    x = ops.convert_to_tensor(sound(2, 16, 2))
+
+    def derivatives():
+        _, _, grads = gradients.value_and_gradients(
+            lambda: (ops.sum(ops.square(layer(x))), {}), [*layer.weights]
+        )
+        return [as_numpy(gradient) for gradient in grads]
+
+    assert not strided_conv.multiplies(16, layer.kernel)
+    convolved = derivatives()
+    monkeypatch.setattr(strided_conv, "LARGE_KERNEL", 25 * 3 * 2)
+    assert strided_conv.multiplies(16, layer.kernel)
+    assert not strided_conv.multiplies(17, layer.kernel)
+    for a, b in zip(derivatives(), convolved, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-3)
+
+
 def naive_transpose(x, kernel, stride, left):
     """Every input sample adds a scaled kernel; `left` samples are cropped."""
     batch, length, _ = x.shape
@@ -115,7 +151,7 @@ def naive_transpose(x, kernel, stride, left):
     return full[:, left : left + length * stride]
 
 
-def test_transpose_crops_10_samples_left_and_11_right():
+def test_transpose_crops_10_samples_left_and_11_right(way):
     layer = StridedConv1DTranspose(2, 25, 4)
     layer.build((None, 16, 3))
     kernel = sound(25, 2, 3, seed=1)

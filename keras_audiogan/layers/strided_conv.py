@@ -11,6 +11,7 @@ results.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -18,8 +19,19 @@ from keras import ops
 
 # What "same" padding at a stride leaves no choice about.
 _FIXED = ("padding", "output_padding", "data_format", "dilation_rate", "groups")
-# Maps of at most so many steps (at the lower rate) go through a matrix product.
-_FEW_STEPS = 16
+# Maps of at most so many steps (at the lower rate) and kernels of at least so
+# many values go through a matrix product.
+FEW_STEPS, LARGE_KERNEL = 16, 1_000_000
+
+
+def multiplies(steps: int, kernel: Any) -> bool:
+    """Whether a layer takes a matrix product rather than a convolution.
+
+    Args:
+        steps: of its map at the lower rate.
+        kernel: of the layer.
+    """
+    return steps <= FEW_STEPS and math.prod(kernel.shape) >= LARGE_KERNEL
 
 
 def _free_config(config: dict[str, Any]) -> dict[str, Any]:
@@ -59,7 +71,7 @@ class StridedConv1D(keras.layers.Conv1D):
         right = steps * stride - length - left
         x = ops.pad(inputs, [[0, 0], [left, right], [0, 0]])
         x = ops.reshape(x, (-1, steps, stride * channels))
-        if outputs <= _FEW_STEPS:
+        if multiplies(outputs, self.kernel):
             columns = [x[:, i : i + outputs] for i in range(taps)]
             last = (size - (taps - 1) * stride) * channels
             columns[-1] = columns[-1][..., :last]
@@ -114,7 +126,7 @@ class StridedConv1DTranspose(keras.layers.Conv1DTranspose):
         (size,), (stride,) = self.kernel_size, self.strides
         length = inputs.shape[1]
         crop = max(size - stride, 0) // 2
-        if length <= _FEW_STEPS:
+        if multiplies(length, self.kernel):
             x = self._overlap_products(inputs, crop)
         else:
             x = self._convolve(inputs, crop)
@@ -137,7 +149,9 @@ class StridedConv1DTranspose(keras.layers.Conv1DTranspose):
             [[before, taps * stride - size - before], [0, 0], [0, 0]],
         )
         kernel = ops.reshape(kernel, (taps, stride, self.filters, channels))
-        kernel = ops.transpose(ops.flip(kernel, axis=0), (0, 3, 1, 2))
+        # `ops.flip` is many times slower.
+        kernel = ops.concatenate(ops.split(kernel, taps)[::-1])
+        kernel = ops.transpose(kernel, (0, 3, 1, 2))
         kernel = ops.reshape(kernel, (taps, channels, stride * self.filters))
         x = ops.pad(inputs, [[0, 0], [last, -first], [0, 0]])
         return ops.conv(x, kernel, padding="valid", data_format="channels_last")
@@ -156,11 +170,8 @@ class StridedConv1DTranspose(keras.layers.Conv1DTranspose):
         rest = taps * width - size * self.filters
         x = ops.pad(x, [[0, 0], [0, 0], [0, rest]])
         x = sum(
-            ops.pad(
-                x[..., i * width : (i + 1) * width],
-                [[0, 0], [i, taps - 1 - i], [0, 0]],
-            )
-            for i in range(taps)
+            ops.pad(part, [[0, 0], [i, taps - 1 - i], [0, 0]])
+            for i, part in enumerate(ops.split(x, taps, axis=-1))
         )
         x = ops.reshape(x, (-1, (length + taps - 1) * stride, self.filters))
         return x[:, crop : crop + length * stride]
