@@ -2,10 +2,14 @@
 
 import json
 import pathlib
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from keras_audiogan.cli import _backend, _evaluation, _options
+from keras_audiogan.cli import _backend, _evaluation, _options, _progress
+
+if TYPE_CHECKING:
+    from keras_audiogan.data import AudioFolder
 
 REPORTS = (".html", ".json", ".png")
 
@@ -84,6 +88,35 @@ REPORTS = (".html", ".json", ".png")
     help="Write the figures to the preset's training.json and card. The "
     "preset must be a folder of yours.",
 )
+@click.option(
+    "--augmentation-study",
+    "study",
+    is_flag=True,
+    help="Instead of the figures: train small classifiers on the real "
+    "sounds, on as many generated ones, and on both, and compare them on the "
+    "held-out sounds. For conditional presets.",
+)
+@click.option(
+    "--epochs",
+    type=_options.COUNT,
+    default=10,
+    show_default=True,
+    help="Of the study: passes over the real sounds.",
+)
+@click.option(
+    "--runs",
+    type=_options.COUNT,
+    default=3,
+    show_default=True,
+    help="Of the study: trainings with other seeds, of which the mean counts.",
+)
+@click.option(
+    "--study-classifier",
+    default="digit_classifier",
+    show_default=True,
+    metavar="ARCHITECTURE",
+    help="Of the study: digit_classifier or lstm_classifier.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     preset: str,
@@ -98,6 +131,10 @@ def command(
     precision: str,
     report: pathlib.Path | None,
     save: bool,
+    study: bool,
+    epochs: int,
+    runs: int,
+    study_classifier: str,
     as_json: bool,
 ) -> None:
     """Measure a preset against a folder of real sounds.
@@ -111,7 +148,12 @@ def command(
       audiogan evaluate wavegan_digits --data fsdd/ --test "*_[0-4].wav"
       audiogan evaluate runs/mine --data my_sounds/ --report mine.html
       audiogan evaluate runs/mine --data my_sounds/ --save
+      audiogan evaluate runs/mine --data my_sounds/ --augmentation-study
     """
+    if study and report is not None:
+        raise click.UsageError(
+            "--report shows samples; of --augmentation-study take --json."
+        )
     if report is not None and report.suffix not in REPORTS:
         raise click.BadParameter(
             f"expected a file that ends in {', '.join(REPORTS)}. "
@@ -135,6 +177,21 @@ def command(
 
     gan = _options.load_gan(folder, precision)
     _evaluation.check_labels(train, gan)
+    if study:
+        _study(
+            gan,
+            train,
+            test,
+            architecture=study_classifier,
+            epochs=epochs,
+            num_runs=runs,
+            batch_size=batch_size,
+            seed=seed,
+            truncation=truncation,
+            save=folder if save else None,
+            as_json=as_json,
+        )
+        return
     judge = zoo.from_preset(chosen) if chosen else None
     real, held_out = (_evaluation.read(part, gan) for part in (train, test))
     labels = None
@@ -177,3 +234,54 @@ def command(
             "No classifier of these labels at this rate: inception score and "
             "distances of features are left out (see --classifier)."
         )
+
+
+def _study(
+    gan: Any,
+    train: "AudioFolder",
+    test: "AudioFolder",
+    *,
+    truncation: float | None,
+    save: pathlib.Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Compare classifiers trained with and without generated sound."""
+    import numpy as np
+
+    from keras_audiogan import metrics
+    from keras_audiogan.training import augmentation_study as study
+
+    if not getattr(gan, "conditional", False):
+        raise click.UsageError(
+            "--augmentation-study needs to know what was asked for: choose a "
+            "conditional preset, such as one of projection_wavegan."
+        )
+    real, held_out = (_evaluation.read(part, gan) for part in (train, test))
+    # The classifier knows the labels of the data; no others are asked for.
+    names = real.label_names or ()
+    count = -(-len(real.audio) // len(names)) * len(names)
+    generated = metrics.sample_clips(
+        gan, count, options["seed"], options["batch_size"], truncation, names
+    )
+    steps = study.num_steps(
+        len(real.audio), options["epochs"], options["batch_size"]
+    )
+    total = steps * options["num_runs"] * len(study.REGIMES)
+    with _progress.progress("Training classifiers", total) as advance:
+        report = study.augmentation_study(
+            study.LabelledAudio(real.audio, real.labels),
+            study.LabelledAudio(generated, np.arange(count) % len(names)),
+            study.LabelledAudio(held_out.audio, held_out.labels),
+            names,
+            gan.sampling_rate,
+            on_step=advance,
+            **options,
+        )
+    if save is not None:
+        _evaluation.save(save, study.study_for_card(report))
+    click.echo(
+        json.dumps(report, indent=2)
+        if as_json
+        else study.format_study(report).rstrip()
+    )

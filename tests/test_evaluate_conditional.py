@@ -13,6 +13,12 @@ from keras_audiogan import metrics, saving, zoo
 from keras_audiogan.cli import _evaluation
 from keras_audiogan.cli.main import main
 from keras_audiogan.data import AudioFolder, with_labels
+from keras_audiogan.training.augmentation_study import (
+    LabelledAudio,
+    augmentation_study,
+    format_study,
+    study_for_card,
+)
 
 DIGITS = pathlib.Path(__file__).parent / "data" / "digits"
 
@@ -166,3 +172,92 @@ def test_folders_named_by_digit_belong_to_words(many):
     first = chosen.files[0]
     assert (first.name.split("/")[0], first.label) == ("0", 1)
     assert with_labels(folder, ("cat",)).num_files == 0
+
+
+# Does generated sound help a classifier?
+
+
+def tone_clips(count, seed, labels=(0, 1)):
+    random = np.random.default_rng(seed)
+    targets = np.resize(labels, count)
+    frequencies = np.where(targets, 1500, 300) * random.uniform(0.9, 1.1, count)
+    time = np.arange(1024) / 4096
+    audio = np.sin(2 * np.pi * frequencies[:, np.newaxis] * time)
+    return LabelledAudio(audio[..., np.newaxis].astype("float32"), targets)
+
+
+def test_a_study_tells_good_generated_sound_from_bad():
+    real, test = tone_clips(16, 0), tone_clips(24, 1)
+    good = tone_clips(16, 2)
+    wrong = LabelledAudio(good.audio, 1 - good.labels)
+    steps = []
+    options = {"epochs": 10, "num_runs": 1, "batch_size": 8}
+    report = augmentation_study(
+        real,
+        wrong,
+        test,
+        ("low", "high"),
+        4096,
+        num_resamples=50,
+        on_step=lambda: steps.append(1),
+        **options,
+    )
+    assert len(steps) == 3 * report["steps"] == 3 * 2 * 10
+    first, both, generated = report["rows"]
+    assert [row["num_clips"] for row in report["rows"]] == [16, 32, 16]
+    assert first["accuracy"]["value"] > 0.6
+    assert first["difference"] is None
+    assert generated["accuracy"]["value"] < 0.4
+    assert generated["difference"]["value"] == pytest.approx(
+        generated["accuracy"]["value"] - first["accuracy"]["value"]
+    )
+    assert generated["difference"]["high"] < 0
+    assert np.sum(both["confusion"]) == 24
+    table = format_study(report)
+    assert "real and generated" in table and "24 real test clips" in table
+    saved = study_for_card(report)
+    assert (
+        saved["accuracy_trained_on_generated"]["value"]
+        == (generated["accuracy"]["value"])
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"architecture": "wavegan"}, "must be a classifier's"),
+        ({"epochs": 0}, "epochs=0"),
+        ({"num_runs": 0}, "num_runs=0"),
+    ],
+)
+def test_wrong_options_of_a_study(changes, message):
+    clips = tone_clips(4, 0)
+    with pytest.raises(ValueError, match=message):
+        augmentation_study(clips, clips, clips, ("a", "b"), 4096, **changes)
+
+
+def test_the_study_from_the_command_line(preset, many, tmp_path):
+    shutil.copytree(preset, "mine")
+    result = audiogan(
+        *("evaluate", "mine", "--data", many, "--test", "*/0_*", "--save"),
+        *("--augmentation-study", "--epochs", 1, "--runs", 1),
+    )
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert "digit_classifier, 1 steps of 64 clips" in lines[0]
+    assert [line.split("  ")[0] for line in lines[2:]] == [
+        *("real", "real and generated", "generated"),
+    ]
+    kept = saving.read_training(pathlib.Path("mine"))["metrics"]
+    entry = kept["accuracy_trained_on_real_and_generated"]
+    assert 0 <= entry["low"] <= entry["value"] <= entry["high"] <= 1
+    assert "--augmentation-study" in entry["command"]
+
+
+def test_the_study_needs_labels(tmp_path):
+    cases.build("wavegan", slice_length=1024).save_to_preset(tmp_path / "plain")
+    result = audiogan(
+        *("evaluate", "plain", "--data", DIGITS, "--augmentation-study"),
+    )
+    assert result.exit_code == 2
+    assert "choose a conditional preset" in result.stderr

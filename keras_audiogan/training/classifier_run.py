@@ -511,7 +511,8 @@ def command_of(options: TrainingOptions) -> str:
     words = ["audiogan", "train", str(options.architecture), "DATA"]
     words += ["-o", "RUN"]
     for name, value in (options.model or {}).items():
-        words += ["--set", f"{name}={json.dumps(value)}"]
+        shown = value if isinstance(value, str) else json.dumps(value)
+        words += ["--set", f"{name}={shown}"]
     skipped = ("architecture", "model", "data", "precision", "preset")
     for name, value in options.as_json().items():
         if name in skipped or name.startswith(("data_", "checkpoint", "keep")):
