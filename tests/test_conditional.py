@@ -370,8 +370,8 @@ def test_the_reports_objective_by_hand():
 def test_label_noise_is_drawn_for_each_clip_within_its_range():
     model, _, _, _, seen = acgan(objective="report")
     model.compile("dcgan", seed=0)
-    score = np.ones((2000, 1), "float32")
-    none = np.full((2000, 1), -50.0, "float32")
+    score = ops.ones((2000, 1))
+    none = ops.full((2000, 1), -50.0)
     noisy = model.gan_loss.discriminator
     # With scores of 1 the loss is a line in the mean target.
     targets = softplus(1.0) - 2 * numbers(noisy(score, none))
