@@ -19,6 +19,8 @@ _EXTRAS = {"torch": "keras-audiogan[convert]"}
 _OWN_FOLDERS = tuple(
     str(pathlib.Path(__file__).parents[level]) for level in (0, 1)
 )
+# Whose errors are written for people: ours, such as HubError, and the Hub's.
+_WELL_SPOKEN = ("keras_audiogan.", "huggingface_hub")
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _LITTLE_SPACE = 1 << 20
 _OUT_OF_MEMORY = ("ResourceExhaustedError", "OutOfMemoryError", "MemoryError")
@@ -78,7 +80,7 @@ def advice(error: Exception, command: click.Command | None = None) -> str:
         message = _missing_module_message(str(error.name))
     elif isinstance(error, (ValueError, OSError)):
         message = str(error) or type(error).__name__
-    elif type(error).__module__.startswith("huggingface_hub"):
+    elif type(error).__module__.startswith(_WELL_SPOKEN):
         message = str(error)
     else:
         message = (

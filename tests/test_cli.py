@@ -14,6 +14,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from keras_audiogan import zoo
 from keras_audiogan.cli import _backend, _errors, _options, _progress
 from keras_audiogan.cli.main import COMMANDS, main
 
@@ -130,6 +131,10 @@ def test_unknown_flag_names_the_nearest():
             "This needs torch, which is not installed. Install it with: "
             "pip install 'keras-audiogan[convert]'.",
         ),
+        (
+            zoo.HubError("Cannot pull hf://me/x: the client is offline."),
+            "Error: Cannot pull hf://me/x: the client is offline.\n",
+        ),
         (MemoryError(), "Memory ran out. Choose a smaller --batch-size."),
         (ZeroDivisionError("oh"), "ZeroDivisionError: oh"),
     ],
@@ -142,6 +147,8 @@ def test_errors_are_one_line_that_names_the_flag(error, wanted, monkeypatch):
     assert wanted in result.stderr
     assert result.stderr.count("\n") == 1
     assert result.stdout == ""
+    is_ours = isinstance(error, ZeroDivisionError)
+    assert ("fault of audiogan itself" in result.stderr) == is_ours
 
 
 def test_a_list_in_an_error_keeps_its_lines():

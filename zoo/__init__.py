@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from keras_audiogan.zoo.hub import parse_uri, pull, upload_preset
+    from keras_audiogan.zoo.hub import HubError, parse_uri, pull, upload_preset
     from keras_audiogan.zoo.presets import (
         from_preset,
         list_presets,
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "HubError",
     "from_preset",
     "get_architecture",
     "list_architectures",
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "hub": ("parse_uri", "pull", "upload_preset"),
+    "hub": ("HubError", "parse_uri", "pull", "upload_preset"),
     "presets": ("from_preset", "list_presets", "preset_info", "resolve"),
     "registry": (
         "get_architecture",
