@@ -13,6 +13,7 @@ import sklearn.metrics
 import sklearn.neighbors
 
 from keras_audiogan import metrics
+from keras_audiogan.metrics.classifier_scores import by_recording
 from keras_audiogan.metrics.distances import polynomial_kernel
 from keras_audiogan.metrics.manifolds import compare_bins
 from keras_audiogan.metrics.neighbours import duplicates
@@ -645,3 +646,68 @@ def test_importing_the_package_does_not_import_keras():
 
 def test_every_public_name_is_there():
     assert all(getattr(metrics, name) for name in metrics.__all__)
+
+
+# Classifiers
+
+
+def test_balanced_accuracy_agrees_with_sklearn(random):
+    targets = random.choice(4, 200, p=[0.7, 0.2, 0.05, 0.05])
+    heard = np.where(random.uniform(size=200) < 0.3, 0, targets)
+    assert metrics.balanced_accuracy(targets, heard, 4) == pytest.approx(
+        sklearn.metrics.balanced_accuracy_score(targets, heard)
+    )
+    recalls = metrics.class_recalls(targets, heard, 5)
+    np.testing.assert_allclose(
+        recalls[:4],
+        sklearn.metrics.recall_score(targets, heard, average=None),
+    )
+    assert np.isnan(recalls[4])
+
+
+@pytest.mark.parametrize(("right", "count"), [(60, 60), (0, 7), (13, 20)])
+def test_the_interval_of_a_share_agrees_with_scipy(right, count):
+    wanted = scipy.stats.binomtest(right, count).proportion_ci(method="wilson")
+    found = metrics.wilson_interval(right, count)
+    assert found == pytest.approx((wanted.low, wanted.high), abs=1e-9)
+
+
+@pytest.mark.parametrize("wrong", [(3, 2, 0.9), (0, 0, 0.9), (1, 2, 1.0)])
+def test_a_share_must_be_one(wrong):
+    with pytest.raises(ValueError, match="Received"):
+        metrics.wilson_interval(*wrong)
+
+
+def test_the_verdict_on_a_recording_is_the_mean_of_its_slices():
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6]])
+    means, numbers = by_recording(probabilities, np.array([7, 3, 7]))
+    assert numbers.tolist() == [3, 7]
+    np.testing.assert_allclose(means, [[0.2, 0.8], [0.65, 0.35]])
+
+
+def test_intervals_of_shares_end_at_one(real):
+    (train, _), (test, _) = real
+    report = evaluate(test, real, targets=np.zeros(40, int))
+    for name in ("precision", "recall", "coverage", "label_accuracy"):
+        for column in ("generated", "real_test"):
+            entry = report["figures"][name][column]
+            assert 0 <= entry["low"] <= entry["value"] <= entry["high"] <= 1
+    assert report["figures"]["label_accuracy"]["real_test"]["low"] < 1
+    bare = evaluate(test, real, num_resamples=0)
+    assert "low" not in bare["figures"]["label_accuracy"]["real_test"]
+
+
+def test_the_confusion_of_a_report_counts_labels_asked_for(real):
+    audio, targets = tones(60, 5)
+    wrong = targets.copy()
+    wrong[:6] = 1 - wrong[:6]
+    report = evaluate(audio, real, targets=wrong)
+    assert report["figures"]["label_accuracy"]["generated"]["value"] == 0.9
+    assert report["confusion"]["generated"] == [[27, 3], [3, 27]]
+    assert report["label_recall"]["generated"] == {"low": 0.9, "high": 0.9}
+    table = metrics.format_table(report)
+    assert "asked for  low  high  right\nlow         27     3  90.0%" in table
+    assert "| low | 27 | 3 | 90.0% |" in metrics.format_table(report, True)
+    card = metrics.metrics_for_card(report)
+    assert card["confusion"]["value"] == [[27, 3], [3, 27]]
+    assert card["label_accuracy"]["value"] == 0.9

@@ -93,7 +93,8 @@ def wilson_interval(
     )
     scale = 1 + z**2 / num_clips
     low, high = (centre - spread) / scale, (centre + spread) / scale
-    return max(low, 0.0), min(high, 1.0)
+    # Rounding must not put the share itself outside.
+    return max(min(low, share), 0.0), min(max(high, share), 1.0)
 
 
 def by_recording(

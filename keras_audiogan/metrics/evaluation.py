@@ -1,5 +1,6 @@
 """One report on a generator, with real sound scored in the same table."""
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -12,7 +13,10 @@ from keras_audiogan.metrics.class_scores import (
     confusion_matrix,
     inception_score,
 )
-from keras_audiogan.metrics.classifier_scores import class_recalls
+from keras_audiogan.metrics.classifier_scores import (
+    class_recalls,
+    wilson_interval,
+)
 from keras_audiogan.metrics.distances import (
     frechet_distance_to,
     mean_off_diagonal,
@@ -307,7 +311,7 @@ def _add_signal_figures(table: FigureTable, sets: _Sets, sampling_rate: int):
     peaks = [np.abs(audio).max(axis=(1, 2)) for audio in (generated, test)]
     table.add("peak", _mean, peaks, "real")
     silent = [(x < SILENCE_DB).astype("float64") for x in levels]
-    table.add("silent", _mean, silent, "lower")
+    table.add("silent", _mean, silent, "lower", most=1.0)
     tilt = spectral_tilt(sets.train, sampling_rate)
     spectra = [
         power_spectra(audio, sampling_rate) for audio in (generated, test)
@@ -346,7 +350,11 @@ def _add_neighbour_figures(
     ):
         threshold = float(np.percentile(reference, _NEAR_PERCENTILE))
         table.add(
-            name, partial(duplicates, threshold=threshold), values, "lower"
+            name,
+            partial(duplicates, threshold=threshold),
+            values,
+            "lower",
+            most=1.0,
         )
     return [
         {
@@ -393,18 +401,21 @@ def _add_classifier_figures(
         sets.grouped(lambda p: inception_score(p, 1)[0]),
         probabilities,
         "higher",
+        most=num_classes,
     )
     table.add(
         "smallest_class_share",
         lambda h: class_histogram(h, num_classes).min(),
         heard,
         "higher",
+        most=1.0,
     )
     table.add(
         "confidence",
         _mean,
         [p.max(axis=1) for p in probabilities],
         "real",
+        most=1.0,
     )
     if test_targets is not None:
         test_targets = test_targets[sets.test_order]
@@ -413,7 +424,16 @@ def _add_classifier_figures(
         for wanted, h in zip((targets, test_targets), heard, strict=True)
     ]
     if any(pair is not None for pair in pairs):
-        table.add("label_accuracy", class_accuracy, pairs, "higher")
+        table.add(
+            "label_accuracy",
+            class_accuracy,
+            pairs,
+            "higher",
+            # Resampling gives no width to a share of 100 %.
+            interval=lambda asked, heard: wilson_interval(
+                int((asked == heard).sum()), len(asked)
+            ),
+        )
         report["label_recall"] = {
             name: {
                 label: float(share)
@@ -456,6 +476,7 @@ def _add_classifier_figures(
         ),
         (generated, test),
         "higher",
+        most=(1.0, 1.0, math.inf, 1.0),
     )
     if num_bins is None:
         num_bins = int(np.clip(len(test) // 20, 2, 100))

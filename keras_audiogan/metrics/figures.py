@@ -1,5 +1,6 @@
 """The figures of a report: measured with intervals, shown as a table."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -31,6 +32,8 @@ class FigureTable:
         unit: str = "",
         replace: bool = True,
         signed: bool = False,
+        most: float | Sequence[float] = math.inf,
+        interval: Callable[..., tuple[float, float]] | None = None,
     ) -> None:
         """Adds a row, or one for each name if the statistic gives several.
 
@@ -45,12 +48,15 @@ class FigureTable:
             replace: How to resample; see `bootstrap_interval`.
             signed: Whether figures may be negative; else intervals end
                 at 0.
+            most: The largest value there can be, or one for each name;
+                intervals end there.
+            interval: From the arrays to both ends, in place of resampling.
         """
         names = [names] if isinstance(names, str) else list(names)
         if callable(statistic):
             statistic = (statistic, statistic)
         generated, real_test = (
-            self._measure(function, samples, replace, signed)
+            self._measure(function, samples, replace, signed, most, interval)
             for function, samples in zip(statistic, columns, strict=True)
         )
         for index, name in enumerate(names):
@@ -67,6 +73,8 @@ class FigureTable:
         samples: Any,
         replace: bool,
         signed: bool,
+        most: float | Sequence[float],
+        interval: Callable[..., tuple[float, float]] | None,
     ) -> list[dict[str, float]] | None:
         if samples is None:
             return None
@@ -75,7 +83,11 @@ class FigureTable:
             {"value": float(value)}
             for value in np.atleast_1d(statistic(*arrays))
         ]
-        if self.num_resamples:
+        if not self.num_resamples:
+            return rows
+        if interval is not None:
+            rows[0]["low"], rows[0]["high"] = interval(*arrays)
+        else:
             low, high = bootstrap_interval(
                 statistic,
                 arrays,
@@ -83,11 +95,13 @@ class FigureTable:
                 replace=replace,
                 seed=self.seed,
             )
-            for row, least, most in zip(
-                rows, np.atleast_1d(low), np.atleast_1d(high), strict=True
+            ends = (np.atleast_1d(low), np.atleast_1d(high))
+            limits = np.broadcast_to(most, len(rows))
+            for row, least, largest, limit in zip(
+                rows, *ends, limits, strict=True
             ):
                 row["low"] = float(least if signed else max(least, 0.0))
-                row["high"] = float(most)
+                row["high"] = float(min(largest, limit))
         return rows
 
 

@@ -198,8 +198,10 @@ def _write_picture(
     from matplotlib.figure import Figure
 
     num_rows = len(captions)
-    figure = Figure(figsize=(8, 1.5 * num_rows + 0.6), layout="constrained")
-    figure.suptitle(title)
+    figure = Figure(figsize=(8, 1.5 * num_rows + 0.9), layout="constrained")
+    figure.suptitle(
+        f"{title}\nsamples, and the training clips nearest to them (distance)"
+    )
     axes = figure.subplots(num_rows, 2, squeeze=False)
     for row, (sample, name, distance) in enumerate(captions):
         for column, text in enumerate((sample, f"{name} ({distance:.1f})")):
