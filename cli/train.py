@@ -55,6 +55,8 @@ def command(
     as they are; sub-folders are labels. The run folder gets a log (also for
     TensorBoard), previews, checkpoints and the preset. Ctrl-C stops at the
     next step and keeps it; the same command with --resume continues.
+    Classifiers (digit_classifier, lstm_classifier) are trained alike, on a
+    folder with one sub-folder per label, and tested on what is held out.
 
     \b
     Examples:
@@ -65,6 +67,8 @@ def command(
       audiogan train wavegan my_sounds/ -o runs/first --resume
       audiogan train wavegan my_sounds/ -o runs/trial --dry-run \\
           --set upsampling=nearest --set phase_shuffle=0
+      audiogan train lstm_classifier fsdd/ -o runs/judge \\
+          --test "*_[0-4].wav" --set inputs=sliced_mfcc
     """
     model = dict(assignments)
     if dim is not None:
