@@ -93,8 +93,8 @@ def evaluate_gan(
     sampling_rate: int | None = None,
     batch_size: int = 64,
     truncation: float | None = None,
-    targets: Sequence[int] | None = None,
-    test_targets: Sequence[int] | None = None,
+    targets: Sequence[int] | np.ndarray | None = None,
+    test_targets: Sequence[int] | np.ndarray | None = None,
     num_bins: int | None = None,
     num_resamples: int = 100,
 ) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from keras_audiogan.training.classifier_run import (
 
 REGIMES = ("real", "real and generated", "generated")
 # Small, so that the study takes minutes.
-SMALL = {
+SMALL: dict[str, dict[str, Any]] = {
     "digit_classifier": {"filters": (16, 32, 64)},
     "lstm_classifier": {"units": (48, 48)},
 }
@@ -175,9 +175,12 @@ def augmentation_study(
                     num_resamples,
                     seed,
                 ),
-                "confusion": sum(
-                    confusion_matrix(test.labels, column, len(labels))
-                    for column in heard.T
+                "confusion": np.sum(
+                    [
+                        confusion_matrix(test.labels, column, len(labels))
+                        for column in heard.T
+                    ],
+                    axis=0,
                 ).tolist(),
             }
         )

@@ -13,6 +13,7 @@ import math
 import shlex
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -585,7 +586,7 @@ def _refuse_options_of_generators(options: TrainingOptions) -> None:
 
 
 def named(
-    data: AudioFolder, label_names: tuple[str, ...] | list[str] | None = None
+    data: AudioFolder, label_names: Sequence[str] | None = None
 ) -> AudioFolder:
     """Returns a data set with the names its labels shall have.
 
