@@ -25,8 +25,8 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "acgan_wavegan": _LABELLED,
     "concat_wavegan": _LABELLED,
     "control_wavegan": _LABELLED,
-    "gan": {**_PLAIN, "embedding_dim": 4},
-    "genre_cgan": {**_LABELLED, "embedding_dim": 4, "network": "conv"},
+    "gan": {**_PLAIN, "embedding_dim": 16},
+    "genre_cgan": {**_LABELLED, "embedding_dim": 16, "network": "conv"},
     "projection_wavegan": {
         "labels": ["yes", "no", "maybe"],
         "slice_length": 256,
