@@ -157,9 +157,9 @@ class ACGANWaveGAN(LabelledGAN):
             dtype=self._critic["dtype"],
         )
 
-    def compile(self, loss: Any = "wgan-gp", **kwargs: Any) -> None:
+    def compile(self, loss: Any = "wgan-gp", *args: Any, **kwargs: Any) -> None:
         """Chooses the loss and the optimisers; see `AudioGAN.compile`."""
-        super().compile(loss, **kwargs)
+        super().compile(loss, *args, **kwargs)
         chosen = self._loss()
         if self.objective == "report" and chosen.name == "dcgan":
             self.gan_loss = dataclasses.replace(

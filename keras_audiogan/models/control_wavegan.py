@@ -193,6 +193,7 @@ class ControlWaveGAN(LabelledGAN):
     def compile(
         self,
         loss: Any = "wgan-gp",
+        *args: Any,
         classifier_optimizer: Any = None,
         **kwargs: Any,
     ) -> None:
@@ -200,11 +201,12 @@ class ControlWaveGAN(LabelledGAN):
 
         Args:
             loss: see `AudioGAN.compile`.
+            *args: see `AudioGAN.compile`.
             classifier_optimizer: the classifier's; Adam at 5e-4 by default,
                 whatever `learning_rate` is.
             **kwargs: see `AudioGAN.compile`.
         """
-        super().compile(loss, **kwargs)
+        super().compile(loss, *args, **kwargs)
         self.optimizer = optimizers.OptimizerPair(
             self.optimizer.generator,
             self.optimizer.discriminator,

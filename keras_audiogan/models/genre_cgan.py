@@ -130,9 +130,9 @@ class GenreCGAN(ConditionalGAN):
             name=name,
         )
 
-    def compile(self, loss: Any = "dcgan", **kwargs: Any) -> None:
+    def compile(self, loss: Any = "dcgan", *args: Any, **kwargs: Any) -> None:
         """Chooses the loss and the optimisers; see `AudioGAN.compile`."""
-        super().compile(loss, **kwargs)
+        super().compile(loss, *args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, fit for JSON."""
