@@ -99,9 +99,8 @@ REPORTS = (".html", ".json", ".png")
 @click.option(
     "--epochs",
     type=_options.COUNT,
-    default=10,
-    show_default=True,
-    help="Of the study: passes over the real sounds.",
+    help="Of the study: passes over the real sounds. Default: as many as make "
+    "400 steps.",
 )
 @click.option(
     "--runs",
@@ -132,7 +131,7 @@ def command(
     report: pathlib.Path | None,
     save: bool,
     study: bool,
-    epochs: int,
+    epochs: int | None,
     runs: int,
     study_classifier: str,
     as_json: bool,

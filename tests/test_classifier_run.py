@@ -1,6 +1,7 @@
 """Training a classifier: from labelled sounds to a preset, as one run."""
 
 import json
+import os
 import pathlib
 import shutil
 import signal
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from click.testing import CliRunner
+from hub_server import HubServer, User
 from training_support import assert_same_bits, state
 
 from keras_audiogan import saving
@@ -266,6 +268,29 @@ def test_ctrl_c_keeps_what_was_learnt(tmp_path):
     assert "Stopped by SIGINT" in stdout and "--resume" in stdout
     assert list((tmp_path / "run" / "checkpoints").glob("step_*"))
     assert not (tmp_path / "run" / "preset").exists()
+
+
+def test_a_run_is_pushed_and_loaded_from_the_hub(run, tmp_path):
+    with HubServer({"hf_secret": User("me")}) as server:
+        environment = {
+            **os.environ,
+            "HF_ENDPOINT": server.url,
+            "HF_HOME": str(tmp_path / "hf"),
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_TOKEN": "hf_secret",
+        }
+        audiogan = (sys.executable, "-P", "-m", "keras_audiogan.cli")
+        for arguments in (
+            ("push", str(run.folder), "hf://me/judge"),
+            ("pull", "hf://me/judge", "-o", str(tmp_path / "judge")),
+        ):
+            subprocess.run([*audiogan, *arguments], env=environment, check=True)
+    folders = (run.preset, tmp_path / "judge")
+    mine, theirs = (saving.load_preset(folder) for folder in folders)
+    noise = np.random.default_rng(0).normal(0, 0.1, (2, 2048, 1))
+    np.testing.assert_array_equal(
+        mine.predict_logits(noise), theirs.predict_logits(noise)
+    )
 
 
 # Data

@@ -18,6 +18,8 @@ from keras_audiogan.training.classifier_run import (
 )
 
 REGIMES = ("real", "real and generated", "generated")
+# After fewer than some 200, the averages of batch norm still lag behind.
+DEFAULT_STEPS = 400
 # Small, so that the study takes minutes.
 SMALL: dict[str, dict[str, Any]] = {
     "digit_classifier": {"filters": (16, 32, 64)},
@@ -37,8 +39,16 @@ class LabelledAudio(NamedTuple):
     labels: np.ndarray
 
 
-def num_steps(num_clips: int, epochs: int, batch_size: int) -> int:
-    """Steps of one training of a study: `epochs` passes over real clips."""
+def num_steps(num_clips: int, epochs: int | None, batch_size: int) -> int:
+    """Steps of one training of a study.
+
+    Args:
+        num_clips: Real clips.
+        epochs: Passes over them; None for `DEFAULT_STEPS` steps.
+        batch_size: Clips of a step.
+    """
+    if epochs is None:
+        return DEFAULT_STEPS
     return epochs * -(-num_clips // batch_size)
 
 
@@ -50,7 +60,7 @@ def augmentation_study(
     sampling_rate: int,
     *,
     architecture: str = "digit_classifier",
-    epochs: int = 10,
+    epochs: int | None = None,
     num_runs: int = 3,
     batch_size: int = 64,
     seed: int = 0,
@@ -77,8 +87,8 @@ def augmentation_study(
         labels: Names of the labels.
         sampling_rate: In Hz.
         architecture: The classifier's, in a small form.
-        epochs: Passes over the real clips; the other trainings take as many
-            steps.
+        epochs: Passes over the real clips, by default so many that a
+            training has 400 steps; the other trainings take as many steps.
         num_runs: Trainings with other seeds.
         batch_size: Clips of a step.
         seed: The first seed.
@@ -107,7 +117,7 @@ def augmentation_study(
         ("num_runs", num_runs),
         ("batch_size", batch_size),
     ):
-        if value < 1:
+        if value is not None and value < 1:
             raise ValueError(
                 f"`{name}` must be 1 or more. Received: {name}={value}"
             )
