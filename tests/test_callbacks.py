@@ -3,6 +3,7 @@ import json
 import math
 import signal
 
+import keras
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import (
@@ -12,11 +13,13 @@ from tensorboard.backend.event_processing.event_accumulator import (
 from keras_audiogan.models import WaveGAN
 from keras_audiogan.training.alarms import ADVICE, Alarms, diversity
 from keras_audiogan.training.callbacks import (
+    Checkpoints,
     Previews,
     StepCallback,
     in_a_row,
     resumed_at,
 )
+from keras_audiogan.training.checkpoints import NonFiniteWeightsError
 from keras_audiogan.training.interrupts import StopOnSignal
 from keras_audiogan.training.progress import Progress
 from keras_audiogan.training.readings import (
@@ -401,6 +404,50 @@ def test_previews_are_shown_in_tensorboard(relativistic, tmp_path):
     events = _events(tmp_path / "tensorboard")
     assert [e.step for e in events.Audio("previews/0")] == [2, 3]
     assert [e.step for e in events.Images("previews")] == [2, 3]
+
+
+class _Spoil(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 2:
+            bias = self.model.ema_generator.dense.bias
+            bias.assign(np.full(bias.shape, np.nan, "float32"))
+
+
+def test_spoilt_weights_end_a_training_and_spare_what_was_saved(tmp_path):
+    gan = WaveGAN(slice_length=64, dim=1, critics=["waveform"])
+    gan.compile(loss="relativistic")
+    saved = []
+    checkpoints = Checkpoints(
+        tmp_path, every=1, keep=1, on_save=lambda step, path: saved.append(step)
+    )
+    previews = Previews(tmp_path / "previews", every=1, num_samples=2)
+    with pytest.raises(
+        NonFiniteWeightsError,
+        match=r"At step 3 .* step 2 .*lower learning rate.* ema_gen\S+/dense/b",
+    ):
+        gan.fit(
+            np.zeros((8, 64, 1), "float32"),
+            batch_size=2,
+            verbose=0,
+            callbacks=[_Spoil(), previews, checkpoints],
+        )
+    assert saved == [1, 2]
+    assert checkpoints.checkpoints.steps() == [2]
+    assert checkpoints.restore(gan) == 2
+    assert np.isfinite(gan.sample(2, seed=0)).all()
+
+
+def test_spoilt_weights_without_a_checkpoint(gan, tmp_path):
+    gan.compile(loss="relativistic")
+    before = gan.get_weights()
+    bias = gan.generator.dense.bias
+    bias.assign(np.full(bias.shape, np.inf, "float32"))
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    checkpoints.set_model(gan)
+    with pytest.raises(NonFiniteWeightsError, match="no earlier checkpoint"):
+        checkpoints.save()
+    gan.set_weights(before)
+    assert not any(tmp_path.rglob("*"))
 
 
 def test_a_second_signal_acts_at_once(relativistic):

@@ -58,6 +58,10 @@ class TornCheckpointError(CheckpointError):
     """A checkpoint is not whole."""
 
 
+class NonFiniteWeightsError(ValueError):
+    """A training has spoilt its weights and cannot go on."""
+
+
 class Restored(NamedTuple):
     """What a checkpoint gave back.
 
@@ -157,17 +161,50 @@ class CheckpointFolder:
         Raises:
             OSError: If the disk is full, not writable, or the like; older
                 checkpoints are then as they were.
+            NonFiniteWeightsError: If a weight is NaN or infinite; nothing is
+                written then.
         """
         synchronise(model)
+        # Not ascontiguousarray, which gives scalars a dimension.
+        state = {
+            name: np.array(keras.ops.convert_to_numpy(variable), order="C")
+            for name, variable in state_variables(model).items()
+        }
+        self._check_finite(state, step)
         target = self.path_of(step)
         with replaced_folder(target) as folder:
-            _write_state(folder, state_variables(model), step, details or {})
+            _write_state(folder, state, step, details or {})
         if self.keep is not None:
             for old in [s for s in self.steps() if s < step][
                 : -self.keep + 1 or None
             ]:
                 shutil.rmtree(self.path_of(old), ignore_errors=True)
         return target
+
+    def _check_finite(self, state: Mapping[str, np.ndarray], step: int) -> None:
+        spoilt = [
+            name.removeprefix("model/")
+            for name, array in state.items()
+            if name.startswith("model/")
+            and not np.isfinite(array.astype("float32")).all()
+        ]
+        if not spoilt:
+            return
+        more = f" and {len(spoilt) - 1} more" if spoilt[1:] else ""
+        sound = [old for old in self.steps() if old < step]
+        left = (
+            f"The checkpoint of step {sound[-1]} and the preset of that time "
+            "stand as they were, but from there it would happen again. Train "
+            "on from that preset"
+            if sound
+            else "There is no earlier checkpoint. Begin again"
+        )
+        raise NonFiniteWeightsError(
+            f"At step {step} the weights are no longer finite numbers, and "
+            f"the training ends. {left} in a new folder with a lower learning "
+            "rate, in float32, or with a stronger penalty. "
+            f"Received: NaN or infinity in {spoilt[0]}{more}"
+        )
 
     def remove_leftovers(self) -> None:
         """Removes what a killed process was writing, and notes it.
@@ -262,19 +299,12 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def _write_state(
     folder: Path,
-    variables: Mapping[str, keras.Variable],
+    state: Mapping[str, np.ndarray],
     step: int,
     details: Mapping[str, Any],
 ) -> None:
     file = folder / STATE_FILE
-    safetensors.numpy.save_file(
-        {
-            # Not ascontiguousarray, which gives scalars a dimension.
-            name: np.array(keras.ops.convert_to_numpy(variable), order="C")
-            for name, variable in variables.items()
-        },
-        file,
-    )
+    safetensors.numpy.save_file(dict(state), file)
     _flush(file)
     entry = {
         "format_version": FORMAT_VERSION,
