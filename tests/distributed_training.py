@@ -13,6 +13,7 @@ import sys
 import keras
 import numpy as np
 
+from keras_audiogan import from_preset
 from keras_audiogan.data.dataset import AudioDataset
 from keras_audiogan.models import WaveGAN
 from keras_audiogan.training.distribution import get_distribution
@@ -58,11 +59,18 @@ def train(distribution):
         # As in a run, where the chief alone writes samples at the end.
         for _ in range(2 if distribution.is_chief else 1):
             clips = gan.sample(3, seed=0)
+        # Made by all workers together, and listening on the chief alone.
+        classifier = from_preset("digit_classifier")
+        if distribution.is_chief:
+            heard = classifier.predict_proba(clips)
+        else:
+            heard = np.zeros((0, 10))
     state = [*gan.variables, *gan.optimizer.variables]
     return {
         "num_replicas": distribution.num_replicas,
         "is_chief": distribution.is_chief,
         "clips": clips,
+        "heard": heard,
         **{f"logs/{key}": values[-1] for key, values in history.items()},
         **{f"state/{i}": np.asarray(value) for i, value in enumerate(state)},
     }

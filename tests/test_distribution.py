@@ -115,6 +115,9 @@ def test_two_workers_train_as_one_device(mirrored, tmp_path):
         _assert_equal_runs(worker, mirrored)
         _assert_equal_runs(worker, mirrored, prefix="")
     assert [bool(w["is_chief"]) for w in workers] == [True, False]
+    np.testing.assert_allclose(
+        workers[0]["heard"], mirrored["single/heard"], atol=1e-4
+    )
 
 
 def test_jax_data_parallel_trains_as_one_device(tmp_path):

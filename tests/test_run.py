@@ -402,6 +402,18 @@ def test_data_without_sound(tmp_path):
             },
             "nothing",
         ),
+        (
+            {
+                "evaluate_every": 1,
+                "sampling_rate": 16000,
+                "classifier": zoo.resolve("digit_classifier"),
+            },
+            "at 8000 Hz, and this model would make it at 16000 Hz",
+        ),
+        (
+            {"classifier": zoo.resolve("digit_classifier")},
+            "`classifier` measures a training every `evaluate_every`",
+        ),
         ({"reset_discriminator": True}, "is for fine-tuning"),
         ({"keep_best": "loss"}, "must be one of frechet_distance, incep"),
         ({"keep_best": "recall"}, "`keep_best` needs `evaluate_every`"),

@@ -1,10 +1,13 @@
 """The base class of the zoo's classifiers of labelled sound."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
+
+from keras_audiogan.training import distribution
 
 # A clip whose peak is below this counts as silence and is not amplified
 # up to full scale (-60 dB re full scale).
@@ -195,8 +198,7 @@ class AudioClassifier(keras.Model):
 
 def _make_forward(network: keras.Model):
     """Returns a compiled function from audio to (logits, features)."""
-    model = ForwardPass(network)
-    return model.predict_on_batch
+    return functools.partial(distribution.predict, ForwardPass(network))
 
 
 @keras.saving.register_keras_serializable("keras_audiogan")

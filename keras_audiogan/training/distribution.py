@@ -110,7 +110,9 @@ def predict(model: keras.Model, inputs: Any) -> Any:
     strategy = getattr(model, "distribute_strategy", None)
     if strategy is None or strategy.num_replicas_in_sync == 1:
         return model.predict_on_batch(inputs)
-    return keras.ops.convert_to_numpy(model(inputs, training=False))
+    return keras.tree.map_structure(
+        keras.ops.convert_to_numpy, model(inputs, training=False)
+    )
 
 
 def as_logs(logs: dict[str, Any]) -> dict[str, Any]:

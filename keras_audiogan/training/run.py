@@ -213,7 +213,13 @@ def _prepare(options: TrainingOptions) -> _Plan:
             "are compared in, e.g. the preset digit_classifier. "
             "Received: classifier=None"
         )
-    if options.evaluate_every:
+    if options.classifier is not None:
+        if not options.evaluate_every:
+            raise ValueError(
+                "`classifier` measures a training every `evaluate_every` "
+                "steps: give both, or neither. "
+                f"Received: {_text(options.classifier)}"
+            )
         _check_classifier(_text(options.classifier))
     data = AudioFolder.scan(
         options.data_paths,
@@ -229,6 +235,8 @@ def _prepare(options: TrainingOptions) -> _Plan:
         data = data.renamed(options.label_names)
     if stored is None and options.preset is None:
         _adapt_to_data(config, model_class, data)
+    if options.classifier is not None:
+        _check_rate(_text(options.classifier), config["sampling_rate"])
     conditional = bool(getattr(model_class, "conditional", False))
     if conditional:
         data = data.matched(config["labels"] or ())
@@ -309,6 +317,18 @@ def _check_classifier(path: str) -> None:
         raise ValueError(
             "`classifier` must be the preset of a classifier. "
             f"Received: {path}, of the architecture {name!r}"
+        )
+
+
+def _check_rate(classifier: str, sampling_rate: int) -> None:
+    """Checks that a classifier hears what the model will make."""
+    rate = saving.read_config(classifier)["sampling_rate"]
+    if rate != sampling_rate:
+        raise ValueError(
+            f"`classifier` hears sound at {rate} Hz, and this model would "
+            f"make it at {sampling_rate} Hz. Train at `sampling_rate` {rate}, "
+            "choose another classifier, or train one on these data. "
+            f"Received: {classifier}"
         )
 
 
@@ -437,8 +457,13 @@ def _fit(
         previews, plan.dataset.real_clips(16), report=alarm if chief else None
     )
     callbacks = [previews, alarms, log]
-    if options.evaluate_every and chief:
-        callbacks.append(_evaluation(plan, history, export, log, progress))
+    if options.evaluate_every:
+        # Every worker makes it, since they make variables together.
+        classifier = saving.load_preset(_text(options.classifier))
+        if chief:
+            callbacks.append(
+                _evaluation(plan, classifier, history, export, log, progress)
+            )
     stop = StopOnSignal(lambda text: progress.say(text))
     callbacks += [checkpoints, progress, stop]
     resumed_at(start, callbacks)
@@ -481,6 +506,7 @@ def _remove_leftovers(folder: Path) -> None:
 
 def _evaluation(
     plan: _Plan,
+    classifier: Any,
     history: dict[str, Any],
     export: Any,
     log: RunLog,
@@ -504,7 +530,6 @@ def _evaluation(
                 **{name: {"value": value} for name, value in figures.items()},
             )
 
-    classifier = saving.load_preset(_text(plan.options.classifier))
     return Evaluation(
         classifier,
         plan.dataset.real_clips(min(1000, plan.dataset.num_slices)),
