@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     import numpy as np
 
 FORMATS = ("wav", "flac", "ogg")
-MANIFEST_FIELDS = ("file", "seed", "index", "label", "preset", "revision")
+MANIFEST_FIELDS = (
+    "file",
+    "seed",
+    "index",
+    "position",
+    "truncation",
+    "label",
+    "preset",
+    "revision",
+)
 NUM_PICTURED = 16
 
 
@@ -166,7 +175,9 @@ def command(
     gan = _options.load_gan(folder, precision)
     if interpolate is not None:
         ends = asked[:1] if asked and not labels else asked
-        clips = gan.interpolate(*interpolate, num_samples, labels=ends)
+        clips = gan.interpolate(
+            *interpolate, num_samples, labels=ends, batch_size=batch_size
+        )
         batches, asked = iter([clips]), None
     else:
         batches = gan.sample_batches(
@@ -176,6 +187,7 @@ def command(
         batches,
         gan.sampling_rate,
         labels=asked,
+        truncation="" if truncation is None else truncation,
         preset=preset,
         revision=revision,
     )
@@ -250,36 +262,55 @@ class SampleWriter:
         audio_format: str,
         overwrite: bool,
     ) -> None:
+        self.folder = folder
         self.seed_name = seed_name
-        self.manifest = folder / f"{stem}_{seed_name}.csv"
-        self.picture = folder / f"{stem}_{seed_name}.png"
-        self.files = [
-            folder / f"{stem}_{seed_name}_{index}.{audio_format}"
-            for index in range(num_samples)
-        ]
+        self.num_samples = num_samples
+        self.prefix = f"{stem}_{seed_name}"
+        self.suffix = f".{audio_format}"
+        self.manifest = folder / f"{self.prefix}.csv"
+        self.picture = folder / f"{self.prefix}.png"
         _options.make_folder(folder)
+        self.earlier = _listed_files(self.manifest)
         if not overwrite:
-            self._check_nothing_is_lost(folder)
+            self._check_nothing_is_lost()
 
-    def _check_nothing_is_lost(self, folder: pathlib.Path) -> None:
-        present = {path.name for path in folder.iterdir()}
-        ours = _listed_files(self.manifest)
-        if ours is not None:
-            ours |= {self.manifest.name, self.picture.name}
-        wanted = [self.manifest, self.picture, *self.files]
-        foreign = [
+    def file(self, index: int) -> pathlib.Path:
+        """Return the file of the clip `index`."""
+        return self.folder / f"{self.prefix}_{index}{self.suffix}"
+
+    def _check_nothing_is_lost(self) -> None:
+        ours = set()
+        if self.earlier is not None:
+            # A process that is killed has written one file more than it says.
+            last = [int(row["index"]) for row in self.earlier.values()]
+            following = self.file(max(last, default=-1) + 1).name
+            ours = {self.manifest.name, self.picture.name, following}
+            ours |= self.earlier.keys()
+        foreign = sorted(
             path.name
-            for path in wanted
-            if path.name in present and path.name not in (ours or ())
-        ]
+            for path in self.folder.iterdir()
+            if self._is_wanted(path.name) and path.name not in ours
+        )
         if foreign:
             more = f" and {len(foreign) - 1} more" if foreign[1:] else ""
             raise click.ClickException(
-                f"{str(folder)!r} already holds {foreign[0]!r}{more}, which "
-                "no earlier run with this preset and seed lists as its own. "
-                "Choose another folder with --output, another --seed, or "
+                f"{str(self.folder)!r} already holds {foreign[0]!r}{more}, "
+                "which no earlier run with this preset and seed lists as its "
+                "own. Choose another folder with --output, another --seed, or "
                 "--overwrite."
             )
+
+    def _is_wanted(self, name: str) -> bool:
+        """Return whether this run writes a file called `name`."""
+        if name in (self.manifest.name, self.picture.name):
+            return True
+        head, tail = f"{self.prefix}_", self.suffix
+        number = name[len(head) : len(name) - len(tail)]
+        return (
+            name == f"{head}{number}{tail}"
+            and number.isdecimal()
+            and int(number) < self.num_samples
+        )
 
     def write(
         self,
@@ -288,7 +319,10 @@ class SampleWriter:
         labels: list[str] | None = None,
         **fields: Any,
     ) -> "list[np.ndarray]":
-        """Write every clip and its row of the table as it comes.
+        """Write every clip, and then its row of the table, as it comes.
+
+        However it ends, the table lists what lies in the folder: sounds of
+        an earlier run with this preset and seed stay in it.
 
         Args:
             batches: arrays `(clips, time, channels)` in [-1, 1].
@@ -303,31 +337,53 @@ class SampleWriter:
 
         pictured: list[np.ndarray] = []
         index = 0
+        earlier = dict(self.earlier or {})
         with (
-            self.manifest.open("w", newline="", encoding="utf-8") as file,
-            _progress.progress("Sampling", len(self.files)) as advance,
+            # Line by line, for a process that is killed.
+            self.manifest.open(
+                "w", buffering=1, newline="", encoding="utf-8"
+            ) as file,
+            _progress.progress("Sampling", self.num_samples) as advance,
         ):
             table = csv.DictWriter(file, MANIFEST_FIELDS, restval="")
             table.writeheader()
-            for batch in batches:
-                for clip in batch:
-                    audio.write_audio(self.files[index], clip, sampling_rate)
-                    table.writerow(
-                        {
-                            "file": self.files[index].name,
-                            "seed": self.seed_name,
-                            "index": index,
-                            "label": (
-                                labels[index % len(labels)] if labels else ""
-                            ),
-                            **fields,
-                        }
-                    )
-                    if len(pictured) < NUM_PICTURED:
-                        pictured.append(clip.copy())
-                    index += 1
-                advance(len(batch))
+            try:
+                for batch in batches:
+                    for clip in batch:
+                        path = self.file(index)
+                        audio.write_audio(path, clip, sampling_rate)
+                        table.writerow(
+                            {
+                                "file": path.name,
+                                "seed": self.seed_name,
+                                "index": index,
+                                "position": self._position(index),
+                                "label": (
+                                    labels[index % len(labels)]
+                                    if labels
+                                    else ""
+                                ),
+                                **fields,
+                            }
+                        )
+                        earlier.pop(path.name, None)
+                        if len(pictured) < NUM_PICTURED:
+                            pictured.append(clip.copy())
+                        index += 1
+                    advance(len(batch))
+            finally:
+                table.writerows(
+                    row
+                    for name, row in earlier.items()
+                    if (self.folder / name).is_file()
+                )
         return pictured
+
+    def _position(self, index: int) -> str:
+        """Return where on a path between two seeds a clip lies, 0 to 1."""
+        if "-" not in self.seed_name:
+            return ""
+        return f"{index / (self.num_samples - 1):.6g}"
 
 
 def preset_stem(preset: str) -> str:
@@ -343,13 +399,18 @@ def preset_stem(preset: str) -> str:
     return re.sub(r"[^\w.-]+", "_", name) or "preset"
 
 
-def _listed_files(manifest: pathlib.Path) -> set[str] | None:
-    """Return the files that a table of ours lists; None if it is not ours."""
+def _listed_files(manifest: pathlib.Path) -> dict[str, dict[str, str]] | None:
+    """Return the rows of a table of ours by file; None if it is not ours."""
     try:
         with manifest.open(newline="", encoding="utf-8") as file:
             table = csv.DictReader(file)
             if tuple(table.fieldnames or ()) != MANIFEST_FIELDS:
                 return None
-            return {row["file"] or "" for row in table}
+            return {
+                row["file"]: row
+                for row in table
+                if (row["index"] or "").isdecimal()
+                and pathlib.PurePath(row["file"]).name == row["file"]
+            }
     except (OSError, UnicodeDecodeError, csv.Error):
         return None

@@ -6,9 +6,11 @@ import os
 import pathlib
 import resource
 import shlex
+import shutil
 import subprocess
 import sys
 
+import click
 import numpy as np
 import pytest
 import soundfile
@@ -17,6 +19,7 @@ from hub_server import HubServer, User
 
 from keras_audiogan import zoo
 from keras_audiogan.cli.main import main
+from keras_audiogan.cli.sample import SampleWriter
 
 DATA = pathlib.Path(__file__).parent / "data"
 TRAINING = {
@@ -119,7 +122,13 @@ def test_interpolation_starts_and_ends_at_the_seeds(preset, tmp_path):
         np.testing.assert_allclose(
             sound, gan.sample(1, seed=seed)[0], atol=2 / 2**16
         )
-    assert len(read_table(tmp_path / "out" / "tiny_3-8.csv")) == 4
+    rows = read_table(tmp_path / "out" / "tiny_3-8.csv")
+    assert [row["position"] for row in rows] == [
+        "0",
+        "0.333333",
+        "0.666667",
+        "1",
+    ]
 
 
 def test_truncation_changes_the_sounds(preset, tmp_path):
@@ -149,6 +158,70 @@ def test_sample_replaces_its_own_files_and_no_others(preset, tmp_path):
 
     assert audiogan(*command, "--overwrite").exit_code == 0
     assert (tmp_path / "out" / "tiny_0_1.wav").read_bytes() != b"precious"
+
+
+def test_the_table_goes_on_listing_sounds_of_earlier_runs(preset, tmp_path):
+    command = ("sample", preset, "--seed", 0, "-o", "out", "--no-plot")
+    assert audiogan(*command, "-n", 3).exit_code == 0
+    assert audiogan(*command, "-n", 1, "--truncation", 0.5).exit_code == 0
+    assert audiogan(*command, "-n", 2, "--format", "flac").exit_code == 0
+    rows = read_table(tmp_path / "out" / "tiny_0.csv")
+    assert {row["file"]: row["truncation"] for row in rows} == {
+        "tiny_0_0.flac": "",
+        "tiny_0_1.flac": "",
+        "tiny_0_0.wav": "0.5",
+        "tiny_0_1.wav": "",
+        "tiny_0_2.wav": "",
+    }
+    assert len(rows) == 5
+    assert audiogan(*command, "-n", 3).exit_code == 0
+
+
+def _write_clips(folder, num_samples, batches):
+    writer = SampleWriter(folder, "tiny", "0", num_samples, "wav", False)
+    return writer.write(batches, 8000)
+
+
+def test_a_killed_run_leaves_a_table_and_can_be_repeated(tmp_path):
+    out, killed = tmp_path / "out", tmp_path / "killed"
+    clips = np.zeros((1, 16, 1), "float32")
+
+    def batches():
+        yield clips
+        yield clips
+        # What a kill at this moment would leave.
+        shutil.copytree(out, killed)
+        yield clips
+
+    _write_clips(out, 3, batches())
+    rows = read_table(killed / "tiny_0.csv")
+    assert [row["file"] for row in rows] == ["tiny_0_0.wav", "tiny_0_1.wav"]
+    # Killed between a file and its row.
+    shutil.copy(killed / "tiny_0_0.wav", killed / "tiny_0_2.wav")
+    _write_clips(killed, 4, iter([clips] * 4))
+    assert len(read_table(killed / "tiny_0.csv")) == 4
+    shutil.copy(killed / "tiny_0_0.wav", killed / "tiny_0_5.wav")
+    with pytest.raises(click.ClickException, match="'tiny_0_5.wav', which no"):
+        _write_clips(killed, 6, iter([clips] * 6))
+
+
+def test_an_interrupted_run_lists_all_that_lies_there(tmp_path):
+    clips = np.zeros((1, 16, 1), "float32")
+    _write_clips(tmp_path, 3, iter([clips] * 3))
+
+    def interrupted():
+        yield clips
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _write_clips(tmp_path, 3, interrupted())
+    rows = read_table(tmp_path / "tiny_0.csv")
+    assert sorted(row["file"] for row in rows) == [
+        f"tiny_0_{index}.wav" for index in range(3)
+    ]
+    assert {path.name for path in tmp_path.glob("*.wav")} == {
+        row["file"] for row in rows
+    }
 
 
 def test_a_table_that_is_not_ours_is_not_replaced(preset, tmp_path):
@@ -407,6 +480,7 @@ def test_push_pull_and_info_through_a_hub(preset, tmp_path):
 SAMPLE_MANY = """
 import resource, sys
 from keras_audiogan.cli.main import main
+from keras_audiogan.cli.sample import SampleWriter
 main([*sys.argv[1:], "-n", "70", "-o", "few"], standalone_mode=False)
 few = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 main([*sys.argv[1:], "-n", "700", "-o", "many"], standalone_mode=False)

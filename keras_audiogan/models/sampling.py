@@ -229,6 +229,7 @@ class Sampling:
         seed_b: int,
         num_steps: int = 8,
         labels: Labels = None,
+        batch_size: int = 64,
     ) -> np.ndarray:
         """Generates a path between the first clips of two seeds.
 
@@ -239,6 +240,7 @@ class Sampling:
             labels: for conditional generators, the label of the path, or two
                 of them, of its start and its end; the first label if not
                 given.
+            batch_size: clips at a time.
 
         Returns:
             Float32 `(num_steps, time, channels)` in [-1, 1].
@@ -263,5 +265,5 @@ class Sampling:
             ends = self._classes_between(indices, 0, 2)
             classes = ends[:1] + position * (ends[1:] - ends[:1])
         return self._from_latents(
-            start + position * (end - start), classes, num_steps
+            start + position * (end - start), classes, batch_size
         )
