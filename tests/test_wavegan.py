@@ -117,6 +117,8 @@ def test_other_lengths_are_refused(length):
         ({"kernel_size": 0}, "kernel_size=0"),
         ({"latent_dim": -1}, "latent_dim=-1"),
         ({"upsampling": "linear"}, "upsampling='linear'"),
+        ({"critics": []}, r"critics=\[\]"),
+        ({"critics": ["waveform"] * 1000}, r"critics=\['waveform', "),
         ({"phase_shuffle": -1}, "radius=-1"),
         ({"ema_momentum": 1.0}, "ema_momentum=1.0"),
     ],

@@ -354,9 +354,10 @@ class WaveGAN(AudioGAN):
             "upsampling": upsampling,
             "post_filter_length": post_filter_length,
         }
-        if not critics or any(critic not in CRITICS for critic in critics):
+        once = sorted(set(CRITICS) & set(critics))
+        if not critics or sorted(critics) != once:
             raise ValueError(
-                f"`critics` must name one or more of {CRITICS}. "
+                f"`critics` must name one or more of {CRITICS}, each once. "
                 f"Received: critics={critics!r}"
             )
         self.phase_shuffle = phase_shuffle
