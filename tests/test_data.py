@@ -281,6 +281,9 @@ def test_files_are_chosen_by_name():
     assert [e.name for e in index.files] == [
         f"one/{name}.flac" for name in ("george_5", "jackson_5", "lucas_6")
     ]
+    below = AudioFolder.scan(DIGITS, include="*/one/*")
+    from_above = AudioFolder.scan(DIGITS.parent, include="*/one/*")
+    assert below.num_files == from_above.num_files == 4
     with pytest.raises(AudioFolderError, match="None of the 12"):
         AudioFolder.scan(DIGITS, include="*.wav")
 

@@ -105,8 +105,16 @@ def find_files(
 
 
 def matches(name: str, pattern: str | None, without: bool) -> bool:
-    """Whether a name matches a pattern; `without` is the answer to None."""
-    return without if pattern is None else fnmatch.fnmatch(name, pattern)
+    """Whether a name matches a pattern; `without` is the answer to None.
+
+    A pattern that begins with `*/` also matches where there is nothing above:
+    `*/kick*` finds `kick/1.wav` and `old/kick/1.wav`.
+    """
+    if pattern is None:
+        return without
+    if pattern.startswith("*/"):
+        name = f"/{name}"
+    return fnmatch.fnmatch(name, pattern)
 
 
 def _suffix(name: str) -> str:
