@@ -11,6 +11,7 @@ import numpy as np
 from keras_audiogan.metrics.bootstrap import bootstrap_interval
 from keras_audiogan.metrics.class_scores import confusion_matrix
 from keras_audiogan.metrics.classifier_scores import balanced_accuracy
+from keras_audiogan.models.audio_classifier import frame_length
 from keras_audiogan.models.registry import get_architecture
 from keras_audiogan.training.classifier_run import (
     compile_classifier,
@@ -20,11 +21,12 @@ from keras_audiogan.training.classifier_run import (
 REGIMES = ("real", "real and generated", "generated")
 # After fewer than some 200, the averages of batch norm still lag behind.
 DEFAULT_STEPS = 400
-# Small, so that the study takes minutes.
+# Small and quick to learn, so that the study takes minutes.
 SMALL: dict[str, dict[str, Any]] = {
-    "digit_classifier": {"filters": (16, 32, 64)},
+    "digit_classifier": {"filters": (16, 32, 64, 64)},
     "lstm_classifier": {"units": (48, 48)},
 }
+LEARNING_RATES = {"digit_classifier": 5e-3, "lstm_classifier": 1e-2}
 
 
 class LabelledAudio(NamedTuple):
@@ -147,6 +149,7 @@ def augmentation_study(
                         sampling_rate=sampling_rate,
                         num_channels=real.audio.shape[2],
                         slice_length=real.audio.shape[1],
+                        frame_step=frame_length(sampling_rate) // 2,
                         **SMALL.get(architecture, {}),
                     ),
                     clips,
@@ -268,7 +271,8 @@ def _heard(
     on_step: Callable[[], Any] | None,
 ) -> np.ndarray:
     """What a classifier hears in test clips after its training."""
-    compile_classifier(model, steps)
+    rate = LEARNING_RATES.get(model.architecture)
+    compile_classifier(model, steps, rate)
     groups = [
         np.flatnonzero(clips.labels == label)
         for label in np.unique(clips.labels)
