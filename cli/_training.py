@@ -122,7 +122,7 @@ _SHARED = (
         "--loss",
         "Adversarial loss; it brings its optimisers and update ratio.",
         click.Choice(LOSSES),
-        "the architecture's own",
+        "the preset's, with its numbers; or else the architecture's own",
     ),
     option(
         "--learning-rate",

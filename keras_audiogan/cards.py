@@ -196,10 +196,8 @@ def _metrics(training: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def _license_fields(training: Mapping[str, Any]) -> dict[str, str]:
     given = training.get("license")
     if given is None:
-        given = next(
-            (d["license"] for d in data_sets(training) if d.get("license")),
-            None,
-        )
+        names = [d["license"] for d in data_sets(training) if d.get("license")]
+        given = " and ".join(dict.fromkeys(map(str, names)))
     if not given:
         return {}
     name = slug(str(given))

@@ -144,6 +144,16 @@ def test_licences_are_the_hubs_names(folder, given, fields):
     assert {key: data[key] for key in fields} == fields
 
 
+def test_data_of_several_licences_are_all_named(folder):
+    data = [{"license": "CC0"}, {"name": "y"}, {"license": "CC BY 4.0"}]
+    retrain(folder, license=None, data=data)
+    card = ModelCard(cards.render_card(folder)).data.to_dict()
+    assert card["license"] == "other"
+    assert card["license_name"] == "cc0-and-cc-by-4.0"
+    retrain(folder, license=None, data=[data[0], data[0]])
+    assert ModelCard(cards.render_card(folder)).data.license == "cc0-1.0"
+
+
 def test_words_of_a_stranger_cannot_break_the_card(folder):
     evil = "a|b\n---\n# h <script> ``` \u202e \x1b[0m: {x: 'y\"'} & \ud800 é"
     retrain(

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import re
 import shutil
 
 import architecture_cases as cases
@@ -19,7 +20,7 @@ from keras_audiogan.data import (
     hold_out,
 )
 from keras_audiogan.training.evaluation import Evaluation, is_better
-from keras_audiogan.training.options import MEASURES
+from keras_audiogan.training.options import MEASURES, TrainingOptions
 from keras_audiogan.training.precision import resolve_precision
 from keras_audiogan.training.run import describe_run, run_training
 from keras_audiogan.training.run_log import read_log
@@ -328,9 +329,40 @@ def test_finetune_goes_on_from_the_preset(run, tmp_path, capsys):
     for stem in ("generator", "discriminator"):
         difference = _largest_difference(run / "preset", result.preset, stem)
         assert difference < 1e-4, stem
-    recipe = _json(result.preset / "training.json")["recipe"]
-    assert recipe["preset"] == "preset"
+    record = _json(result.preset / "training.json")
+    assert record["recipe"]["preset"] == "preset"
     assert "no discriminator" not in capsys.readouterr().err
+    own, earlier = record["data"]
+    assert own["name"] == "drums" and "license" not in own
+    assert earlier["name"] == "Ten digits"
+    assert "the preset preset" in earlier["heard_by"]
+    card = (result.preset / "README.md").read_text()
+    assert "license: cc-by-sa-4.0" in card and "Ten digits" in card
+
+
+def test_finetune_takes_the_loss_that_the_preset_was_trained_with(
+    run, tmp_path
+):
+    shutil.copytree(run / "preset", tmp_path / "preset")
+    file = tmp_path / "preset" / "training.json"
+    record = _json(file)
+    record["recipe"] |= {"loss": "hinge", "learning_rate": 3e-5, "penalty": 2}
+    file.write_text(json.dumps(record))
+    given = {"preset": tmp_path / "preset", "data": DIGITS}
+    recipes = [
+        describe_run(TrainingOptions(output=tmp_path / "x", **given, **chosen))
+        for chosen in ({}, {"penalty": 5.0}, {"loss": "lsgan"})
+    ]
+    shown = [re.findall(r"(loss|penalty|_rate) +(\S+)\n", r) for r in recipes]
+    assert ("loss", "hinge") in shown[0] and ("penalty", "2.0") in shown[0]
+    assert ("_rate", "3e-05") in shown[0]
+    assert ("penalty", "5.0") in shown[1] and ("_rate", "3e-05") in shown[1]
+    assert ("loss", "lsgan") in shown[2]
+    assert "penalty" not in dict(shown[2])
+    record["recipe"] = ["no", "recipe"]
+    file.write_text(json.dumps(record))
+    described = describe_run(TrainingOptions(output=tmp_path / "x", **given))
+    assert not re.search(r"^  loss ", described, re.M)
 
 
 def test_finetune_with_another_discriminator(run, tmp_path):

@@ -86,7 +86,9 @@ class TrainingOptions:
         epochs: Passes over the data in place of `steps`, for classifiers.
         batch_size: Rows of one discriminator update, over all devices; 32.
         precision: See `resolve_precision`; `"auto"`.
-        loss: Name of the adversarial loss; the architecture's own.
+        loss: Name of the adversarial loss; the one that the preset was
+            trained with (then also with its learning rate, critic steps and
+            penalty), else the architecture's own.
         learning_rate: Of both optimisers; the loss's own.
         critic_steps: Discriminator updates a step; the loss's own.
         penalty: Weight of the loss's gradient penalties; the loss's own.

@@ -29,6 +29,7 @@ import keras
 from keras_audiogan import saving
 from keras_audiogan.audio.files import write_audio
 from keras_audiogan.audio.plots import save_sheet
+from keras_audiogan.cards import data_sets
 from keras_audiogan.data import AudioDataset, AudioFolder, hold_out
 from keras_audiogan.data.keras_feed import KerasFeed
 from keras_audiogan.models.registry import get_architecture
@@ -48,6 +49,7 @@ from keras_audiogan.training.evaluation import (
     is_better,
 )
 from keras_audiogan.training.interrupts import StopOnSignal
+from keras_audiogan.training.losses import LOSSES
 from keras_audiogan.training.options import TrainingOptions
 from keras_audiogan.training.precision import resolve_precision
 from keras_audiogan.training.progress import Progress
@@ -197,7 +199,8 @@ def _prepare(options: TrainingOptions) -> _Plan:
         )
     stored = stored_options(options)
     if stored is None:
-        options = options.with_defaults()
+        options = _as_the_preset_was_trained(options).with_defaults()
+        options.check()
         model_class, config = _model_arguments(options)
     else:
         options = options_module.resumed_options(options, stored["options"])
@@ -267,6 +270,27 @@ def _prepare(options: TrainingOptions) -> _Plan:
         check_data(options.folder, dataset)
     options = dataclasses.replace(options, precision=policy)
     return _Plan(options, model_class, config, dataset, policy)
+
+
+def _as_the_preset_was_trained(options: TrainingOptions) -> TrainingOptions:
+    """Takes loss, rates and weights from the recipe of a preset.
+
+    Its discriminator has learnt by that loss and would have to learn another.
+    A loss that is asked for brings its own numbers.
+    """
+    if options.preset is None or options.loss is not None:
+        return options
+    recipe = saving.read_training(_text(options.preset)).get("recipe")
+    if not isinstance(recipe, dict) or recipe.get("loss") not in LOSSES:
+        return options
+    kinds = {"learning_rate": float, "critic_steps": int, "penalty": float}
+    found = {
+        name: kind(recipe[name])
+        for name, kind in kinds.items()
+        if getattr(options, name) is None
+        and isinstance(recipe.get(name), (int, float))
+    }
+    return dataclasses.replace(options, loss=recipe["loss"], **found)
 
 
 def _model_arguments(
@@ -577,8 +601,9 @@ def _training_record(
     }
     data = describe_data(options, plan.dataset)
     del data["report"]
+    earlier = _data_of_the_preset(options, data["hash"])
     return {
-        "data": data,
+        "data": [data, *earlier] if earlier else data,
         "recipe": recipe,
         "steps": step,
         "seed": options.seed,
@@ -587,6 +612,20 @@ def _training_record(
         "versions": describe_versions(),
         "metrics": metrics,
     }
+
+
+def _data_of_the_preset(
+    options: TrainingOptions, content_hash: str
+) -> list[dict[str, Any]]:
+    """What a preset was trained on is in what is trained from it."""
+    if options.preset is None:
+        return []
+    path = Path(_text(options.preset))
+    return [
+        {"heard_by": f"the preset {path.name}, before", **entry}
+        for entry in data_sets(saving.read_training(path))
+        if entry.get("hash") != content_hash
+    ]
 
 
 def _optimizer(guarded: Any) -> dict[str, Any]:
