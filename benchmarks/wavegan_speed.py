@@ -258,7 +258,7 @@ def start(case: dict[str, Any], limit: float) -> dict[str, Process]:
     folder = pathlib.Path(case["folder"])
     running: dict[str, Process] = {}
     reference = None
-    for contender in CONTENDERS:
+    for contender in case["contenders"]:
         began = time.perf_counter()
         process = Process({**case, "contender": contender}, limit)
         try:
@@ -358,6 +358,9 @@ def main() -> None:
         choices=["float32", "bfloat16"],
     )
     parser.add_argument(
+        "--eager", action="store_true", help="leave torch.compile out"
+    )
+    parser.add_argument(
         "--limit",
         type=float,
         default=120.0,
@@ -382,6 +385,7 @@ def main() -> None:
                     "dim": dim,
                     "bfloat16": name == "bfloat16",
                     "batch_size": arguments.batch_size,
+                    "contenders": CONTENDERS[: 2 if arguments.eager else 3],
                     "folder": folder,
                 }
                 compare(case, rounds, arguments.limit)
