@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,8 +15,13 @@ from keras_audiogan._preset_config import (
     as_stems,
     check_limits,
     read_config,
+    read_training,
 )
 from keras_audiogan._strict_json import PresetError
+
+# What of training.json holds for whatever is made of the weights. Figures
+# and recipe do not: the model may be trained further.
+ORIGIN_FIELDS = ("data", "license")
 
 # Networks that a preset does not store (a discriminator left to the Hub, the
 # trained copy of the generator) may be this many times larger than those that
@@ -71,9 +77,13 @@ def load_preset(
             expected=sorted(skeleton.required),
             received=sorted(stems),
         )
+    origin = read_training(folder)
     arrays = _read_weights(folder, config, headers)
     model = model_class(**arguments)
     _assign(model, arrays)
+    model._preset_origin = json.dumps(
+        {key: origin[key] for key in ORIGIN_FIELDS if key in origin}
+    )
     return model
 
 

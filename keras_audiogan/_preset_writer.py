@@ -59,7 +59,9 @@ def save_preset(
             `required_weights`.
         path: The folder. It may hold an older preset, and nothing else.
         training: What training.json shall say: `data`, `recipe`, `steps`,
-            `metrics` and so on, fit for JSON. None writes no such file.
+            `metrics` and so on, fit for JSON. With None it is what data and
+            licence a model comes from that was loaded from a preset, and for
+            other models there is no such file.
         storage_dtype: `"float16"` or `"float32"`.
         weights: Stems of the networks to store; all of them by default.
         samples_dir: A folder whose sound files and pictures go to samples/.
@@ -86,6 +88,8 @@ def save_preset(
     networks = _networks_to_save(target, model, weights)
     samples = _samples_to_copy(samples_dir)
     config = _describe(model)
+    if training is None and hasattr(model, "_preset_origin"):
+        training = json.loads(model._preset_origin) or None
     with replaced_folder(target) as folder:
         try:
             _fill(folder, networks, storage_dtype, config, training, samples)

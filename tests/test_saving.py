@@ -168,6 +168,20 @@ def test_float16_refuses_what_it_cannot_hold(tmp_path):
     assert np.asarray(loaded.ema_generator.dense.bias)[0] == 7e4
 
 
+def test_a_model_from_a_preset_keeps_its_data_and_licence(tmp_path):
+    training = {**TRAINING, "license": "cc-by-4.0"}
+    first = save_preset(tiny_gan(), tmp_path / "a", training=training)
+    second = save_preset(load_preset(first), tmp_path / "b")
+    assert read_training(second) == {
+        "data": training["data"],
+        "license": "cc-by-4.0",
+    }
+    assert "license: cc-by-4.0" in (second / "README.md").read_text()
+    bare = save_preset(tiny_gan(), tmp_path / "c")
+    again = save_preset(load_preset(bare), tmp_path / "d")
+    assert not (again / "training.json").exists()
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_a_diverged_model_is_not_saved_and_the_old_preset_stays(tmp_path, bad):
     gan = tiny_gan()
