@@ -167,7 +167,9 @@ def _chosen(ctx: click.Context) -> click.Command | None:
 
 def _flag(command: click.Command | None, name: str) -> str | None:
     """Return how `command` spells the parameter `name`, if it has it."""
-    for param in command.params if command else []:
+    if command is None:
+        return None
+    for param in command.params:
         if param.name == name:
             if isinstance(param, click.Option):
                 return max(param.opts, key=len)

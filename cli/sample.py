@@ -219,7 +219,8 @@ def _asked_labels(
     """Return the labels to take in turn; None if the preset takes none."""
     from keras_audiogan.models import get_architecture
 
-    if not get_architecture(config["architecture"]).conditional:
+    model_class: Any = get_architecture(config["architecture"])
+    if not model_class.conditional:
         if labels or needed:
             raise click.UsageError(
                 f"{preset} takes no labels: its architecture, "

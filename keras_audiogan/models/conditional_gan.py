@@ -59,9 +59,9 @@ class ConditionalGAN(AudioGAN):
         return self.generator([latents, batch["classes"]], training=True)
 
     def _features(self, views: list[Any], batch: Batch) -> list[list[Any]]:
-        return self.discriminator.judge(
-            views, training=True, classes=batch["classes"]
-        )
+        # Not every discriminator takes classes; those of this family do.
+        judge: Any = self.discriminator.judge
+        return judge(views, training=True, classes=batch["classes"])
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Audio of `[latents, classes]`, from the generator's average."""

@@ -184,6 +184,11 @@ class SpectralDiscriminator(Discriminator):
         x = ops.reshape(x, (-1, x.shape[1] * x.shape[2] * x.shape[3]))
         logits = self.score(x)
         if classes is not None:
+            if self.projection is None:
+                raise ValueError(
+                    "Only a discriminator with `num_classes` judges by label. "
+                    "Received: classes for one without"
+                )
             x = ops.cast(x, "float32")
             weights = self.projection(classes)
             logits = logits + ops.sum(x * weights, axis=-1, keepdims=True)

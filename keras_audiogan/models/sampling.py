@@ -95,8 +95,10 @@ class Sampling:
         """One-hot rows of the clips from `start` to before `stop`."""
         if indices is None:
             return None
-        chosen = indices[np.arange(start, stop) % len(indices)]
-        return np.eye(len(self.labels or ()), dtype="float32")[chosen]
+        return self._one_hot(indices[np.arange(start, stop) % len(indices)])
+
+    def _one_hot(self, indices: np.ndarray) -> np.ndarray:
+        return np.eye(len(self.labels or ()), dtype="float32")[indices]
 
     def sample_batches(
         self,
@@ -191,8 +193,8 @@ class Sampling:
         indices = self.label_indices(labels)
         if latents is None:
             if num_samples is None:
-                many = labels is not None and indices is not None
-                num_samples = len(indices) if many else 1
+                asked = indices if labels is not None else None
+                num_samples = 1 if asked is None else len(asked)
             batches = self.sample_batches(
                 num_samples, seed, batch_size, truncation, labels
             )
@@ -262,7 +264,7 @@ class Sampling:
                     "A path has one label, or one at each end. "
                     f"Received: labels={labels!r}"
                 )
-            ends = self._classes_between(indices, 0, 2)
+            ends = self._one_hot(indices[np.arange(2) % len(indices)])
             classes = ends[:1] + position * (ends[1:] - ends[:1])
         return self._from_latents(
             start + position * (end - start), classes, batch_size
