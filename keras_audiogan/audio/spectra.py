@@ -163,7 +163,9 @@ def mel_filter_bank(
     low, high = hertz_to_mel([min_frequency, max_frequency], scale)
     feet_mel = np.linspace(low, high, num_mel_bins + 2)
     feet_hertz = mel_to_hertz(feet_mel, scale)
-    bins = np.linspace(0.0, nyquist, fft_length // 2 + 1)
+    # The last bin of an odd length lies below half the rate.
+    half = fft_length // 2
+    bins = np.linspace(0.0, half * sampling_rate / fft_length, half + 1)
     if slopes == "mel":
         feet, positions = feet_mel, hertz_to_mel(bins, scale)
     else:

@@ -2,9 +2,11 @@
 
 from keras_audiogan.layers.batch_norm import BatchNorm
 from keras_audiogan.layers.log_mel import LogMelSpectrogram
+from keras_audiogan.layers.mel_features import MEL_SETTINGS, MelFeatures
 from keras_audiogan.layers.mfcc import MFCC, cosine_matrix
 from keras_audiogan.layers.phase_shuffle import PhaseShuffle
 from keras_audiogan.layers.spectrogram_augment import SpectrogramAugment
+from keras_audiogan.layers.stft import stft_magnitude, stft_power
 from keras_audiogan.layers.strided_conv import (
     StridedConv1D,
     StridedConv1DTranspose,
@@ -13,10 +15,14 @@ from keras_audiogan.layers.strided_conv import (
 __all__ = [
     "BatchNorm",
     "LogMelSpectrogram",
+    "MEL_SETTINGS",
     "MFCC",
+    "MelFeatures",
     "PhaseShuffle",
     "SpectrogramAugment",
     "StridedConv1D",
     "StridedConv1DTranspose",
     "cosine_matrix",
+    "stft_magnitude",
+    "stft_power",
 ]

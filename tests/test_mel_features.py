@@ -1,0 +1,380 @@
+"""The vocoders' spectra against NumPy and against the originals' numbers."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_audiogan.layers import (
+    MEL_SETTINGS,
+    MelFeatures,
+    stft_magnitude,
+    stft_power,
+)
+from keras_audiogan.layers.stft import WINDOWS, get_window
+from keras_audiogan.training import gradients
+
+pytestmark = pytest.mark.backends
+
+# What the originals' functions gave for `sound(2, 3000)`: jik876's
+# `mel_spectrogram`, descriptinc's `Audio2Mel`, kan-bayashi's
+# `logmelfilterbank` (three settings) and `MelSpectrogram`. Options, gain of
+# the sound, shape, mean, and every (size // 9)th value.
+GOLDEN = {
+    "jik876": (
+        MEL_SETTINGS["hifigan"],
+        1.0,
+        (2, 11, 80),
+        -4.403496,
+        [
+            -4.56956,
+            -4.46225,
+            -4.83385,
+            -5.53575,
+            -5.05294,
+            -4.97799,
+            -4.90569,
+            -1.02847,
+            -4.65593,
+        ],
+    ),
+    "descriptinc": (
+        MEL_SETTINGS["melgan"],
+        1.0,
+        (2, 11, 80),
+        -1.927374,
+        [
+            -1.98301,
+            -2.08507,
+            -2.01446,
+            -1.88115,
+            -2.34251,
+            -1.96983,
+            -2.16198,
+            -0.58823,
+            -2.12347,
+        ],
+    ),
+    "kan-bayashi": (
+        MEL_SETTINGS["parallel_wavegan"],
+        1.0,
+        (2, 12, 80),
+        -1.934660,
+        [
+            -1.36851,
+            -2.04098,
+            -1.94402,
+            -2.13044,
+            -1.83782,
+            -2.27669,
+            -2.05647,
+            -2.16536,
+            -2.21053,
+        ],
+    ),
+    "kan-bayashi 24 kHz": (
+        {
+            "sampling_rate": 24000,
+            "fft_length": 2048,
+            "frame_step": 300,
+            "window_length": 1200,
+            "window": "hamming",
+            "num_mel_bins": 60,
+            "min_frequency": 70,
+            "log_base": 2.0,
+            "floor": 1e-10,
+        },
+        1.0,
+        (2, 11, 60),
+        -5.366915,
+        [
+            -2.91721,
+            -6.0159,
+            -5.9887,
+            -5.27882,
+            -5.84968,
+            -5.87244,
+            -5.85765,
+            -0.71523,
+            -5.86778,
+        ],
+    ),
+    "kan-bayashi odd": (
+        {
+            "sampling_rate": 11127,
+            "fft_length": 513,
+            "frame_step": 77,
+            "window_length": 301,
+            "window": "blackman",
+            "num_mel_bins": 20,
+            "min_frequency": None,
+            "log_base": None,
+            "floor": 1e-10,
+        },
+        1.0,
+        (2, 39, 20),
+        -5.276698,
+        [
+            -5.12815,
+            -5.78944,
+            -5.25965,
+            -5.44826,
+            -5.7543,
+            -5.20736,
+            -5.5831,
+            -5.75191,
+            -5.95428,
+        ],
+    ),
+    "kan-bayashi loss": (
+        {**MEL_SETTINGS["parallel_wavegan"], "power_clip": 1e-10},
+        3e-5,
+        (2, 12, 80),
+        -6.192531,
+        [
+            -5.8773,
+            -6.32857,
+            -6.33983,
+            -6.3334,
+            -6.31333,
+            -6.33618,
+            -6.33023,
+            -6.33564,
+            -6.31262,
+        ],
+    ),
+}
+
+
+def sound(batch, time, seed=0, rate=22050):
+    """A rising tone of five harmonics in noise, from silence to loud."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(time) / rate
+    sweep = 2 * np.pi * (110 * (1 + 0.2 * t)) * t
+    tone = sum(0.3 / k * np.sin(sweep * k) for k in range(1, 6))
+    noise = 0.02 * rng.standard_normal((batch, time))
+    return (0.5 * (tone * np.linspace(0, 1, time) + noise)).astype("float32")
+
+
+def as_numpy(value):
+    return np.asarray(ops.convert_to_numpy(value))
+
+
+def spectrum(audio, fft_length, step, length, window, margin):
+    """The transform by its definition, in float64."""
+    audio = np.pad(
+        audio.astype("float64"), [(0, 0), (margin, margin)], "reflect"
+    )
+    taper = np.zeros(fft_length)
+    left = (fft_length - length) // 2
+    taper[left : left + length] = get_window(window, length)
+    count = 1 + (audio.shape[1] - fft_length) // step
+    frames = [audio[:, i * step : i * step + fft_length] for i in range(count)]
+    return np.abs(np.fft.rfft(np.stack(frames, 1) * taper))
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_features_are_the_originals(name):
+    options, gain, shape, mean, values = GOLDEN[name]
+    features = MelFeatures(**options)
+    audio = gain * sound(2, 3000)[..., None]
+    mel = as_numpy(features(audio))
+    assert mel.shape == shape == features.compute_output_shape(audio.shape)
+    np.testing.assert_allclose(mel.mean(dtype="float64"), mean, rtol=1e-5)
+    sampled = mel.reshape(-1)[:: mel.size // 9][:9]
+    np.testing.assert_allclose(sampled, values, rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    "fft_length, step, length, window, padding",
+    [
+        (64, 16, 64, "hann", "center"),
+        (64, 16, 40, "hamming", "center"),
+        (171, 10, 60, "hann", "center"),
+        (63, 20, 63, "blackman", "center"),
+        (64, 16, 64, "hann", "same"),
+        (64, 48, 20, "bartlett", "same"),
+        (60, 7, 33, "nuttall", "same"),
+        (33, 33, 32, "boxcar", "same"),
+    ],
+)
+def test_magnitudes_are_those_of_the_definition(
+    fft_length, step, length, window, padding
+):
+    audio = sound(2, 400)
+    margin = (
+        fft_length // 2 if padding == "center" else (fft_length - step) // 2
+    )
+    want = spectrum(audio, fft_length, step, length, window, margin)
+    got = stft_magnitude(
+        audio, fft_length, step, length, window, padding, epsilon=0.0
+    )
+    np.testing.assert_allclose(as_numpy(got), want, atol=2e-5, rtol=2e-5)
+
+
+def test_windows_are_scipys():
+    signal = pytest.importorskip("scipy.signal")
+    for name in WINDOWS:
+        for length in (1, 2, 9, 300):
+            want = signal.get_window(name, length)
+            np.testing.assert_allclose(
+                get_window(name, length), want, atol=1e-7, err_msg=name
+            )
+    np.testing.assert_array_equal(
+        get_window("hann_window", 8), get_window("hann", 8)
+    )
+    np.testing.assert_array_equal(get_window(None, 3), [1, 1, 1])
+
+
+def test_gradients_are_those_of_finite_differences():
+    features = MelFeatures(8000, 8, 64, 16, window_length=40, floor=1e-3)
+    weights = np.random.default_rng(1).standard_normal((1, 19, 8))
+    weights = weights.astype("float32")
+    variable = keras.Variable(sound(1, 300)[..., None])
+
+    def loss(audio):
+        return ops.sum(features(audio) * weights)
+
+    def value():
+        return loss(variable), {}
+
+    _, _, (gradient,) = gradients.value_and_gradients(value, [variable])
+    direction = sound(1, 300, seed=2)[..., None]
+    audio, small = as_numpy(variable), 2e-3
+    there, back = (
+        float(loss(audio + sign * small * direction)) for sign in (1, -1)
+    )
+    slope = (there - back) / (2 * small)
+    np.testing.assert_allclose(
+        np.sum(as_numpy(gradient) * direction), slope, rtol=5e-3
+    )
+
+
+@pytest.mark.parametrize("name", MEL_SETTINGS)
+def test_silence_has_finite_features_and_gradients(name):
+    options = MEL_SETTINGS[name]
+    features = MelFeatures(**options)
+    variable = keras.Variable(np.zeros((1, 2048, 1), "float32"))
+
+    def value():
+        return ops.sum(features(variable)), {}
+
+    loss, _, (gradient,) = gradients.value_and_gradients(value, [variable])
+    assert np.isfinite(float(loss))
+    assert np.isfinite(as_numpy(gradient)).all()
+    # HiFi-GAN adds 1e-9 to every power, which lifts the widest filters'
+    # sums no further than the floor.
+    lowest = np.log(options["floor"])
+    if options["log_base"] == "10":
+        lowest /= np.log(10.0)
+    np.testing.assert_allclose(as_numpy(features(variable)), lowest, rtol=0.01)
+
+
+def test_normalisation_bases_and_powers():
+    audio = sound(1, 500)[..., None]
+    plain = as_numpy(MelFeatures(8000, 4, 64, 32)(audio))
+    mean, scale = [0.5, -1.0, 2.0, 0.0], [1.0, 2.0, 0.5, 4.0]
+    normal = MelFeatures(8000, 4, 64, 32, mean=mean, scale=scale)
+    np.testing.assert_allclose(
+        as_numpy(normal(audio)), (plain - mean) / scale, rtol=1e-5, atol=1e-6
+    )
+    for base, divisor in [(10.0, np.log(10)), ("2", np.log(2)), (None, 1.0)]:
+        other = MelFeatures(8000, 4, 64, 32, log_base=base)
+        np.testing.assert_allclose(
+            as_numpy(other(audio)), plain / divisor, rtol=1e-5
+        )
+    power = MelFeatures(8000, 4, 64, 32, power=2.0, floor=1e-20)
+    squares = as_numpy(stft_power(audio[..., 0], 64, 32)) @ power.filters
+    np.testing.assert_allclose(
+        as_numpy(power(audio)), np.log(squares), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_configuration_round_trips_through_json():
+    features = MelFeatures(
+        **{**MEL_SETTINGS["parallel_wavegan"], "log_base": 10},
+        mean=np.arange(80),
+        scale=np.full(80, 0.5, "float32"),
+    )
+    config = json.loads(json.dumps(features.get_config()))
+    again = MelFeatures.from_config(config)
+    assert again.get_config() == features.get_config()
+    assert again.log_base == "10" and again.mean[3] == 3.0
+    audio = sound(1, 1500)[..., None]
+    np.testing.assert_array_equal(
+        as_numpy(again(audio)), as_numpy(features(audio))
+    )
+    assert not features.weights
+
+
+def test_the_length_may_be_unknown_and_the_policy_half():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        features = MelFeatures(**MEL_SETTINGS["hifigan"])
+        inputs = keras.Input((None, 1), dtype="float32")
+        outputs = features(inputs)
+        assert outputs.shape == (None, None, 80)
+        model = keras.Model(inputs, outputs)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    audio = sound(3, 2816)[..., None]
+    got = model.predict(audio, batch_size=2, verbose=0)
+    assert got.shape == (3, 11, 80) and got.dtype == "float32"
+    np.testing.assert_allclose(
+        got, as_numpy(features(audio)), rtol=1e-5, atol=1e-5
+    )
+
+
+def test_a_graph_of_unknown_length_has_gradients():
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("Only TensorFlow's graphs have unknown lengths.")
+    import tensorflow as tf
+
+    features = MelFeatures(**MEL_SETTINGS["melgan"])
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, 1))])
+    def slope(audio):
+        with tf.GradientTape() as tape:
+            tape.watch(audio)
+            loss = tf.reduce_sum(features(audio))
+        return tape.gradient(loss, audio)
+
+    for length in (1024, 1500):
+        audio = tf.constant(sound(1, length)[..., None])
+        with tf.GradientTape() as tape:
+            tape.watch(audio)
+            loss = tf.reduce_sum(features(audio))
+        want = tape.gradient(loss, audio).numpy()
+        np.testing.assert_allclose(
+            slope(audio).numpy(), want, rtol=1e-4, atol=1e-3
+        )
+
+
+@pytest.mark.parametrize(
+    "options, told",
+    [
+        ({"log_base": "3"}, "log_base"),
+        ({"padding": "valid"}, "padding"),
+        ({"window": "round"}, "window"),
+        ({"window_length": 2048}, "window_length"),
+        ({"frame_step": 0}, "frame_step"),
+        ({"floor": 0.0}, "floor"),
+        ({"mean": [1.0, 2.0]}, "mean"),
+        ({"scale": [0.0] * 80}, "scale"),
+        ({"max_frequency": 20000}, "max_frequency"),
+        ({"mel_scale": "bark"}, "scale"),
+    ],
+)
+def test_wrong_options_are_refused(options, told):
+    with pytest.raises(ValueError, match=told):
+        MelFeatures(22050, **options)
+
+
+def test_sound_too_short_or_of_two_channels_is_refused():
+    features = MelFeatures(22050)
+    with pytest.raises(ValueError, match="longer than 512 samples"):
+        features(np.zeros((1, 512, 1), "float32"))
+    with pytest.raises(ValueError, match="one channel"):
+        features(np.zeros((1, 2048, 2), "float32"))
