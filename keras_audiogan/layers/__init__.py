@@ -5,6 +5,7 @@ from keras_audiogan.layers.log_mel import LogMelSpectrogram
 from keras_audiogan.layers.mel_features import MEL_SETTINGS, MelFeatures
 from keras_audiogan.layers.mfcc import MFCC, cosine_matrix
 from keras_audiogan.layers.phase_shuffle import PhaseShuffle
+from keras_audiogan.layers.pqmf import PQMF
 from keras_audiogan.layers.spectrogram_augment import SpectrogramAugment
 from keras_audiogan.layers.stft import stft_magnitude, stft_power
 from keras_audiogan.layers.strided_conv import (
@@ -18,6 +19,7 @@ __all__ = [
     "MEL_SETTINGS",
     "MFCC",
     "MelFeatures",
+    "PQMF",
     "PhaseShuffle",
     "SpectrogramAugment",
     "StridedConv1D",

@@ -222,9 +222,9 @@ class MelFeatures(keras.layers.Layer):
         if self.log_base != "e":
             mel = mel * (1.0 / _LOG_BASES[self.log_base])
         if self.mean is not None:
-            mel = mel - np.asarray(self.mean, "float32")
+            mel = mel - ops.convert_to_tensor(self.mean, "float32")
         if self.scale is not None:
-            mel = mel * np.asarray(1.0 / np.asarray(self.scale), "float32")
+            mel = mel / ops.convert_to_tensor(self.scale, "float32")
         return mel
 
     def num_frames(self, num_samples: int) -> int:
