@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
+class NotAPresetError(HubError):
+    """A repository of the Hub holds no preset of this library."""
+
+
 def pull(
     uri: str,
     *,
@@ -99,6 +103,8 @@ def _fetch(
     api: HfApi, target: HubURI, stems: list[str] | None, notify: Notify
 ) -> tuple[Path, list[str]]:
     """Returns a folder of the cache, and which of its files are wanted."""
+    from huggingface_hub.errors import EntryNotFoundError
+
     task = f"pull {target}"
 
     def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -113,9 +119,16 @@ def _fetch(
         revision=target.revision,
         local_files_only=not is_reachable,
     )
-    folder = Path(fetch_config()).parent
-    if is_reachable and _is_odd(folder / CONFIG):
-        _evict(folder / CONFIG)
+    try:
+        folder = Path(fetch_config()).parent
+    except HubError as error:
+        if isinstance(error.__cause__, EntryNotFoundError):
+            raise NotAPresetError(
+                f"{error}{_convertible(target)}", error.status
+            ) from error
+        raise
+    if is_reachable and is_odd(folder / CONFIG):
+        evict(folder / CONFIG)
         folder = Path(fetch_config()).parent
     weights = _listed_weights(folder, target, stems)
     fetch_rest = functools.partial(
@@ -131,12 +144,12 @@ def _fetch(
     doubtful = _doubtful(folder, weights)
     if doubtful and is_reachable:
         for name in doubtful:
-            _evict(folder / name)
+            evict(folder / name)
         fetch_rest()
     spoilt = _spoilt(folder, weights)
     if spoilt:
         for name in _doubtful(folder, weights):
-            _evict(folder / name)
+            evict(folder / name)
         raise HubError(
             f"Cannot {task}: weights are missing, or are not those that "
             "config.json lists. Pull again, online; if that does not help, "
@@ -155,9 +168,9 @@ def _listed_weights(
     except PresetError as error:
         if is_preset_folder(folder):
             raise
-        raise HubError(
+        raise NotAPresetError(
             f"Cannot pull {target}: the repository is not a keras-audiogan "
-            f"preset. Check the name. Received: {error}"
+            f"preset. Check the name.{_convertible(target)} Received: {error}"
         ) from error
     for stem in stems or ():
         if stem not in entries:
@@ -169,6 +182,13 @@ def _listed_weights(
         f"{stem}.safetensors": entries[stem]["sha256"]
         for stem in (entries if stems is None else stems)
     }
+
+
+def _convertible(target: HubURI) -> str:
+    return (
+        " If it holds an original author's checkpoint, `audiogan convert "
+        f"{target} DIR` makes a preset of it."
+    )
 
 
 def _check_hub(
@@ -244,11 +264,11 @@ def _spoilt(folder: Path, weights: Mapping[str, str]) -> dict[str, str]:
 
 def _doubtful(folder: Path, weights: Mapping[str, str]) -> list[str]:
     """Returns the files that are worth fetching again."""
-    others = [n for n in _other_names(folder) if _is_odd(folder / n)]
+    others = [n for n in _other_names(folder) if is_odd(folder / n)]
     return [*_spoilt(folder, weights), *others]
 
 
-def _is_odd(file: Path) -> bool:
+def is_odd(file: Path) -> bool:
     """Returns whether a file of the cache is not what its name says.
 
     The cache's links point at files that the Hub names after their contents:
@@ -262,7 +282,7 @@ def _is_odd(file: Path) -> bool:
     return bool(kinds) and name not in [digest_of(file, k) for k in kinds]
 
 
-def _evict(file: Path) -> None:
+def evict(file: Path) -> None:
     """Removes a file from the client's cache, with what it links to."""
     paths = {file, file.resolve()}
     if file.is_symlink():

@@ -1,24 +1,36 @@
 """Original authors' checkpoints, turned into our models.
 
-`convert` recognises what a checkpoint is and picks the converter. Nothing
-here unpickles, and nothing imports Keras before a model is built.
+`convert` recognises what a checkpoint is and picks the converter. Pickles
+are read by PyTorch's `weights_only=True` alone, which runs nothing in them,
+and nothing imports Keras before a model is built.
 """
 
 from __future__ import annotations
 
 import importlib
 import pathlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from keras_audiogan.converters import checkpoint_names
 from keras_audiogan.converters.errors import ConversionError
 
 if TYPE_CHECKING:
+    from keras_audiogan.converters.hifigan import convert_hifigan
+    from keras_audiogan.converters.melgan import convert_melgan
+    from keras_audiogan.converters.parallel_wavegan import (
+        convert_parallel_wavegan,
+    )
     from keras_audiogan.converters.wavegan import convert_wavegan
     from keras_audiogan.models.audio_gan import AudioGAN
 
 __all__ = [
     "ConversionError",
+    "choose_files",
     "convert",
+    "convert_hifigan",
+    "convert_melgan",
+    "convert_parallel_wavegan",
     "convert_wavegan",
     "identify",
     "list_networks",
@@ -29,7 +41,15 @@ __all__ = [
 # `list_networks(source)` names the networks that are there.
 _CONVERTERS = {
     "wavegan": ("keras_audiogan.converters.wavegan", "convert_wavegan"),
+    "parallel_wavegan": (
+        "keras_audiogan.converters.parallel_wavegan",
+        "convert_parallel_wavegan",
+    ),
+    "hifigan": ("keras_audiogan.converters.hifigan", "convert_hifigan"),
+    "melgan": ("keras_audiogan.converters.melgan", "convert_melgan"),
 }
+# Kinds whose files are told by their names.
+_ON_HUB = ("parallel_wavegan", "hifigan", "melgan")
 
 
 def identify(source: str | pathlib.Path) -> str:
@@ -54,6 +74,37 @@ def identify(source: str | pathlib.Path) -> str:
         " ".join(dict.fromkeys(reasons))
         + f" What converts: {', '.join(_CONVERTERS)}."
     )
+
+
+def choose_files(names: Iterable[str]) -> list[str]:
+    """Says which files of a repository make up its newest checkpoint.
+
+    Args:
+        names: of all its files, with slashes.
+
+    Returns:
+        Those to fetch: the checkpoint, its options and its statistics.
+
+    Raises:
+        ConversionError: if none of them is a checkpoint that is known, or
+            several folders hold one.
+    """
+    held = [name for name in names if _is_plain(name)]
+    for kind in _ON_HUB:
+        module = importlib.import_module(_CONVERTERS[kind][0])
+        found = checkpoint_names.choose(held, module.choose_files)
+        if found:
+            return sorted(set(found.values()))
+    raise ConversionError(
+        "Expected checkpoint-*steps.pkl with config.yml, g_* with "
+        "config.json, or netG.pt. "
+        f"Received: {', '.join(held[:8]) or 'no files'}"
+    )
+
+
+def _is_plain(name: str) -> bool:
+    parts = name.split("/")
+    return "\\" not in name and not {"", ".", ".."} & set(parts)
 
 
 def list_networks(source: str | pathlib.Path) -> list[str]:
@@ -81,7 +132,8 @@ def convert(source: str | pathlib.Path, **options: Any) -> AudioGAN:
     Args:
         source: a checkpoint's folder, prefix or file.
         **options: passed to the converter, e.g. `sampling_rate`; see
-            `convert_wavegan`.
+            `convert_wavegan`, `convert_parallel_wavegan`, `convert_hifigan`
+            and `convert_melgan`.
 
     Returns:
         The model with the checkpoint's weights.

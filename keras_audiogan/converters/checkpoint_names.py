@@ -1,0 +1,126 @@
+"""Which files of a folder or of a repository make up a checkpoint.
+
+Decided by names alone, so that of a repository on the Hub no more is fetched
+than is needed.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from keras_audiogan.converters.errors import ConversionError
+
+_MAX_DEPTH = 4
+_MAX_NAMES = 20_000
+
+# A folder's file names -> role -> file name; None if they are no checkpoint.
+Chooser = Callable[[Sequence[str]], Mapping[str, str] | None]
+
+
+def list_names(folder: pathlib.Path) -> list[str]:
+    """Returns the files below a folder as relative names with slashes."""
+    names: list[str] = []
+    for root, folders, files in os.walk(folder):
+        relative = pathlib.Path(root).relative_to(folder)
+        if len(relative.parts) >= _MAX_DEPTH:
+            folders.clear()
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        names += [(relative / file).as_posix() for file in sorted(files)]
+        if len(names) > _MAX_NAMES:
+            break
+    return names
+
+
+def choose(names: Iterable[str], chooser: Chooser) -> dict[str, str] | None:
+    """Returns the files of the one checkpoint among `names`.
+
+    The folder at the top is taken if it holds one, else the one folder below
+    that does.
+
+    Args:
+        names: relative names with slashes.
+        chooser: says which files of one folder make up a checkpoint.
+
+    Returns:
+        Role -> name, or None if there is no checkpoint.
+
+    Raises:
+        ConversionError: if there are several below.
+    """
+    folders: dict[str, list[str]] = {}
+    for name in names:
+        folder, _, base = name.rpartition("/")
+        folders.setdefault(folder, []).append(base)
+    found = {}
+    for folder, bases in folders.items():
+        roles = chooser(bases)
+        if roles:
+            found[folder] = roles
+    if "" in found:
+        return dict(found[""])
+    if len(found) > 1:
+        raise ConversionError(
+            "Several folders hold a checkpoint; name one of them. "
+            f"Received: {', '.join(sorted(found)[:8])}"
+        )
+    for folder, roles in found.items():
+        return {role: f"{folder}/{base}" for role, base in roles.items()}
+    return None
+
+
+def locate(
+    source: str | pathlib.Path,
+    chooser: Chooser,
+    chooser_of_file: Callable[[str, Sequence[str]], Mapping[str, str] | None],
+) -> dict[str, pathlib.Path] | None:
+    """Returns the files of the checkpoint that `source` means.
+
+    Args:
+        source: a folder, or a checkpoint's file.
+        chooser: as for `choose`.
+        chooser_of_file: the same, for a file's name and the names of all
+            files in its folder.
+
+    Returns:
+        Role -> path, or None if there is no such checkpoint.
+
+    Raises:
+        ConversionError: if a folder holds several in folders below.
+    """
+    path = pathlib.Path(source)
+    if path.is_dir():
+        try:
+            roles = choose(list_names(path), chooser)
+        except ConversionError as error:
+            raise ConversionError(f"{path}: {error}") from error
+        return roles and {role: path / name for role, name in roles.items()}
+    if not path.is_file():
+        return None
+    beside = sorted(file.name for file in path.parent.iterdir())
+    found = chooser_of_file(path.name, beside)
+    return found and {role: path.parent / n for role, n in found.items()}
+
+
+def newest(names: Iterable[str], pattern: str) -> str | None:
+    """Returns the name with the highest number of steps.
+
+    Args:
+        names: file names.
+        pattern: a regular expression of the whole name; its group is the
+            number.
+    """
+    steps = {
+        name: int(match.group(1))
+        for name in names
+        if (match := re.fullmatch(pattern, name))
+    }
+    return max(steps, key=lambda name: (steps[name], name), default=None)
+
+
+def first_of(names: Iterable[str], *wanted: str) -> str | None:
+    """Returns the first of `wanted` that is among `names`."""
+    held = set(names)
+    return next((name for name in wanted if name in held), None)

@@ -1,0 +1,363 @@
+"""The options and statistics that lie beside a PyTorch checkpoint."""
+
+from __future__ import annotations
+
+import json
+import math
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_audiogan.converters.errors import ConversionError
+
+_MAX_TEXT_SIZE = 1 << 20
+_MAX_BINS = 4096
+_MAX_LIST = 64
+_MISSING: Any = object()
+
+
+class Options:
+    """Options from a stranger's file, each checked as it is read.
+
+    Args:
+        path: the file, for messages.
+        values: what was read from it.
+        prefix: where in the file `values` stands, e.g.
+            `"generator_params."`.
+    """
+
+    def __init__(
+        self, path: pathlib.Path, values: Any, prefix: str = ""
+    ) -> None:
+        if not isinstance(values, Mapping):
+            raise ConversionError(
+                f"{path}: expected options by name"
+                + (f" under {prefix[:-1]!r}" if prefix else "")
+                + f". Received: {type(values).__name__}"
+            )
+        self.path = path
+        self._values = dict(values)
+        self._prefix = prefix
+        self._unread = set(self._values)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
+    def error(self, name: str, expected: str) -> ConversionError:
+        """Returns an error that names the file, the option and its value."""
+        received = repr(self._values.get(name, "nothing"))[:200]
+        return ConversionError(
+            f"{self.path}: `{self._prefix}{name}` should be {expected}. "
+            f"Received: {received}"
+        )
+
+    def _get(self, name: str, default: Any) -> Any:
+        self._unread.discard(name)
+        if name in self._values:
+            return self._values[name]
+        if default is _MISSING:
+            raise self.error(name, "given")
+        return default
+
+    def integer(self, name: str, default: Any = _MISSING, low: int = 1) -> int:
+        """Returns a whole number of `low` or more."""
+        value = self._get(name, default)
+        if not _is_integer(value, low):
+            raise self.error(name, f"a whole number of {low} or more")
+        return value
+
+    def integer_or_none(self, name: str) -> int | None:
+        """Returns a whole number, or None where the file has null or none."""
+        if self._values.get(name) is None:
+            self._unread.discard(name)
+            return None
+        return self.integer(name)
+
+    def number(self, name: str, default: Any = _MISSING) -> float:
+        """Returns a finite number."""
+        value = self._get(name, default)
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not math.isfinite(value)
+        ):
+            raise self.error(name, "a number")
+        return float(value)
+
+    def number_or_none(self, name: str, default: Any = None) -> float | None:
+        """Returns a finite number, or None where the file has null."""
+        if self._values.get(name, default) is None:
+            self._unread.discard(name)
+            return None
+        return self.number(name, default)
+
+    def text(self, name: str, default: Any = _MISSING) -> str:
+        """Returns a string."""
+        value = self._get(name, default)
+        if not isinstance(value, str):
+            raise self.error(name, "a string")
+        return value
+
+    def text_or_none(self, name: str, default: Any = None) -> str | None:
+        """Returns a string, or None where the file has null."""
+        if self._values.get(name, default) is None:
+            self._unread.discard(name)
+            return None
+        return self.text(name, default)
+
+    def flag(self, name: str, default: Any = _MISSING) -> bool:
+        """Returns true or false."""
+        value = self._get(name, default)
+        if not isinstance(value, bool):
+            raise self.error(name, "true or false")
+        return value
+
+    def choice(
+        self, name: str, choices: Sequence[Any], default: Any = _MISSING
+    ) -> Any:
+        """Returns one of `choices`."""
+        value = self._get(name, default)
+        if not any(type(value) is type(c) and value == c for c in choices):
+            known = ", ".join(map(repr, choices))
+            raise self.error(name, f"one of {known}")
+        return value
+
+    def integers(
+        self, name: str, default: Any = _MISSING, low: int = 1
+    ) -> list[int]:
+        """Returns a list of whole numbers."""
+        value = self._get(name, default)
+        if not _is_list(value, lambda v: _is_integer(v, low)):
+            raise self.error(name, f"a list of whole numbers from {low}")
+        return list(value)
+
+    def pair(self, name: str, default: Any = _MISSING) -> tuple[int, int]:
+        """Returns a list of two whole numbers."""
+        values = self.integers(name, default)
+        if len(values) != 2:
+            raise self.error(name, "a list of two whole numbers")
+        return values[0], values[1]
+
+    def integer_lists(
+        self, name: str, default: Any = _MISSING
+    ) -> list[list[int]]:
+        """Returns a list of lists of whole numbers."""
+        value = self._get(name, default)
+        if not _is_list(
+            value, lambda row: _is_list(row, lambda v: _is_integer(v, 1))
+        ):
+            raise self.error(name, "a list of lists of whole numbers from 1")
+        return [list(row) for row in value]
+
+    def options(self, name: str, default: Any = _MISSING) -> Options:
+        """Returns the options under a name."""
+        value = self._get(name, default)
+        return Options(
+            self.path,
+            {} if value is None else value,
+            f"{self._prefix}{name}.",
+        )
+
+    def skip(self, *names: str) -> None:
+        """Marks options as known and of no use here."""
+        self._unread.difference_update(names)
+
+    def check_all_read(self) -> None:
+        """Refuses options that nothing asked for: they may matter.
+
+        Raises:
+            ConversionError: naming the first of them.
+        """
+        if self._unread:
+            name = min(map(str, self._unread))
+            raise ConversionError(
+                f"{self.path}: `{self._prefix}{name}` is no option that is "
+                "known here, and the network may depend on it. "
+                f"Received: {str(self._values.get(name))[:100]}"
+            )
+
+
+def leaky_slope(options: Options, default: Mapping[str, float]) -> float:
+    """Returns a leaky rectifier's slope for negative numbers.
+
+    Args:
+        options: with PyTorch's `nonlinear_activation` and its parameters.
+        default: the parameters where the file has none.
+
+    Raises:
+        ConversionError: if it is another activation.
+    """
+    kind = options.choice(
+        "nonlinear_activation", ["LeakyReLU", "ReLU"], "LeakyReLU"
+    )
+    settings = options.options("nonlinear_activation_params", default)
+    settings.skip("inplace")
+    # PyTorch's own default.
+    slope = settings.number("negative_slope", 0.01)
+    settings.check_all_read()
+    return slope if kind == "LeakyReLU" else 0.0
+
+
+def _is_integer(value: Any, low: int) -> bool:
+    return (
+        isinstance(value, int)
+        and not isinstance(value, bool)
+        and low <= value <= 1 << 24
+    )
+
+
+def _is_list(value: Any, is_fit: Callable[[Any], bool]) -> bool:
+    return (
+        isinstance(value, list | tuple)
+        and 0 < len(value) <= _MAX_LIST
+        and all(is_fit(entry) for entry in value)
+    )
+
+
+def read_yaml(path: pathlib.Path) -> Options:
+    """Reads options from YAML; what its tags ask to be built is not built.
+
+    Raises:
+        ConversionError: if PyYAML is absent or the file is not such YAML.
+    """
+    data = _read(path)
+    try:
+        import yaml
+    except ImportError as error:
+        raise ConversionError(
+            f"Reading {path} needs PyYAML. Install it with pip install "
+            f"'keras-audiogan[convert]'. Received: {error}"
+        ) from error
+
+    class Loader(yaml.SafeLoader):
+        """Reads what Python tags name as the plain list or dict it is."""
+
+    def plain(loader: Any, suffix: str, node: Any) -> Any:
+        del suffix
+        if isinstance(node, yaml.MappingNode):
+            return loader.construct_mapping(node, deep=True)
+        if isinstance(node, yaml.SequenceNode):
+            return loader.construct_sequence(node, deep=True)
+        return loader.construct_scalar(node)
+
+    # argparse's namespaces, paths and tuples, as the originals dump them.
+    Loader.add_multi_constructor("tag:yaml.org,2002:python/", plain)
+    try:
+        values = yaml.load(data, Loader)  # noqa: S506
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise ConversionError(
+            f"{path} is not readable YAML: {' '.join(str(error).split())}"
+        ) from error
+    return Options(path, values)
+
+
+def read_json(path: pathlib.Path) -> Options:
+    """Reads options from JSON.
+
+    Raises:
+        ConversionError: if the file is not JSON of one object.
+    """
+    try:
+        values = json.loads(_read(path))
+    except (ValueError, RecursionError) as error:
+        raise ConversionError(
+            f"{path} is not readable JSON: {str(error)[:200]}"
+        ) from error
+    return Options(path, values)
+
+
+def _read(path: pathlib.Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_TEXT_SIZE + 1)
+    except OSError as error:
+        raise ConversionError(
+            f"{path} cannot be read: {error.strerror}. It belongs beside the "
+            "checkpoint."
+        ) from error
+    if len(data) > _MAX_TEXT_SIZE:
+        raise ConversionError(f"{path} is too large for a file of options.")
+    return data
+
+
+def read_statistics(
+    path: pathlib.Path, num_mel_bins: int
+) -> tuple[list[float], list[float]]:
+    """Reads the mean and the scale of each mel bin.
+
+    Args:
+        path: HDF5 with the data sets `mean` and `scale`, or a `.npy` file
+            with the two in rows.
+        num_mel_bins: how many there must be.
+
+    Returns:
+        `(mean, scale)`.
+
+    Raises:
+        ConversionError: if the file is damaged or holds something else.
+    """
+    try:
+        if path.suffix == ".npy":
+            found = _read_npy(path)
+        else:
+            found = _read_hdf5(path)
+    except ConversionError:
+        raise
+    except Exception as error:
+        # The libraries raise many kinds for a damaged file.
+        raise ConversionError(
+            f"{path} is not a readable file of statistics, or it is damaged. "
+            f"Received: {type(error).__name__}: {str(error)[:200]}"
+        ) from error
+    for name, values in zip(("mean", "scale"), found, strict=True):
+        is_scale = name == "scale"
+        if (
+            values.shape != (num_mel_bins,)
+            or not np.isfinite(values).all()
+            or (is_scale and not (values > 0).all())
+        ):
+            raise ConversionError(
+                f"{path}: {name!r} should hold a "
+                + ("positive " if is_scale else "")
+                + f"number for each of {num_mel_bins} mel bins. "
+                f"Received: shape {values.shape}, "
+                f"least {values.min(initial=np.inf):g}"
+            )
+    return found[0].tolist(), found[1].tolist()
+
+
+def _read_npy(path: pathlib.Path) -> list[np.ndarray]:
+    # A memory map: a header may claim any size, and only the rows are read.
+    values = np.load(path, mmap_mode="r", allow_pickle=False)
+    if values.ndim < 2 or len(values) < 2 or values[0].size > _MAX_BINS:
+        raise ConversionError(
+            f"{path}: expected two rows, means and scales. "
+            f"Received: shape {values.shape}"
+        )
+    return [np.array(row, "float64").reshape(-1) for row in values[:2]]
+
+
+def _read_hdf5(path: pathlib.Path) -> list[np.ndarray]:
+    import h5py
+
+    found = []
+    with h5py.File(path, "r") as file:
+        for name in ("mean", "scale"):
+            link = file.get(name, getlink=True)
+            data = file[name] if type(link) is h5py.HardLink else None
+            if (
+                not isinstance(data, h5py.Dataset)
+                or data.external
+                or data.is_virtual
+                or data.size > _MAX_BINS
+                or data.dtype.kind != "f"
+            ):
+                raise ConversionError(
+                    f"{path}: expected a data set {name!r} of at most "
+                    f"{_MAX_BINS} numbers in the file itself. "
+                    f"Received: {str(data or link)[:200]}"
+                )
+            found.append(np.asarray(data[()], "float64").reshape(-1))
+    return found

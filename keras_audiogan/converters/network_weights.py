@@ -1,0 +1,237 @@
+"""From the layers of a state dict to the weights of one of our networks."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_audiogan.converters.errors import ConversionError
+from keras_audiogan.converters.torch_files import Layer, StateDict
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Where a layer of ours comes from.
+
+    Attributes:
+        target: our layer's name.
+        name: the layer's name in the file.
+        kind: `"conv1d"`, `"conv1d_transpose"` or `"conv2d"`.
+        bias: whether it must have a bias; None: if the file has one.
+    """
+
+    target: str
+    name: str
+    kind: str = "conv1d"
+    bias: bool | None = None
+
+
+class NetworkWeights:
+    """One network's layers, read whole before a model takes memory.
+
+    Args:
+        state: the network's tensors.
+        sources: its layers.
+        ignored: prefixes of tensors that are of no use here.
+
+    Raises:
+        ConversionError: if a tensor is missing, broken or strange.
+    """
+
+    def __init__(
+        self,
+        state: StateDict,
+        sources: Sequence[Source],
+        ignored: Sequence[str] = (),
+    ) -> None:
+        self.path = state.path
+        self.layers: dict[str, Layer] = {}
+        self._states: dict[str, StateDict] = {}
+        self.add(state, sources, ignored)
+
+    def add(
+        self,
+        state: StateDict,
+        sources: Sequence[Source],
+        ignored: Sequence[str] = (),
+    ) -> None:
+        """Adds layers of another state dict; arguments as the class's."""
+        for source in sources:
+            self.layers[source.target] = state.layer(
+                source.name, source.kind, source.bias
+            )
+            self._states[source.target] = state
+        state.ignore([n for n in state if n.startswith(tuple(ignored))])
+        state.check_all_read()
+
+    def add_identity(self, target: str, num_channels: int) -> None:
+        """Adds a convolution of one tap that changes nothing.
+
+        Args:
+            target: our layer's name; its norm is that of the other layers.
+            num_channels: channels in and out.
+        """
+        source = f"an identity of {num_channels} channels"
+        kernel = np.eye(num_channels, dtype="float32")[None]
+        arrays = {"kernel": kernel}
+        if all(layer.norm == "weight" for layer in self.layers.values()):
+            gain = np.ones(num_channels, "float32")
+            arrays = {"direction": kernel, "gain": gain}
+        norm = "weight" if "gain" in arrays else None
+        self._states[target] = next(iter(self._states.values()))
+        self.layers[target] = Layer(norm, arrays, dict.fromkeys(arrays, source))
+
+    def norm(
+        self,
+        prefix: str = "",
+        allowed: Sequence[str] = ("weight", "spectral"),
+    ) -> str | None:
+        """Returns the norm that all layers have, fusing it if they differ.
+
+        Args:
+            prefix: of our layers' names; only these are looked at.
+            allowed: norms that our network can have; others are fused.
+        """
+        targets = [name for name in self.layers if name.startswith(prefix)]
+        norms = {self.layers[name].norm for name in targets}
+        if len(norms) == 1 and norms <= {None, *allowed}:
+            return norms.pop()
+        for name in targets:
+            self.layers[name] = self.layers[name].fused()
+        return None
+
+    def has_bias(self, *targets: str) -> bool:
+        """Returns whether these layers have biases."""
+        return all("bias" in self.layers[name].arrays for name in targets)
+
+    def check(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Compares with our network's variables, by name and shape.
+
+        Raises:
+            ConversionError: naming the file and the tensor that differs.
+        """
+        held = {
+            f"{target}/{name}": (self._states[target], layer, name)
+            for target, layer in self.layers.items()
+            for name in layer.arrays
+        }
+        for path, shape in shapes.items():
+            if path not in held:
+                raise ConversionError(
+                    f"{self.path}: nothing in it is for our "
+                    f"{path!r}, of shape {shape}. Its options and its "
+                    "tensors do not fit each other."
+                )
+            state, layer, name = held.pop(path)
+            received = layer.arrays[name].shape
+            if received != shape:
+                raise state.error(
+                    layer.sources[name],
+                    "does not have the shape that the options call for. "
+                    f"Expected: {shape} (as Keras has it). "
+                    f"Received: {received}",
+                )
+        for state, layer, name in held.values():
+            raise state.error(
+                layer.sources[name],
+                "is not in the network that the options describe.",
+            )
+
+    def assign(self, variables: Mapping[str, Any]) -> None:
+        """Assigns everything; `check` must have passed.
+
+        Args:
+            variables: our network's variables by name.
+        """
+        for target, layer in self.layers.items():
+            for name, values in layer.arrays.items():
+                variables[f"{target}/{name}"].assign(values)
+
+
+def melgan_generator(
+    num_upsamples: int, num_stacks: int, is_causal: bool, bias: bool | None
+) -> list[Source]:
+    """Layers of kan-bayashi's MelGAN generator, in one `Sequential`."""
+    sources = []
+    if is_causal:
+        index, conv, deconv, dilated, out = 0, ".conv", ".deconv", "1.conv", 3
+    else:
+        index, conv, deconv, dilated, out = 1, "", "", "2", 4
+    sources.append(Source("conv_in", f"melgan.{index}{conv}", bias=bias))
+    index += 2
+    for i in range(num_upsamples):
+        sources.append(
+            Source(
+                f"upsample_{i}",
+                f"melgan.{index}{deconv}",
+                "conv1d_transpose",
+                bias,
+            )
+        )
+        for j in range(num_stacks):
+            index += 1
+            ours, theirs = f"stack_{i}_{j}", f"melgan.{index}"
+            sources += [
+                Source(f"{ours}_conv", f"{theirs}.stack.{dilated}", bias=bias),
+                Source(f"{ours}_out", f"{theirs}.stack.{out}", bias=bias),
+                Source(f"{ours}_skip", f"{theirs}.skip_layer", bias=bias),
+            ]
+        index += 2
+    index += 0 if is_causal else 1
+    sources.append(Source("conv_out", f"melgan.{index}{conv}", bias=bias))
+    return sources
+
+
+def hifigan_generator(
+    num_upsamples: int,
+    dilations: Sequence[Sequence[int]],
+    has_second_convs: bool,
+    names: Mapping[str, str],
+    bias: bool | None,
+) -> list[Source]:
+    """Layers of a HiFi-GAN generator.
+
+    Args:
+        num_upsamples: number of upsampling layers.
+        dilations: of each kernel size, its blocks' dilations.
+        has_second_convs: whether blocks are of the first kind.
+        names: our `"conv_in"`, `"upsample"`, `"conv1"`, `"conv2"` and
+            `"conv_out"` -> theirs, with `{i}`, `{k}` and `{j}` for indices.
+        bias: as `Source` has it.
+    """
+    sources = [Source("conv_in", names["conv_in"], bias=bias)]
+    for i in range(num_upsamples):
+        name = names["upsample"].format(i=i)
+        sources.append(Source(f"upsample_{i}", name, "conv1d_transpose", bias))
+        for index, of_block in enumerate(dilations):
+            k = i * len(dilations) + index
+            for j in range(len(of_block)):
+                for part in ("conv1", "conv2")[: 2 if has_second_convs else 1]:
+                    name = names[part].format(k=k, j=j)
+                    sources.append(
+                        Source(f"block_{k}_{part}_{j}", name, bias=bias)
+                    )
+    sources.append(Source("conv_out", names["conv_out"], bias=bias))
+    return sources
+
+
+def residual_blocks(
+    num_layers: int, has_aux: bool, bias: bool | None
+) -> list[Source]:
+    """Layers of Parallel WaveGAN's WaveNet blocks."""
+    sources = []
+    for i in range(num_layers):
+        ours, theirs = f"block_{i}", f"conv_layers.{i}"
+        sources.append(Source(f"{ours}_conv", f"{theirs}.conv", bias=bias))
+        if has_aux:
+            sources.append(
+                Source(f"{ours}_aux", f"{theirs}.conv1x1_aux", bias=False)
+            )
+        sources += [
+            Source(f"{ours}_out", f"{theirs}.conv1x1_out", bias=bias),
+            Source(f"{ours}_skip", f"{theirs}.conv1x1_skip", bias=bias),
+        ]
+    return sources

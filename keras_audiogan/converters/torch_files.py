@@ -1,0 +1,482 @@
+"""Reads files that PyTorch wrote, and never runs what is in them.
+
+A PyTorch file is a pickle, which can name any function and have it called.
+`torch.load(weights_only=True)` knows tensors, numbers and containers and
+refuses everything else; nothing here reads a file in another way. What it
+cannot guard against is checked before: archives that unfold to many times
+their size. What comes out is checked after: views that are larger than what
+they look at, numbers that are not finite.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import pathlib
+import pickle
+import pickletools
+import re
+import warnings
+import zipfile
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from keras_audiogan.converters.errors import ConversionError
+
+# Earlier releases' `weights_only` can be led astray by a crafted file
+# (CVE-2025-32434, CVE-2026-24747).
+_OLDEST_TORCH = (2, 10)
+_MAX_RANK = 4
+_MAX_PICKLE_SIZE = 1 << 20
+_AXES = {
+    "conv1d": (2, 1, 0),
+    "conv1d_transpose": (2, 1, 0),
+    "conv2d": (2, 3, 1, 0),
+    # Over (frequency, time) in the file, over (time, frequency) here.
+    "conv2d_swapped": (3, 2, 1, 0),
+}
+# What each form of weight is called below its layer: as `torch.nn.utils`
+# names it, and as `torch.nn.utils.parametrizations` does.
+_WEIGHT_NORM = (
+    ("weight_g", "weight_v"),
+    ("parametrizations.weight.original0", "parametrizations.weight.original1"),
+)
+_SPECTRAL_NORM = (
+    ("weight_orig", "weight_u", "weight_v"),
+    (
+        "parametrizations.weight.original",
+        "parametrizations.weight.0._u",
+        "parametrizations.weight.0._v",
+    ),
+)
+
+
+def import_torch() -> Any:
+    """Returns PyTorch, which is an optional dependency.
+
+    Raises:
+        ConversionError: if it is absent or too old to be trusted with a
+            stranger's file.
+    """
+    try:
+        import torch
+    except ImportError as error:
+        raise ConversionError(
+            "Reading a PyTorch checkpoint needs PyTorch. Install it with "
+            "pip install 'keras-audiogan[convert]'. "
+            f"Received: {error}"
+        ) from error
+    version = tuple(int(n) for n in re.findall(r"\d+", torch.__version__)[:2])
+    if version < _OLDEST_TORCH:
+        raise ConversionError(
+            "This PyTorch can be led astray by a crafted file even with "
+            "weights_only=True. Install a newer one with pip install "
+            f"'torch>={'.'.join(map(str, _OLDEST_TORCH))}'. "
+            f"Received: torch {torch.__version__}"
+        )
+    return torch
+
+
+class _NumberType:
+    """Stands in for `numpy.dtype` in a pickle: a code and nothing else."""
+
+    def __init__(self, code: str, *_: Any) -> None:
+        self.code = str(code)
+
+    def __setstate__(self, state: Any) -> None:
+        """Takes the byte order out of a pickled dtype's state."""
+        order = state[1] if len(state) > 1 else "<"
+        self.order = order if order in ("<", ">") else "<"
+
+
+def _number(kind: _NumberType, data: bytes) -> float | int | bool:
+    """Stands in for NumPy's unpickling of one number."""
+    if not re.fullmatch(r"[fiub][1248]", kind.code):
+        raise pickle.UnpicklingError(f"a NumPy number of type {kind.code!r}")
+    order = getattr(kind, "order", "<")
+    return np.frombuffer(data, np.dtype(order + kind.code), count=1)[0].item()
+
+
+# Trainers keep a loss or a learning rate as a NumPy number, and milestones in
+# a Counter. None of these runs anything.
+_HARMLESS: list[Any] = [
+    (_NumberType, "numpy.dtype"),
+    (_number, "numpy.core.multiarray.scalar"),
+    (_number, "numpy._core.multiarray.scalar"),
+    collections.Counter,
+    collections.defaultdict,
+    (_NumberType, f"{_NumberType.__module__}._NumberType"),
+]
+
+
+def read_torch_file(path: str | pathlib.Path) -> Any:
+    """Returns what a PyTorch file holds, with its tensors as PyTorch's.
+
+    Tensors of newer files stay on the disk until they are looked at.
+
+    Args:
+        path: a `.pt`, `.pth` or `.pkl` file, or one without a suffix.
+
+    Raises:
+        ConversionError: if PyTorch is absent, the file is damaged, or it
+            holds more than tensors, numbers and containers.
+    """
+    torch = import_torch()
+    path = pathlib.Path(path)
+    try:
+        is_archive = zipfile.is_zipfile(path)
+        if is_archive:
+            _check_archive(path)
+        with (
+            warnings.catch_warnings(),
+            torch.serialization.safe_globals(_HARMLESS),
+        ):
+            warnings.simplefilter("ignore")
+            return torch.load(
+                str(path),
+                map_location="cpu",
+                weights_only=True,
+                mmap=is_archive,
+            )
+    except ConversionError:
+        raise
+    except FileNotFoundError as error:
+        raise ConversionError(f"{path}: there is no such file.") from error
+    except Exception as error:
+        # A damaged pickle makes PyTorch raise almost anything.
+        raise ConversionError(_explain(path, error)) from error
+
+
+def _check_archive(path: pathlib.Path) -> None:
+    """Refuses archives whose members are larger than the file."""
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+    packed = [m.filename for m in members if m.compress_type]
+    total = sum(member.file_size for member in members)
+    if packed or total > path.stat().st_size:
+        raise ConversionError(
+            f"{path}: this is not as PyTorch writes it: its members are "
+            f"compressed, or claim {total} bytes in a file of "
+            f"{path.stat().st_size}. It was not read."
+        )
+
+
+def _explain(path: pathlib.Path, error: Exception) -> str:
+    text = " ".join(str(error).split())
+    match = re.search(r"GLOBAL (\S+)", text)
+    wanted = [match.group(1)] if match else _named_globals(path)
+    if wanted:
+        return (
+            f"{path}: it was refused, since reading it would run code: it "
+            f"wants {', '.join(wanted)}. Only tensors, numbers and containers "
+            "are read. If you trust its author, load it with their own code "
+            "and save its state dict alone."
+        )
+    return (
+        f"{path}: this is not a PyTorch file that can be read, or it is "
+        "damaged or cut short; fetch it again. "
+        f"Received: {type(error).__name__}: {text[:300]}"
+    )
+
+
+def _named_globals(path: pathlib.Path) -> list[str]:
+    """Returns what a plain pickle names, without unpickling it."""
+    with path.open("rb") as file:
+        data = file.read(_MAX_PICKLE_SIZE)
+    if not data.startswith(b"\x80"):
+        return []
+    found: dict[str, None] = {}
+    strings = [""]
+    try:
+        for opcode, argument, _ in pickletools.genops(data):
+            if opcode.name == "GLOBAL":
+                found[str(argument).replace(" ", ".")[:100]] = None
+            elif opcode.name == "STACK_GLOBAL":
+                found[".".join(strings[-2:])[:100]] = None
+            elif "UNICODE" in opcode.name:
+                strings = [strings[-1], str(argument)]
+    except ValueError:
+        # It ends here, or is damaged here: what was named before counts.
+        pass
+    known = {"torch._utils", "collections", "torch.storage"}
+    return [g for g in found if g.rpartition(".")[0] not in known][:4]
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """One layer of a checkpoint, in our layouts.
+
+    Attributes:
+        norm: `"weight"`, `"spectral"` or None.
+        arrays: our variable's name (`"kernel"`, or `"direction"` and
+            `"gain"`, or `"kernel"`, `"left"` and `"right"`; `"bias"`) ->
+            float32 values. `right` runs over channels, then over taps.
+        sources: our variable's name -> the tensor in the file.
+    """
+
+    norm: str | None
+    arrays: dict[str, np.ndarray]
+    sources: dict[str, str]
+
+    def fused(self) -> Layer:
+        """Returns the layer with its normalisation multiplied out."""
+        if self.norm is None:
+            return self
+        bias = {n: a for n, a in self.arrays.items() if n == "bias"}
+        if self.norm == "weight":
+            direction = self.arrays["direction"].astype("float64")
+            axes = tuple(range(direction.ndim - 1))
+            norms = np.sqrt(np.sum(direction**2, axis=axes, keepdims=True))
+            kernel = direction / norms * self.arrays["gain"]
+            source = self.sources["direction"]
+        else:
+            raw = self.arrays["kernel"].astype("float64")
+            order = (raw.ndim - 1, raw.ndim - 2, *range(raw.ndim - 2))
+            matrix = np.transpose(raw, order).reshape(raw.shape[-1], -1)
+            sigma = self.arrays["left"] @ matrix @ self.arrays["right"]
+            kernel, source = raw / sigma, self.sources["kernel"]
+        return Layer(
+            None,
+            {"kernel": kernel.astype("float32"), **bias},
+            {**self.sources, "kernel": source},
+        )
+
+
+class StateDict:
+    """The tensors of one network in a PyTorch file.
+
+    Args:
+        path: the file, for messages.
+        tensors: what should be a state dict.
+        entry: where it was found in the file, e.g. `"model/generator"`.
+
+    Raises:
+        ConversionError: if it is not a dict of plain tensors by name.
+    """
+
+    def __init__(
+        self, path: str | pathlib.Path, tensors: Any, entry: str = ""
+    ) -> None:
+        self.path = pathlib.Path(path)
+        self.entry = entry
+        torch = import_torch()
+        if not isinstance(tensors, Mapping) or not tensors:
+            raise ConversionError(
+                f"{self._place()}: expected a dict of tensors by name. "
+                f"Received: {type(tensors).__name__}"
+                + ("" if tensors else " (empty)")
+            )
+        self._tensors: dict[str, Any] = {}
+        for name, tensor in tensors.items():
+            if not isinstance(name, str) or not isinstance(
+                tensor, torch.Tensor
+            ):
+                raise ConversionError(
+                    f"{self._place()}: expected a dict of tensors by name. "
+                    f"Received: {str(name)[:100]!r}, which is "
+                    f"{type(tensor).__name__}"
+                )
+            self._tensors[name] = tensor
+        if all(name.startswith("module.") for name in self._tensors):
+            # A network that was saved as torch.nn.DataParallel wrapped it.
+            self._tensors = {
+                name.removeprefix("module."): tensor
+                for name, tensor in self._tensors.items()
+            }
+        self._unread = set(self._tensors)
+
+    def _place(self) -> str:
+        return f"{self.path}, {self.entry!r}" if self.entry else str(self.path)
+
+    def error(self, tensor: str, problem: str) -> ConversionError:
+        """Returns an error that names the file and a tensor."""
+        return ConversionError(f"{self._place()}: tensor {tensor!r} {problem}")
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._tensors
+
+    def __iter__(self) -> Any:
+        return iter(self._tensors)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Returns the shape of a tensor, in PyTorch's layout."""
+        if name not in self._tensors:
+            raise self.error(name, "is missing.")
+        return tuple(int(size) for size in self._tensors[name].shape)
+
+    def weight_shape(self, layer: str) -> tuple[int, ...] | None:
+        """Returns the shape of a layer's weight however it is stored."""
+        for suffix in (
+            "weight",
+            *(names[1] for names in _WEIGHT_NORM),
+            *(names[0] for names in _SPECTRAL_NORM),
+        ):
+            name = f"{layer}.{suffix}"
+            is_right = (
+                suffix == "weight_v" and f"{layer}.weight_orig" in self._tensors
+            )
+            if name in self._tensors and not is_right:
+                return self.shape(name)
+        return None
+
+    def read(self, name: str, rank: int | None = None) -> np.ndarray:
+        """Returns a tensor as float32.
+
+        Args:
+            name: in the file.
+            rank: number of dimensions that it must have.
+
+        Raises:
+            ConversionError: if it is missing, larger than what is stored of
+                it, not of real numbers, or not finite.
+        """
+        shape = self.shape(name)
+        tensor = self._tensors[name].detach()
+        torch = import_torch()
+        if (
+            tensor.layout is not torch.strided
+            or tensor.device.type != "cpu"
+            or tensor.is_quantized
+            or tensor.is_complex()
+        ):
+            raise self.error(
+                name,
+                "is not a plain tensor of real numbers. Received: "
+                f"{tensor.dtype}, {tensor.layout}, on {tensor.device}",
+            )
+        if rank is not None and len(shape) != rank or len(shape) > _MAX_RANK:
+            raise self.error(
+                name,
+                f"should have {_MAX_RANK if rank is None else rank} "
+                f"dimensions. Received: shape {shape}",
+            )
+        stored = tensor.untyped_storage().nbytes()
+        if tensor.numel() * tensor.element_size() > stored:
+            raise self.error(
+                name,
+                f"claims the shape {shape}, and the file holds only {stored} "
+                "bytes of it.",
+            )
+        values = tensor.to(torch.float32).contiguous().numpy()
+        if not np.isfinite(values).all():
+            raise self.error(
+                name,
+                "holds NaN or infinity. Training had diverged; convert an "
+                "earlier checkpoint.",
+            )
+        self._unread.discard(name)
+        return values
+
+    def layer(self, name: str, kind: str, bias: bool | None = None) -> Layer:
+        """Returns a convolution.
+
+        Args:
+            name: the layer's name in the file.
+            kind: `"conv1d"`, `"conv1d_transpose"` or `"conv2d"`.
+            bias: whether it has one; None takes it if it is there.
+
+        Raises:
+            ConversionError: if a tensor is missing, misshapen or broken.
+        """
+        axes = _AXES[kind]
+        rank = len(axes)
+        found = [
+            (form, names)
+            for form, groups in (
+                ("spectral", _SPECTRAL_NORM),
+                ("weight", _WEIGHT_NORM),
+            )
+            for names in groups
+            # Spectral norm's v has the name of weight norm's.
+            if f"{name}.{names[0]}" in self._tensors
+        ]
+        if not found:
+            result = self._plain(name, axes)
+        elif f"{name}.weight" in self._tensors or len(found) > 1:
+            raise self.error(
+                f"{name}.{found[0][1][0]}",
+                "is there beside another form of the same weight.",
+            )
+        else:
+            form, parts = found[0]
+            names = [f"{name}.{part}" for part in parts]
+            if form == "weight":
+                result = self._weight_norm(names, axes, rank)
+            else:
+                result = self._spectral_norm(names, axes, rank)
+        source = f"{name}.bias"
+        if bias or (bias is None and source in self._tensors):
+            values = self.read(source, 1)
+            result.arrays["bias"], result.sources["bias"] = values, source
+        return result
+
+    def _plain(self, name: str, axes: tuple[int, ...]) -> Layer:
+        source = f"{name}.weight"
+        kernel = np.transpose(self.read(source, len(axes)), axes)
+        return Layer(None, {"kernel": kernel}, {"kernel": source})
+
+    def _weight_norm(
+        self, names: list[str], axes: tuple[int, ...], rank: int
+    ) -> Layer:
+        gain, direction = (self.read(name, rank) for name in names)
+        expected = (direction.shape[0],) + (1,) * (rank - 1)
+        if gain.shape != expected:
+            raise self.error(
+                names[0],
+                f"should have the shape {expected}. Received: {gain.shape}",
+            )
+        if not np.square(direction).sum(tuple(range(1, rank))).all():
+            raise self.error(
+                names[1], "has a channel of zeros, which has no direction."
+            )
+        return Layer(
+            "weight",
+            {
+                "direction": np.transpose(direction, axes),
+                "gain": gain.reshape(-1),
+            },
+            {"direction": names[1], "gain": names[0]},
+        )
+
+    def _spectral_norm(
+        self, names: list[str], axes: tuple[int, ...], rank: int
+    ) -> Layer:
+        kernel = self.read(names[0], rank)
+        left, right = (self.read(name, 1) for name in names[1:])
+        rows = (kernel.shape[0],), (kernel[0].size,)
+        for name, values, shape in zip(
+            names[1:], (left, right), rows, strict=True
+        ):
+            if values.shape != shape:
+                raise self.error(
+                    name,
+                    f"should have the shape {shape}. Received: {values.shape}",
+                )
+        return Layer(
+            "spectral",
+            {
+                "kernel": np.transpose(kernel, axes),
+                "left": left,
+                "right": right,
+            },
+            {"kernel": names[0], "left": names[1], "right": names[2]},
+        )
+
+    def ignore(self, names: Iterable[str]) -> None:
+        """Marks tensors as known and of no use here."""
+        self._unread.difference_update(names)
+
+    def check_all_read(self) -> None:
+        """Refuses tensors that nothing asked for.
+
+        Raises:
+            ConversionError: naming the first of them.
+        """
+        if self._unread:
+            raise self.error(
+                min(self._unread),
+                "is none of this network's. "
+                f"Received: {len(self._unread)} such tensors",
+            )
