@@ -16,14 +16,14 @@ from keras_audiogan.layers.stft import stft_power
 
 #: Spectra of Parallel WaveGAN (arXiv:1910.11480), and of the whole signal of
 #: multi-band MelGAN (arXiv:2005.05106).
-FULL_BAND: dict[str, tuple[int, ...]] = {
+FULL_BAND: dict[str, Any] = {
     "fft_lengths": (1024, 2048, 512),
     "frame_steps": (120, 240, 50),
     "window_lengths": (600, 1200, 240),
 }
 
 #: Spectra of the four bands of multi-band MelGAN.
-SUB_BAND: dict[str, tuple[int, ...]] = {
+SUB_BAND: dict[str, Any] = {
     "fft_lengths": (384, 683, 171),
     "frame_steps": (30, 60, 10),
     "window_lengths": (150, 300, 60),
