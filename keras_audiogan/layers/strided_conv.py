@@ -98,6 +98,42 @@ class StridedConv1D(keras.layers.Conv1D):
         return _free_config(super().get_config())
 
 
+def transposed_convolution(
+    inputs: Any, kernel: Any, stride: int, crop: int
+) -> Any:
+    """Returns a transposed convolution, computed as a dense one.
+
+    Args:
+        inputs: `(batch, time, channels)`.
+        kernel: `(taps, filters, channels)`.
+        stride: up-sampling factor.
+        crop: samples cut off in front of the full result.
+
+    Returns:
+        `(batch, time * stride, filters)`: what is left over is cut off at
+        the end, and zeros stand where the full result is too short.
+    """
+    size, filters, channels = kernel.shape
+    # Output s*q + r reads input q - i through tap s*i + r + crop. The taps
+    # are laid out from the first i that any r needs to the last.
+    first = -((stride - 1 + crop) // stride)
+    last = (size - 1 - crop) // stride
+    taps = last - first + 1
+    before = -(stride * first + crop)
+    kernel = ops.pad(
+        kernel,
+        [[before, taps * stride - size - before], [0, 0], [0, 0]],
+    )
+    kernel = ops.reshape(kernel, (taps, stride, filters, channels))
+    # `ops.flip` is many times slower.
+    kernel = ops.concatenate(ops.split(kernel, taps)[::-1])
+    kernel = ops.transpose(kernel, (0, 3, 1, 2))
+    kernel = ops.reshape(kernel, (taps, channels, stride * filters))
+    x = ops.pad(inputs, [[0, 0], [last, -first], [0, 0]])
+    x = ops.conv(x, kernel, padding="valid", data_format="channels_last")
+    return ops.reshape(x, (ops.shape(x)[0], -1, filters))
+
+
 @keras.saving.register_keras_serializable("keras_audiogan")
 class StridedConv1DTranspose(keras.layers.Conv1DTranspose):
     """A `Conv1DTranspose` with "same" padding.
@@ -129,32 +165,11 @@ class StridedConv1DTranspose(keras.layers.Conv1DTranspose):
         if multiplies(length, self.kernel):
             x = self._overlap_products(inputs, crop)
         else:
-            x = self._convolve(inputs, crop)
+            x = transposed_convolution(inputs, self.kernel, stride, crop)
         x = ops.reshape(x, (-1, length * stride, self.filters))
         if self.use_bias:
             x = ops.add(x, self.bias)
         return self.activation(x) if self.activation else x
-
-    def _convolve(self, inputs: Any, crop: int) -> Any:
-        (size,), (stride,) = self.kernel_size, self.strides
-        channels = inputs.shape[2]
-        # Output s*q + r reads input q - i through tap s*i + r + crop. The
-        # taps are laid out from the first i that any r needs to the last.
-        first = -((stride - 1 + crop) // stride)
-        last = (size - 1 - crop) // stride
-        taps = last - first + 1
-        before = -(stride * first + crop)
-        kernel = ops.pad(
-            self.kernel,
-            [[before, taps * stride - size - before], [0, 0], [0, 0]],
-        )
-        kernel = ops.reshape(kernel, (taps, stride, self.filters, channels))
-        # `ops.flip` is many times slower.
-        kernel = ops.concatenate(ops.split(kernel, taps)[::-1])
-        kernel = ops.transpose(kernel, (0, 3, 1, 2))
-        kernel = ops.reshape(kernel, (taps, channels, stride * self.filters))
-        x = ops.pad(inputs, [[0, 0], [last, -first], [0, 0]])
-        return ops.conv(x, kernel, padding="valid", data_format="channels_last")
 
     def _overlap_products(self, inputs: Any, crop: int) -> Any:
         """Adds what each input step gives to the outputs that it reaches."""

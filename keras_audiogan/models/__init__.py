@@ -12,9 +12,16 @@ from keras_audiogan.models.digit_classifier import (
 )
 from keras_audiogan.models.gan import GAN
 from keras_audiogan.models.genre_cgan import GenreCGAN
+from keras_audiogan.models.hifigan import HiFiGAN, HiFiGANGenerator
 from keras_audiogan.models.lstm_classifier import (
     LSTMClassifier,
     LSTMClassifierNetwork,
+)
+from keras_audiogan.models.melgan import MelGAN, MelGANGenerator
+from keras_audiogan.models.multiband_melgan import MultiBandMelGAN
+from keras_audiogan.models.parallel_wavegan import (
+    ParallelWaveGAN,
+    ParallelWaveGANGenerator,
 )
 from keras_audiogan.models.projection_wavegan import (
     ProjectionWaveGAN,
@@ -25,6 +32,7 @@ from keras_audiogan.models.registry import (
     list_architectures,
     register_architecture,
 )
+from keras_audiogan.models.vocoder import Vocoder
 from keras_audiogan.models.wavegan import (
     WaveGAN,
     WaveGANDiscriminator,
@@ -44,8 +52,16 @@ __all__ = [
     "LSTMClassifier",
     "LSTMClassifierNetwork",
     "GenreCGAN",
+    "HiFiGAN",
+    "HiFiGANGenerator",
+    "MelGAN",
+    "MelGANGenerator",
+    "MultiBandMelGAN",
+    "ParallelWaveGAN",
+    "ParallelWaveGANGenerator",
     "ProjectionWaveGAN",
     "ProjectionWaveGANGenerator",
+    "Vocoder",
     "WaveGAN",
     "WaveGANDiscriminator",
     "WaveGANGenerator",

@@ -148,8 +148,10 @@ class DenseTrunk(Discriminator):
 class VectorDiscriminator(Discriminator):
     """A score from a trunk's vector of the signal and, if any, the label.
 
-    The vector and the one-hot label pass one dense layer with leaky ReLU,
-    without which the label could only shift the score, and then the last one.
+    The vector and an embedding of the label pass one dense layer with leaky
+    ReLU, without which the label could only shift the score, and then the last
+    one. The embedding begins as large as the vector: a bare one-hot label went
+    unheard for thousands of steps.
 
     Args:
         trunk: built discriminator of one view that ends in `dim` numbers.
@@ -171,13 +173,26 @@ class VectorDiscriminator(Discriminator):
         self.trunk = trunk
         self.num_classes = num_classes
         self.view_scales = trunk.view_scales
+        self.embedding = (
+            keras.layers.Dense(
+                dim,
+                use_bias=False,
+                kernel_initializer=keras.initializers.RandomNormal(stddev=1.0),
+                name="embedding",
+                dtype=self.dtype_policy,
+            )
+            if num_classes
+            else None
+        )
         self.hidden = keras.layers.Dense(
             dim, name="hidden", dtype=self.dtype_policy
         )
         self.score = keras.layers.Dense(1, name="output", dtype="float32")
         self.build(None)
         with keras.name_scope(self.name, caller=self):
-            self.hidden.build((None, dim + num_classes))
+            if self.embedding is not None:
+                self.embedding.build((None, num_classes))
+            self.hidden.build((None, 2 * dim if num_classes else dim))
             self.score.build((None, dim))
 
     def views(self, audio: Any, training: bool = False) -> list[Any]:
@@ -197,11 +212,12 @@ class VectorDiscriminator(Discriminator):
         """
         ((*features, x),) = self.trunk.judge(views, training=training)
         x = ops.leaky_relu(x, 0.2)
-        if self.num_classes:
+        if self.embedding is not None:
             if classes is None:
                 shape = (ops.shape(x)[0], self.num_classes)
                 classes = ops.full(shape, 1.0 / self.num_classes)
-            x = ops.concatenate([x, ops.cast(classes, x.dtype)], axis=-1)
+            label = self.embedding(ops.cast(classes, x.dtype))
+            x = ops.concatenate([x, label], axis=-1)
         x = ops.leaky_relu(self.hidden(x), 0.2)
         return [[*features, x, self.score(x)]]
 
