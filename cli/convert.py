@@ -40,19 +40,30 @@ def command(
 ) -> None:
     """Turn an original author's checkpoint into a preset.
 
-    SOURCE is a run folder of the original WaveGAN (TensorFlow 1), or one
-    checkpoint in it, such as train/model.ckpt-1000. DIR must be new or empty.
+    SOURCE is a run folder, a checkpoint in it (else the newest is taken), or
+    hf://owner/name. What it is, its files tell: WaveGAN (TensorFlow 1);
+    kan-bayashi's ParallelWaveGAN project, ESPnet's copies among them
+    (checkpoint-*steps.pkl, config.yml, stats.h5: Parallel WaveGAN, MelGAN,
+    multi-band MelGAN, HiFi-GAN); HiFi-GAN (g_*, do_*, config.json); MelGAN
+    (netG.pt, netD.pt). PyTorch's files need
+    pip install 'keras-audiogan[convert]', and are read without running what
+    is in them. DIR must be new or empty.
 
     \b
     Examples:
       audiogan convert train/ presets/my_wavegan
       audiogan convert train/model.ckpt-120000 presets/birds
-      audiogan sample presets/birds -n 8
+      audiogan convert ljspeech_hifigan.v1/ presets/hifigan
+      audiogan convert hf://someone/vocoder presets/vocoder
     """
     _options.check_new(output, "DIR")
     _backend.prepare()
     from keras_audiogan import converters
 
+    if source.startswith("hf://"):
+        from keras_audiogan.zoo.hub_checkpoint import pull_any
+
+        source = str(pull_any(source))
     options = {"sampling_rate": sampling_rate, "slice_length": slice_length}
     gan = converters.convert(
         source, **{key: value for key, value in options.items() if value}

@@ -1,8 +1,6 @@
 """Push and pull: the real Hub client against a Hub on the loopback."""
 
-import contextlib
 import hashlib
-import importlib
 import itertools
 import json
 import os
@@ -14,6 +12,7 @@ from pathlib import Path
 import hub_repos
 import numpy as np
 import pytest
+from hub_client import fresh_client
 from hub_server import HubServer, User
 from safetensors.numpy import save_file
 
@@ -28,25 +27,6 @@ PERSONAL = "---\nlicense: mit\n---\nWritten by hand.\n"
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Use 'content=<...>':DeprecationWarning"
 )
-
-
-@contextlib.contextmanager
-def fresh_client(**environment):
-    """A client that reads these settings: it does so when it is imported."""
-    names = [n for n in sys.modules if n.split(".")[0] == "huggingface_hub"]
-    modules = {name: sys.modules.pop(name) for name in names}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        client = importlib.import_module("huggingface_hub")
-        try:
-            yield
-        finally:
-            client.close_session()
-            for name in list(sys.modules):
-                if name.split(".")[0] == "huggingface_hub":
-                    del sys.modules[name]
-            sys.modules.update(modules)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from keras_audiogan.converters import checkpoint_names
-from keras_audiogan.converters.errors import ConversionError
+from keras_audiogan.converters.errors import (
+    ConversionError,
+    MissingPackageError,
+)
 
 if TYPE_CHECKING:
     from keras_audiogan.converters.hifigan import convert_hifigan
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ConversionError",
+    "MissingPackageError",
     "choose_files",
     "convert",
     "convert_hifigan",
@@ -63,6 +67,7 @@ def identify(source: str | pathlib.Path) -> str:
 
     Raises:
         ConversionError: if no converter knows it; each one's reason is given.
+        MissingPackageError: if telling needs PyTorch or PyYAML.
     """
     reasons = []
     for kind, (module, _) in _CONVERTERS.items():

@@ -96,12 +96,16 @@ def locate(
             roles = choose(list_names(path), chooser)
         except ConversionError as error:
             raise ConversionError(f"{path}: {error}") from error
-        return roles and {role: path / name for role, name in roles.items()}
+        if roles is None:
+            return None
+        return {role: path / name for role, name in roles.items()}
     if not path.is_file():
         return None
     beside = sorted(file.name for file in path.parent.iterdir())
     found = chooser_of_file(path.name, beside)
-    return found and {role: path.parent / n for role, n in found.items()}
+    if found is None:
+        return None
+    return {role: path.parent / name for role, name in found.items()}
 
 
 def newest(names: Iterable[str], pattern: str) -> str | None:

@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from keras_audiogan.converters.errors import ConversionError
+from keras_audiogan.converters.errors import (
+    ConversionError,
+    MissingPackageError,
+)
 
 _MAX_TEXT_SIZE = 1 << 20
 _MAX_BINS = 4096
@@ -226,7 +229,7 @@ def read_yaml(path: pathlib.Path) -> Options:
     try:
         import yaml
     except ImportError as error:
-        raise ConversionError(
+        raise MissingPackageError(
             f"Reading {path} needs PyYAML. Install it with pip install "
             f"'keras-audiogan[convert]'. Received: {error}"
         ) from error

@@ -1,4 +1,4 @@
-"""The one error of the converters."""
+"""The errors of the converters."""
 
 
 class ConversionError(ValueError):
@@ -6,3 +6,7 @@ class ConversionError(ValueError):
 
     The message names the file, and the tensor where there is one.
     """
+
+
+class MissingPackageError(ConversionError):
+    """Reading such files needs a package that is not installed."""

@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from keras_audiogan.converters import checkpoint_names
 from keras_audiogan.converters.config_files import Options, read_json
-from keras_audiogan.converters.errors import ConversionError
+from keras_audiogan.converters.errors import (
+    ConversionError,
+    MissingPackageError,
+)
 from keras_audiogan.converters.network_weights import (
     NetworkWeights,
     hifigan_generator,
@@ -52,7 +55,7 @@ def choose_files(names: Sequence[str]) -> Mapping[str, str] | None:
         ),
         default=None,
     )
-    return generator and _beside(generator, names)
+    return _beside(generator, names) if generator else None
 
 
 def _beside(name: str, names: Sequence[str]) -> Mapping[str, str] | None:
@@ -84,6 +87,8 @@ def check(source: str | pathlib.Path) -> str | None:
     """Says why `source` is no HiFi-GAN checkpoint; None if it is one."""
     try:
         options = read_json(_find(source)["config"])
+    except MissingPackageError:
+        raise
     except ConversionError as error:
         return str(error)
     for name in ("resblock", "upsample_rates"):
@@ -124,6 +129,21 @@ def convert_hifigan(
         ConversionError: if files are missing or damaged, ask for code to be
             run, or hold something else.
     """
+    return build(
+        read_parts(source, sampling_rate, slice_length, weights), dtype
+    )
+
+
+def read_parts(
+    source: str | pathlib.Path,
+    sampling_rate: int | None = None,
+    slice_length: int | None = None,
+    weights: Iterable[str] | None = None,
+) -> Parts:
+    """Reads and checks a checkpoint; no Keras is imported.
+
+    Arguments and errors are those of `convert_hifigan`.
+    """
     files = _find(source)
     options = read_json(files["config"])
     config, generator = _generator(options, files["checkpoint"])
@@ -140,7 +160,7 @@ def convert_hifigan(
         config["discriminator"], parts.discriminator = _discriminator(
             files["discriminators"]
         )
-    return build(parts, dtype)
+    return parts
 
 
 def _entry(path: pathlib.Path, *names: str) -> list[StateDict]:

@@ -14,7 +14,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from keras_audiogan.converters import checkpoint_names
-from keras_audiogan.converters.errors import ConversionError
+from keras_audiogan.converters.errors import (
+    ConversionError,
+    MissingPackageError,
+)
 from keras_audiogan.converters.network_weights import NetworkWeights, Source
 from keras_audiogan.converters.torch_files import StateDict, read_torch_file
 from keras_audiogan.converters.torch_vocoders import (
@@ -51,7 +54,7 @@ def choose_files(names: Sequence[str]) -> Mapping[str, str] | None:
             if name.endswith(".pt") and not _OTHERS.fullmatch(name)
         ]
         generator = others[0] if len(others) == 1 else None
-    return generator and _beside(generator, names)
+    return _beside(generator, names) if generator else None
 
 
 def _beside(name: str, names: Sequence[str]) -> Mapping[str, str]:
@@ -79,6 +82,8 @@ def check(source: str | pathlib.Path) -> str | None:
         if path.name in _GENERATORS:
             return None
         held = read_torch_file(path)
+    except MissingPackageError:
+        raise
     except ConversionError as error:
         return str(error)
     names = list(held) if isinstance(held, Mapping) else []
@@ -126,6 +131,21 @@ def convert_melgan(
         ConversionError: if files are missing or damaged, ask for code to be
             run, or hold something else.
     """
+    return build(
+        read_parts(source, sampling_rate, slice_length, weights), dtype
+    )
+
+
+def read_parts(
+    source: str | pathlib.Path,
+    sampling_rate: int | None = None,
+    slice_length: int | None = None,
+    weights: Iterable[str] | None = None,
+) -> Parts:
+    """Reads and checks a checkpoint; no Keras is imported.
+
+    Arguments and errors are those of `convert_melgan`.
+    """
     files = _find(source)
     path = files["checkpoint"]
     config, generator = _generator(StateDict(path, read_torch_file(path)))
@@ -142,7 +162,7 @@ def convert_melgan(
         config["discriminator"], parts.discriminator = read_melgan(
             StateDict(path, read_torch_file(path))
         )
-    return build(parts, dtype)
+    return parts
 
 
 _BLOCK = re.compile(r"model\.(\d{1,4})\.block\.")

@@ -21,7 +21,10 @@ from keras_audiogan.converters.config_files import (
     read_statistics,
     read_yaml,
 )
-from keras_audiogan.converters.errors import ConversionError
+from keras_audiogan.converters.errors import (
+    ConversionError,
+    MissingPackageError,
+)
 from keras_audiogan.converters.network_weights import (
     NetworkWeights,
     Source,
@@ -66,7 +69,7 @@ def choose_files(names: Sequence[str]) -> Mapping[str, str] | None:
         (n for n in names if re.fullmatch(r"checkpoint.*\.(pkl|pth|pt)", n)),
         default=None,
     )
-    return checkpoint and _beside(checkpoint, names)
+    return _beside(checkpoint, names) if checkpoint else None
 
 
 def _beside(name: str, names: Sequence[str]) -> Mapping[str, str] | None:
@@ -92,6 +95,8 @@ def check(source: str | pathlib.Path) -> str | None:
     """Says why `source` is no checkpoint of this project; None if it is one."""
     try:
         options = read_yaml(_find(source)["config"])
+    except MissingPackageError:
+        raise
     except ConversionError as error:
         return str(error)
     if "generator_params" not in options:
@@ -145,6 +150,21 @@ def convert_parallel_wavegan(
         ConversionError: if files are missing or damaged, ask for code to be
             run, or hold something else.
     """
+    return build(
+        read_parts(source, sampling_rate, slice_length, weights), dtype
+    )
+
+
+def read_parts(
+    source: str | pathlib.Path,
+    sampling_rate: int | None = None,
+    slice_length: int | None = None,
+    weights: Iterable[str] | None = None,
+) -> Parts:
+    """Reads and checks a checkpoint; no Keras is imported.
+
+    Arguments and errors are those of `convert_parallel_wavegan`.
+    """
     files = _find(source)
     options = read_yaml(files["config"])
     held = _networks(files["checkpoint"])
@@ -176,7 +196,7 @@ def convert_parallel_wavegan(
         )
     else:
         config["discriminator"] = None
-    return build(parts, dtype)
+    return parts
 
 
 def _mel(
@@ -186,7 +206,7 @@ def _mel(
     config: dict[str, Any],
 ) -> dict[str, Any]:
     """Returns the arguments of the mel front end."""
-    if "sampling_rate_for_feats" in options:
+    if options.number_or_none("sampling_rate_for_feats") is not None:
         raise options.error(
             "sampling_rate_for_feats",
             "absent: features of another sampling rate than the sound's "
@@ -255,7 +275,7 @@ def _parallel_wavegan(
         upsampling.skip("nonlinear_activation_params")
     bias = settings.flag("bias", True)
     num_layers = settings.integer("layers", 30)
-    config = {
+    config: dict[str, Any] = {
         "num_mel_bins": settings.integer("aux_channels", 80),
         "kernel_size": settings.integer("kernel_size", 3),
         "num_layers": num_layers,

@@ -23,7 +23,10 @@ from typing import Any
 
 import numpy as np
 
-from keras_audiogan.converters.errors import ConversionError
+from keras_audiogan.converters.errors import (
+    ConversionError,
+    MissingPackageError,
+)
 
 # Earlier releases' `weights_only` can be led astray by a crafted file
 # (CVE-2025-32434, CVE-2026-24747).
@@ -57,20 +60,20 @@ def import_torch() -> Any:
     """Returns PyTorch, which is an optional dependency.
 
     Raises:
-        ConversionError: if it is absent or too old to be trusted with a
+        MissingPackageError: if it is absent or too old to be trusted with a
             stranger's file.
     """
     try:
         import torch
     except ImportError as error:
-        raise ConversionError(
+        raise MissingPackageError(
             "Reading a PyTorch checkpoint needs PyTorch. Install it with "
             "pip install 'keras-audiogan[convert]'. "
             f"Received: {error}"
         ) from error
     version = tuple(int(n) for n in re.findall(r"\d+", torch.__version__)[:2])
     if version < _OLDEST_TORCH:
-        raise ConversionError(
+        raise MissingPackageError(
             "This PyTorch can be led astray by a crafted file even with "
             "weights_only=True. Install a newer one with pip install "
             f"'torch>={'.'.join(map(str, _OLDEST_TORCH))}'. "
@@ -359,7 +362,8 @@ class StateDict:
                 f"claims the shape {shape}, and the file holds only {stored} "
                 "bytes of it.",
             )
-        values = tensor.to(torch.float32).contiguous().numpy()
+        # A copy: the tensor may be a map of a file that someone rewrites.
+        values = np.array(tensor.to(torch.float32).contiguous().numpy())
         if not np.isfinite(values).all():
             raise self.error(
                 name,

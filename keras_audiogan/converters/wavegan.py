@@ -10,6 +10,7 @@ import dataclasses
 import logging
 import pathlib
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,6 +93,8 @@ def convert_wavegan(
     sampling_rate: int | None = None,
     slice_length: int | None = None,
     phase_shuffle: int | None = None,
+    weights: Iterable[str] | None = None,
+    dtype: Any = None,
 ) -> WaveGAN:
     """Converts a checkpoint of the original WaveGAN.
 
@@ -111,6 +114,8 @@ def convert_wavegan(
             warning in the log.
         phase_shuffle: the discriminator's radius. None takes it from
             `args.txt`, or else 2, the original's default.
+        weights: networks to load, e.g. `["generator"]`; None for all.
+        dtype: dtype policy of the networks; Keras's global policy if None.
 
     Returns:
         A `WaveGAN` whose generator, its average and the discriminator hold
@@ -123,9 +128,12 @@ def convert_wavegan(
     bundle = TensorBundle(prefix)
     config, variables = _expected_variables(bundle)
     _complete(config, prefix, sampling_rate, slice_length, phase_shuffle)
+    wanted = None if weights is None else {"generator", *weights}
     # Read all before a model takes memory, so that nothing is half loaded.
-    weights: dict[str, dict[str, np.ndarray]] = {}
+    arrays: dict[str, dict[str, np.ndarray]] = {}
     for name, variable in variables.items():
+        if wanted is not None and variable.network not in wanted:
+            continue
         values = bundle.read(name).astype("float32", copy=False)
         if not np.isfinite(values).all():
             raise ConversionError(
@@ -135,23 +143,23 @@ def convert_wavegan(
             )
         if "conv2d_transpose/kernel" in name:
             values = values[0]
-        weights.setdefault(variable.network, {})[variable.target] = values
+        arrays.setdefault(variable.network, {})[variable.target] = values
 
     from keras_audiogan.models import WaveGAN
 
     try:
-        gan = WaveGAN(**config)
+        gan = WaveGAN(**config, dtype=dtype)
     except ValueError as error:
         raise ConversionError(
             f"{bundle.index_path} holds a WaveGAN that has no counterpart "
             f"here: {error}"
         ) from error
-    _assign(gan.ema_generator, weights["generator"])
+    _assign(gan.ema_generator, arrays["generator"])
     stems = {"generator"}
-    if "discriminator" in weights:
-        _assign(gan.discriminator, weights["discriminator"])
+    if "discriminator" in arrays:
+        _assign(gan.discriminator, arrays["discriminator"])
         stems.add("discriminator")
-    else:
+    elif wanted is None:
         logger.warning(
             "%s holds no discriminator; it keeps its initial weights.",
             bundle.index_path,

@@ -94,6 +94,9 @@ def from_preset(
 ) -> Any:
     """Loads a pretrained model.
 
+    An original author's checkpoint (see `keras_audiogan.converters`) is
+    converted as it is loaded, from a folder, a file or the Hub.
+
     Example:
 
     ```python
@@ -102,7 +105,7 @@ def from_preset(
     ```
 
     Args:
-        name: A bundled preset's name, a folder, or
+        name: A bundled preset's name, a folder, a checkpoint's file, or
             `hf://owner/name[@revision]`.
         token: For private repositories of the Hub.
         **kwargs: As `keras_audiogan.saving.load_preset` takes them:
@@ -113,12 +116,52 @@ def from_preset(
 
     Raises:
         ValueError: if there is no such preset (see `resolve`), or it is
-            broken (`keras_audiogan.saving.PresetError`).
+            broken (`keras_audiogan.saving.PresetError`,
+            `keras_audiogan.converters.ConversionError`).
+        HubError: if the Hub refuses or cannot be reached.
     """
-    folder = resolve(name, token=token)
-    from keras_audiogan.saving import load_preset
+    path = _resolve_any(name, token)
+    from keras_audiogan import converters, saving
 
-    return load_preset(folder, **kwargs)
+    if not saving.is_preset_folder(path) and _is_checkpoint(path):
+        return converters.convert(path, **kwargs)
+    return saving.load_preset(path, **kwargs)
+
+
+def _resolve_any(
+    name: str | os.PathLike[str], token: str | bool | None
+) -> Path:
+    """Returns a preset's folder, or where a checkpoint of others is."""
+    if isinstance(name, str) and name.startswith(HUB_SCHEME):
+        hub = import_module("keras_audiogan.zoo.hub_checkpoint")
+        return hub.pull_any(name, token=token)
+    try:
+        return resolve(name, token=token)
+    except ValueError:
+        path = Path(name).expanduser()
+        if _exists(path) and _is_checkpoint(path):
+            return path
+        raise
+
+
+def _is_checkpoint(path: Path) -> bool:
+    """Returns whether an original author's checkpoint lies at a path."""
+    from keras_audiogan import converters
+
+    try:
+        converters.identify(path)
+    except converters.MissingPackageError:
+        raise
+    except converters.ConversionError:
+        return False
+    return True
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def preset_info(
@@ -202,6 +245,10 @@ def _folder(folder: Path) -> Path:
             f"this is not a preset folder: it has no {CONFIG_FILE}"
             if _is_folder(folder)
             else "there is no such folder",
+            advice="`audiogan convert` makes a preset of an original "
+            "author's checkpoint"
+            if _is_folder(folder)
+            else None,
         )
     return folder
 
