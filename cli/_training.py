@@ -11,7 +11,19 @@ import click
 from keras_audiogan.cli import _backend, _options
 from keras_audiogan.training.options import DEFAULTS, MEASURES, TrainingOptions
 
-LOSSES = ("wgan-gp", "hinge", "relativistic", "dcgan", "lsgan", "wgan")
+LOSSES = (
+    "wgan-gp",
+    "hinge",
+    "relativistic",
+    "dcgan",
+    "lsgan",
+    "wgan",
+    "hifigan",
+    "melgan",
+    "multiband_melgan",
+    "parallel_wavegan",
+    "multi_resolution_stft",
+)
 DISTRIBUTIONS = ("mirrored", "multiworker")
 
 
@@ -120,7 +132,8 @@ _SHARED = (
     ),
     option(
         "--loss",
-        "Adversarial loss; it brings its optimisers and update ratio.",
+        "Adversarial loss; it brings its optimisers and update ratio. Those "
+        "from hifigan on are for vocoders.",
         click.Choice(LOSSES),
         "the preset's, with its numbers; or else the architecture's own",
     ),
@@ -141,6 +154,12 @@ _SHARED = (
         "discriminator, at some risk.",
         click.FloatRange(0),
         "the loss's own",
+    ),
+    option(
+        "--discriminator-start",
+        "Steps of a vocoder before its discriminator enters.",
+        click.IntRange(0),
+        "the loss's own; 0 where a preset brings one",
     ),
     option(
         "--seed",
@@ -202,8 +221,8 @@ _SHARED = (
     ),
     option(
         "--test",
-        "Files held out of training, e.g. '*_[0-4].wav', or tenth for every "
-        "tenth file of each label, which is what audiogan evaluate measures "
+        "Files held out of training, e.g. '*_[0-4].wav', last-tenth for the "
+        "last tenth of each label, or tenth for every tenth file, which is what audiogan evaluate measures "
         "on if not told otherwise.",
         str,
         "none; of classifiers, which are tested on them, tenth",

@@ -26,7 +26,8 @@ def hold_out(
         pattern: Pattern (`*`, `?`, `[...]`) of the names of the files to
             test on, relative to the folder, e.g. `"*_[0-4].wav"`. None and
             `"tenth"` take every tenth file of each label, the first one
-            included.
+            included; `"last-tenth"` takes the last tenth of the files of
+            each, in the order of their names.
 
     Returns:
         The files to train on, and those to test on.
@@ -35,7 +36,13 @@ def hold_out(
         AudioFolderError: If one of the two parts would be empty.
     """
     is_test = np.zeros(folder.num_files, bool)
-    if pattern in (None, "tenth"):
+    if pattern == "last-tenth":
+        of_label: dict[int | None, list[int]] = {}
+        for index, entry in enumerate(folder.files):
+            of_label.setdefault(entry.label, []).append(index)
+        for indices in of_label.values():
+            is_test[indices[len(indices) - len(indices) // EVERY :]] = True
+    elif pattern in (None, "tenth"):
         seen: dict[int | None, int] = {}
         for index, entry in enumerate(folder.files):
             count = seen.get(entry.label, 0)

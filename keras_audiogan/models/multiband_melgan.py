@@ -51,6 +51,7 @@ class MultiBandMelGAN(Vocoder):
         "max_channels": 512,
     }
     default_loss = "multiband_melgan"
+    normalizes_mels = True
 
     def __init__(
         self,

@@ -223,6 +223,7 @@ class ParallelWaveGAN(Vocoder):
     mel_defaults = MEL_SETTINGS["parallel_wavegan"]
     discriminator_defaults = {"kind": "dilated"}
     default_loss = "parallel_wavegan"
+    normalizes_mels = True
 
     def __init__(
         self,

@@ -94,6 +94,8 @@ class Vocoder(AudioGAN):
     mel_defaults: dict[str, Any] = {}
     discriminator_defaults: dict[str, Any] = {}
     default_loss = "hifigan"
+    # Whether a training sets mean and scale of the mels from its data.
+    normalizes_mels = False
 
     def __init__(
         self,

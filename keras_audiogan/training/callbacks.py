@@ -116,6 +116,8 @@ class Previews(StepCallback):
         every: Steps between previews; None for one at the end.
         num_samples: Clips in a preview.
         seed: Seed of the latents.
+        source: For vocoders: sound `(num_samples, time, 1)` that they make
+            again.
 
     Attributes:
         audio: The newest preview, float32 `(num_samples, time, channels)`.
@@ -129,8 +131,10 @@ class Previews(StepCallback):
         every: int | None = 500,
         num_samples: int = 8,
         seed: int = 0,
+        source: np.ndarray | None = None,
     ) -> None:
         super().__init__()
+        self.source = source
         self.folder = None if folder is None else Path(folder)
         self.every = every
         self.num_samples = num_samples
@@ -152,7 +156,10 @@ class Previews(StepCallback):
     def make(self) -> None:
         """Makes a preview of the model as it is."""
         synchronise(self.model)
-        self.audio = self.model.sample(self.num_samples, seed=self.seed)
+        if self.source is None:
+            self.audio = self.model.sample(self.num_samples, seed=self.seed)
+        else:
+            self.audio = self.model.vocode(self.source, seed=self.seed)
         self.audio_step = self.step
         if self.folder is None:
             return

@@ -92,6 +92,8 @@ class TrainingOptions:
         learning_rate: Of both optimisers; the loss's own.
         critic_steps: Discriminator updates a step; the loss's own.
         penalty: Weight of the loss's gradient penalties; the loss's own.
+        discriminator_start: Steps of a vocoder before its discriminator
+            enters; the loss's own, 0 where a preset brings one.
         seed: Of weights, latents, data order and previews; 0.
         slice_length: Samples in a clip; the architecture's own.
         sampling_rate: In Hz; the architecture's own, or that of most of the
@@ -109,8 +111,8 @@ class TrainingOptions:
         include: Pattern that names of files must match; none.
         exclude: Pattern of names that are left out; none.
         test: Pattern of names that are held out of training, or `"tenth"`
-            for every tenth file of each label. Classifiers are tested on
-            them, and have `"tenth"` as the default; generators none.
+            for every tenth file of each label, or `"last-tenth"` for the
+            last tenth. Classifiers are tested on them, and have `"tenth"` as the default; generators none.
         strict: Whether a bad file is an error; no.
         distribute: `"mirrored"`, `"multiworker"` or None for one device.
         reset_discriminator: Whether fine-tuning begins with a new
@@ -145,6 +147,7 @@ class TrainingOptions:
     learning_rate: float | None = None
     critic_steps: int | None = None
     penalty: float | None = None
+    discriminator_start: int | None = None
     seed: int | None = None
     slice_length: int | None = None
     sampling_rate: int | None = None

@@ -33,7 +33,7 @@ from keras_audiogan.cards import data_sets
 from keras_audiogan.data import AudioDataset, AudioFolder, hold_out
 from keras_audiogan.data.keras_feed import KerasFeed
 from keras_audiogan.models.registry import get_architecture
-from keras_audiogan.training import classifier_run
+from keras_audiogan.training import classifier_run, vocoder_runs
 from keras_audiogan.training import options as options_module
 from keras_audiogan.training.alarms import Alarms
 from keras_audiogan.training.callbacks import (
@@ -63,6 +63,8 @@ from keras_audiogan.training.run_records import (
     stored_options,
 )
 
+from keras_audiogan.training.vocoder_objectives import OBJECTIVES
+
 
 @dataclasses.dataclass(frozen=True)
 class RunResult:
@@ -75,6 +77,7 @@ class RunResult:
         steps: Training steps asked for.
         signal: Number of the signal that ended it early, or None.
         alarms: How often each alarm was raised.
+        vocoder: Whether the model turns mels into sound.
     """
 
     folder: Path
@@ -83,6 +86,14 @@ class RunResult:
     steps: int
     signal: int | None
     alarms: dict[str, int]
+    vocoder: bool = False
+
+    @property
+    def advice(self) -> str:
+        """The command that tries the preset."""
+        if self.vocoder:
+            return f"audiogan vocode {self.preset} my_sounds/ -o out/"
+        return f"audiogan sample {self.preset} -n 8 -o out/"
 
     def __str__(self) -> str:
         """Says it in lines for people."""
@@ -97,7 +108,7 @@ class RunResult:
         return (
             f"Done: {self.step} steps. Alarms: {raised or 'none'}.\n"
             f"Preset: {self.preset}\n"
-            f"Try it: audiogan sample {self.preset} -n 8 -o out/"
+            f"Try it: {self.advice}"
         )
 
 
@@ -245,6 +256,8 @@ def _prepare(options: TrainingOptions) -> _Plan:
         data = data.matched(config["labels"] or ())
     if options.keep_best == "label_accuracy":
         _check_labels_are_heard(options, config, conditional)
+    vocoder = bool(getattr(model_class, "is_vocoder", False))
+    _check_kind(options, vocoder)
     critic_steps = options.critic_steps or _default_critic_steps(
         model_class, options.loss
     )
@@ -265,6 +278,8 @@ def _prepare(options: TrainingOptions) -> _Plan:
         labels=conditional,
         balance=bool(options.balance),
     )
+    if vocoder and stored is None and options.preset is None:
+        vocoder_runs.set_statistics(model_class, config, dataset)
     policy = resolve_precision(_value(options.precision))
     if stored is not None:
         check_data(options.folder, dataset)
@@ -281,7 +296,8 @@ def _as_the_preset_was_trained(options: TrainingOptions) -> TrainingOptions:
     if options.preset is None or options.loss is not None:
         return options
     recipe = saving.read_training(_text(options.preset)).get("recipe")
-    if not isinstance(recipe, dict) or recipe.get("loss") not in LOSSES:
+    known = {*LOSSES, *OBJECTIVES}
+    if not isinstance(recipe, dict) or recipe.get("loss") not in known:
         return options
     kinds = {"learning_rate": float, "critic_steps": int, "penalty": float}
     found = {
@@ -331,7 +347,8 @@ def _adapt_to_data(
     if "sampling_rate" not in config:
         most = max(data.rates, key=data.rates.__getitem__)
         config["sampling_rate"] = min(most, defaults["sampling_rate"].default)
-    config["labels"] = list(data.labels) if data.labels else None
+    if not getattr(model_class, "is_vocoder", False):
+        config["labels"] = list(data.labels) if data.labels else None
 
 
 def _check_classifier(path: str) -> None:
@@ -376,9 +393,37 @@ def _check_labels_are_heard(
         )
 
 
+def _check_kind(options: TrainingOptions, vocoder: bool) -> None:
+    """Checks that the options are for this kind of generator."""
+    if vocoder:
+        wrong = [
+            name
+            for name in ("penalty", "critic_steps", "evaluate_every")
+            if getattr(options, name) is not None
+        ]
+        if options.loss in LOSSES:
+            wrong.append("loss")
+    else:
+        wrong = [
+            name
+            for name in ("discriminator_start",)
+            if getattr(options, name) is not None
+        ]
+        if options.loss in OBJECTIVES:
+            wrong.append("loss")
+    if wrong:
+        kind = "a vocoder" if vocoder else "this architecture"
+        raise ValueError(
+            f"These options are not for {kind}: {', '.join(wrong)}. Received: "
+            + ", ".join(f"{name}={getattr(options, name)!r}" for name in wrong)
+        )
+
+
 def _default_critic_steps(model_class: Any, loss: str | None) -> int:
     from keras_audiogan.training import losses
 
+    if getattr(model_class, "is_vocoder", False):
+        return 1
     if loss is None:
         loss = inspect.signature(model_class.compile).parameters["loss"].default
     return losses.get_loss(loss).critic_steps
@@ -388,6 +433,7 @@ def _make_model(plan: _Plan) -> keras.Model:
     options = plan.options
     keras.utils.set_random_seed(_value(options.seed))
     model = plan.model_class(**plan.config, dtype=plan.policy)
+    discriminator_start = options.discriminator_start
     if options.preset is not None:
         path = _text(options.preset)
         stems = set(model.preset_weights)
@@ -395,6 +441,12 @@ def _make_model(plan: _Plan) -> keras.Model:
             stems.discard("discriminator")
         held = set(saving.read_config(path)["weights"])
         saving.load_preset_weights(model, path, weights=stems & held)
+        if (
+            discriminator_start is None
+            and getattr(model, "is_vocoder", False)
+            and "discriminator" in stems & held
+        ):
+            discriminator_start = 0
     chosen = {
         name: value
         for name, value in (
@@ -402,6 +454,7 @@ def _make_model(plan: _Plan) -> keras.Model:
             ("critic_steps", options.critic_steps),
             ("learning_rate", options.learning_rate),
             ("penalty", options.penalty),
+            ("discriminator_start", discriminator_start),
         )
         if value is not None
     }
@@ -463,11 +516,17 @@ def _fit(
                 "needs some thousand steps to catch up.",
                 "yellow",
             )
+    is_vocoder = getattr(model, "is_vocoder", False)
     previews = Previews(
         folder / "previews" if chief else None,
         every=options.preview_every,
         num_samples=_value(options.num_previews),
         seed=_value(options.seed),
+        source=(
+            plan.dataset.real_clips(_value(options.num_previews))
+            if is_vocoder
+            else None
+        ),
     )
     log = RunLog(
         folder, every=_value(options.log_every), previews=previews, write=chief
@@ -509,7 +568,10 @@ def _fit(
                 feed.close()
     step = max(start, checkpoints.step)
     if chief and stop.signal is None:
-        _write_samples(model, folder / "samples", _value(options.seed))
+        if is_vocoder:
+            vocoder_runs.write_samples(model, folder / "samples", plan.dataset)
+        else:
+            _write_samples(model, folder / "samples", _value(options.seed))
         export(step)
     return RunResult(
         folder=folder,
@@ -518,6 +580,7 @@ def _fit(
         steps=steps,
         signal=stop.signal,
         alarms=dict(alarms.counts),
+        vocoder=is_vocoder,
     )
 
 
