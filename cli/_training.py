@@ -222,8 +222,8 @@ _SHARED = (
     option(
         "--test",
         "Files held out of training, e.g. '*_[0-4].wav', last-tenth for the "
-        "last tenth of each label, or tenth for every tenth file, which is what audiogan evaluate measures "
-        "on if not told otherwise.",
+        "last tenth of each label, or tenth for every tenth file, which is "
+        "what audiogan evaluate measures on if not told otherwise.",
         str,
         "none; of classifiers, which are tested on them, tenth",
         metavar="PATTERN",

@@ -132,10 +132,135 @@ VARIANTS: dict[str, tuple[str, dict[str, Any], str]] = {
 }
 
 
+_MEL = {
+    "num_mel_bins": 8,
+    "fft_length": 64,
+    "frame_step": 16,
+    "window_length": 64,
+    "min_frequency": 0.0,
+    "max_frequency": None,
+}
+_SCALES = {
+    "kind": "multi_scale",
+    "num_scales": 2,
+    "channels": 4,
+    "max_channels": 8,
+    "downsample_rates": [2],
+}
+# Clips must be longer than half the longest window of the STFT loss.
+_VOCODER: dict[str, Any] = {
+    "sampling_rate": 8000,
+    "slice_length": 2048,
+    "mel": _MEL,
+    "discriminator": _SCALES,
+}
+
+# Architecture name of a vocoder -> arguments that make it tiny.
+VOCODERS: dict[str, dict[str, Any]] = {
+    "hifigan": {
+        **_VOCODER,
+        "channels": 8,
+        "upsample_rates": [4, 4],
+        "upsample_kernel_sizes": [8, 8],
+        "block_kernel_sizes": [3, 5],
+        "block_dilations": [[1, 2], [1, 3]],
+        "discriminator": {
+            "kind": "multi_period_multi_scale",
+            "periods": [2, 3],
+            "period_channels": 2,
+            "period_max_channels": 4,
+            "period_rates": [2, 1],
+            "num_scales": 2,
+            "scale_channels": 16,
+            "scale_max_channels": 16,
+            "scale_rates": [2],
+        },
+    },
+    "melgan": {
+        **_VOCODER,
+        "channels": 8,
+        "upsample_rates": [4, 4],
+        "num_stacks": 2,
+    },
+    "multiband_melgan": {
+        **_VOCODER,
+        "channels": 8,
+        "upsample_rates": [2, 2],
+        "num_stacks": 2,
+    },
+    "parallel_wavegan": {
+        **_VOCODER,
+        "num_layers": 4,
+        "num_stacks": 2,
+        "residual_channels": 4,
+        "gate_channels": 8,
+        "skip_channels": 4,
+        "upsample_rates": [4, 4],
+        "discriminator": {"kind": "dilated", "num_layers": 3, "channels": 4},
+    },
+}
+
+# Further forms of vocoders: form -> (architecture, options).
+VOCODER_VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "hifigan, causal, blocks of type 2": (
+        "hifigan",
+        {"causal": True, "block_type": 2},
+    ),
+    "melgan, causal, hop of odd factors": (
+        "melgan",
+        {
+            "causal": True,
+            "upsample_rates": [5, 3],
+            "mel": {**_MEL, "frame_step": 15},
+            "slice_length": 2025,
+        },
+    ),
+    "melgan, hop of odd factors": (
+        "melgan",
+        {
+            "upsample_rates": [5, 3],
+            "mel": {**_MEL, "frame_step": 15},
+            "slice_length": 2025,
+        },
+    ),
+    "parallel_wavegan, causal, residual discriminator": (
+        "parallel_wavegan",
+        {
+            "causal": True,
+            "discriminator": {
+                "kind": "residual",
+                "num_layers": 2,
+                "num_stacks": 1,
+                "residual_channels": 4,
+                "gate_channels": 8,
+                "skip_channels": 4,
+            },
+        },
+    ),
+}
+
+
 def gan_architectures() -> list[str]:
-    """Returns the registered architectures that are GANs."""
+    """Returns the registered architectures that make sound of latents."""
     from keras_audiogan.models import (
         AudioGAN,
+        Vocoder,
+        get_architecture,
+        list_architectures,
+    )
+
+    classes = {name: get_architecture(name) for name in list_architectures()}
+    return [
+        name
+        for name, each in classes.items()
+        if issubclass(each, AudioGAN) and not issubclass(each, Vocoder)
+    ]
+
+
+def vocoder_architectures() -> list[str]:
+    """Returns the registered architectures that make sound of mels."""
+    from keras_audiogan.models import (
+        Vocoder,
         get_architecture,
         list_architectures,
     )
@@ -143,7 +268,7 @@ def gan_architectures() -> list[str]:
     return [
         name
         for name in list_architectures()
-        if issubclass(get_architecture(name), AudioGAN)
+        if issubclass(get_architecture(name), Vocoder)
     ]
 
 
@@ -158,7 +283,8 @@ def build(name: str, **options: Any) -> Any:
     """Returns a tiny model of an architecture."""
     from keras_audiogan.models import get_architecture
 
-    return get_architecture(name)(**{**CONFIGS[name], **options})
+    config = CONFIGS[name] if name in CONFIGS else VOCODERS[name]
+    return get_architecture(name)(**{**config, **options})
 
 
 def set_weights_from_paths(model: Any) -> None:
@@ -195,3 +321,21 @@ def make_batch(model: Any, rows: int, seed: int = 0) -> dict[str, np.ndarray]:
     if model.labels:
         batch["labels"] = np.arange(rows, dtype="int32") % len(model.labels)
     return batch
+
+
+def make_mels(model: Any, rows: int, frames: int, seed: int = 0) -> np.ndarray:
+    """Returns mels of noise, as the vocoder's front end makes them."""
+    rng = np.random.default_rng(seed)
+    samples = max((frames + 4) * model.features.frame_step, 256)
+    audio = 0.3 * rng.standard_normal((rows, samples, 1))
+    return model.mel(audio.astype("float32"))[:, :frames]
+
+
+def make_vocoder_batch(model: Any, rows: int, seed: int = 0) -> dict[str, Any]:
+    """Returns a batch that leaves nothing to chance: audio and noise."""
+    rng = np.random.default_rng(seed)
+    shape = (rows, model.slice_length, 1)
+    return {
+        "audio": rng.uniform(-0.8, 0.8, shape).astype("float32"),
+        "noise": rng.standard_normal(shape).astype("float32"),
+    }

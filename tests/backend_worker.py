@@ -80,9 +80,33 @@ def _step(model: Any, loss: str) -> dict[str, np.ndarray]:
     return {**logs, **{w.path: _as_numpy(w) for w in model.weights}}
 
 
+def _vocoder(name: str, options: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Sound of a vocoder, and weights and logs of one `fit` step."""
+    model = cases.build(name, **options, dtype="float32")
+    cases.set_weights_from_paths(model)
+    sound = model.vocode(cases.make_mels(model, 2, 20), seed=5)
+    model.compile(
+        None if name != "melgan" else "multi_resolution_stft",
+        discriminator_start=0,
+        run_eagerly=BACKEND == "tensorflow",
+        generator_optimizer=keras.optimizers.SGD(0.01),
+        discriminator_optimizer=keras.optimizers.SGD(0.01),
+    )
+    batch = cases.make_vocoder_batch(model, NUM_ROWS)
+    history = model.fit(batch, batch_size=NUM_ROWS, shuffle=False, verbose=0)
+    logs = {f"log/{k}": np.asarray(v[0]) for k, v in history.history.items()}
+    after = {w.path: _as_numpy(w) for w in model.weights}
+    step = {f"step//{key}": value for key, value in {**logs, **after}.items()}
+    return {"sound": sound, **step}
+
+
 def main(path: str) -> None:
     """Writes `form//sound` and `form//loss//weight` arrays."""
     results = {}
+    vocoders = {name: (name, {}) for name in cases.vocoder_architectures()}
+    for form, case in {**vocoders, **cases.VOCODER_VARIANTS}.items():
+        for key, value in _vocoder(*case).items():
+            results[f"{form}//{key}"] = value
     for form, (name, options, losses) in _forms().items():
         model = cases.build(name, **options, dtype="float32")
         cases.set_weights_from_paths(model)

@@ -39,6 +39,7 @@ def models():
 
 
 def test_every_architecture_has_a_tiny_case():
+    assert sorted(cases.VOCODERS) == cases.vocoder_architectures()
     assert sorted(cases.CONFIGS) == GANS
     assert sorted(cases.WITHOUT_CHANCE) == GANS
 
@@ -216,3 +217,18 @@ def test_one_fit_step_gives_the_same_weights(of_backends, name, loss):
 @pytest.mark.parametrize("form", sorted(cases.VARIANTS))
 def test_one_fit_step_of_a_variant_gives_the_same_weights(of_backends, form):
     compare(of_backends, f"{form}//{cases.VARIANTS[form][2]}//")
+
+
+VOCODERS = [*cases.VOCODERS, *cases.VOCODER_VARIANTS]
+
+
+@pytest.mark.parametrize("form", VOCODERS)
+def test_same_weights_of_a_vocoder_give_the_same_sound(of_backends, form):
+    (audio,) = compare(of_backends, f"{form}//sound").values()
+    assert audio.std() > 0.01
+
+
+@pytest.mark.parametrize("form", VOCODERS)
+def test_one_fit_step_of_a_vocoder_gives_the_same_weights(of_backends, form):
+    after = compare(of_backends, f"{form}//step//")
+    assert any("generator" in path for path in after)

@@ -192,7 +192,9 @@ def pad_time(inputs: Any, left: int, right: int, mode: str) -> Any:
             parts.append(ops.repeat(inputs[:, -1:], right, axis=1))
         return ops.concatenate(parts, axis=1)
     widths = [[0, 0], [left, right]] + [[0, 0]] * (len(inputs.shape) - 2)
-    return ops.pad(inputs, widths, "reflect" if mode == "reflect" else "constant")
+    return ops.pad(
+        inputs, widths, "reflect" if mode == "reflect" else "constant"
+    )
 
 
 @keras.saving.register_keras_serializable("keras_audiogan")
@@ -246,8 +248,7 @@ class NormalizedConv1D(NormalizedConv):
         elif padding == "causal":
             self.widths = (reach, 0)
         else:
-            left, right = padding
-            self.widths = (int(left), int(right))
+            self.widths = (int(padding[0]), int(padding[1]))
 
     def build(self, input_shape: Any) -> None:
         """Creates the variables."""

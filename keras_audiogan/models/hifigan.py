@@ -154,15 +154,15 @@ class HiFiGANGenerator(VocoderGenerator):
         x = self.conv_in(mel)
         for upsample, blocks in zip(self.upsamples, self.blocks, strict=True):
             x = upsample(gradients.leaky_relu(x, slope))
-            total = None
-            for block in blocks:
+            total: Any = None
+            for index, block in enumerate(blocks):
                 y = x
                 for first, second in block:
                     z = first(gradients.leaky_relu(y, slope))
                     if second is not None:
                         z = second(gradients.leaky_relu(z, slope))
                     y = y + z
-                total = y if total is None else total + y
+                total = total + y if index else y
             x = total / len(blocks)
         return ops.tanh(self.conv_out(gradients.leaky_relu(x, 0.01)))
 

@@ -76,12 +76,6 @@ class MultiBandMelGAN(Vocoder):
         causal: bool = False,
         **kwargs: Any,
     ) -> None:
-        bank = {
-            "num_bands": num_bands,
-            "taps": pqmf_taps,
-            "cutoff": pqmf_cutoff,
-            "beta": pqmf_beta,
-        }
         self._bank_options = {
             "num_bands": num_bands,
             "pqmf_taps": pqmf_taps,
@@ -114,7 +108,9 @@ class MultiBandMelGAN(Vocoder):
             num_bands=num_bands,
             **kwargs,
         )
-        self.pqmf = PQMF(**bank, dtype="float32", name="pqmf")
+        self.pqmf = PQMF(
+            num_bands, pqmf_taps, pqmf_cutoff, pqmf_beta, name="pqmf"
+        )
         self.pqmf.build((None, None, num_bands))
         # A filter reaches half its taps to either side.
         self.bank_frames = -(-pqmf_taps // self.features.frame_step)

@@ -168,12 +168,12 @@ class ParallelWaveGANGenerator(VocoderGenerator):
         mel, noise = inputs
         conditions = self._upsampled(mel)
         x = self.conv_in(noise)
-        total = None
-        for dilated, aux, out, skip in self.blocks:
+        total: Any = None
+        for i, (dilated, aux, out, skip) in enumerate(self.blocks):
             gates = dilated(x) + aux(conditions)
             signal, gate = ops.split(gates, 2, axis=-1)
             y = ops.tanh(signal) * ops.sigmoid(gate)
-            total = skip(y) if total is None else total + skip(y)
+            total = total + skip(y) if i else skip(y)
             x = (out(y) + x) * math.sqrt(0.5)
         x = ops.relu(total * math.sqrt(1.0 / len(self.blocks)))
         return self.conv_out_1(ops.relu(self.conv_out_0(x)))

@@ -349,11 +349,12 @@ class ResidualDiscriminator(_ConvDiscriminator):
         (x,) = views
         slope = self.negative_slope
         x = gradients.leaky_relu(self.conv_in(x), slope)
-        features, total = [x], None
-        for dilated, out, skip in self.blocks:
+        features: list[Any] = [x]
+        total: Any = None
+        for i, (dilated, out, skip) in enumerate(self.blocks):
             signal, gate = ops.split(dilated(x), 2, axis=-1)
             y = ops.tanh(signal) * ops.sigmoid(gate)
-            total = skip(y) if total is None else total + skip(y)
+            total = total + skip(y) if i else skip(y)
             x = (out(y) + x) * math.sqrt(0.5)
             features.append(x)
         x = total * math.sqrt(1.0 / len(self.blocks))

@@ -112,7 +112,8 @@ class TrainingOptions:
         exclude: Pattern of names that are left out; none.
         test: Pattern of names that are held out of training, or `"tenth"`
             for every tenth file of each label, or `"last-tenth"` for the
-            last tenth. Classifiers are tested on them, and have `"tenth"` as the default; generators none.
+            last tenth. Classifiers are tested on them, and have `"tenth"` as
+            the default; generators none.
         strict: Whether a bad file is an error; no.
         distribute: `"mirrored"`, `"multiworker"` or None for one device.
         reset_discriminator: Whether fine-tuning begins with a new

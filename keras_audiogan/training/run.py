@@ -62,7 +62,6 @@ from keras_audiogan.training.run_records import (
     describe_versions,
     stored_options,
 )
-
 from keras_audiogan.training.vocoder_objectives import OBJECTIVES
 
 
