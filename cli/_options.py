@@ -162,6 +162,31 @@ def check_generator(folder: pathlib.Path, name: str) -> dict[str, Any]:
     return config
 
 
+def is_vocoder(config: dict[str, Any]) -> bool:
+    """Return whether a preset makes sound of mels; Keras is imported here.
+
+    Args:
+        config: as `check_generator` returns it.
+    """
+    from keras_audiogan.models import get_architecture
+
+    model_class = get_architecture(config["architecture"])
+    return bool(getattr(model_class, "is_vocoder", False))
+
+
+def revision(folder: pathlib.Path, preset: str, config: dict[str, Any]) -> str:
+    """Return a commit of the Hub, or else the weights' own checksum.
+
+    Args:
+        folder: a preset's folder, as `zoo.resolve` finds it.
+        preset: what the user called it.
+        config: as `check_generator` returns it.
+    """
+    if preset.startswith("hf://"):
+        return folder.name
+    return f"sha256:{config['weights']['generator']['sha256'][:16]}"
+
+
 def load_gan(folder: pathlib.Path, precision: str) -> Any:
     """Build the generator of a preset; Keras is imported here.
 

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from keras_audiogan.cli import _backend, _evaluation, _options, _progress
+from keras_audiogan.cli import (
+    _backend,
+    _evaluation,
+    _options,
+    _progress,
+    _vocoder_evaluation,
+)
 
 if TYPE_CHECKING:
     from keras_audiogan.data import AudioFolder
@@ -27,16 +33,16 @@ REPORTS = (".html", ".json", ".png")
     "--test",
     "test_pattern",
     metavar="PATTERN",
-    help="Files of it that were held out of training, e.g. '*_[0-4].wav'. "
-    "Default: every tenth file stands in for held-out ones.",
+    help="Files of it that were held out of training, e.g. '*_[0-4].wav', or "
+    "last-tenth for the last tenth of each folder. Default: every tenth file "
+    "stands in for held-out ones.",
 )
 @click.option(
     "-n",
     "--num-samples",
-    type=click.IntRange(min=10),
-    default=1000,
-    show_default=True,
-    help="Sounds to generate.",
+    type=_options.COUNT,
+    help="Sounds to generate, 10 or more; of vocoders, recordings to compare "
+    f"with. Default: 1000; {_vocoder_evaluation.NUM_CLIPS} of vocoders.",
 )
 @click.option(
     "--classifier",
@@ -121,7 +127,7 @@ def command(
     preset: str,
     data: pathlib.Path,
     test_pattern: str | None,
-    num_samples: int,
+    num_samples: int | None,
     classifier: str,
     ask: str,
     seed: int,
@@ -142,12 +148,16 @@ def command(
     perfect generator would reach. A conditional preset is asked for every
     label in turn: clip i for label i modulo their number.
 
+    Of a vocoder, held-out recordings go to mels and back, and Griffin-Lim's
+    figures from the same mels stand beside.
+
     \b
     Examples:
       audiogan evaluate wavegan_digits --data fsdd/ --test "*_[0-4].wav"
       audiogan evaluate runs/mine --data my_sounds/ --report mine.html
       audiogan evaluate runs/mine --data my_sounds/ --save
       audiogan evaluate runs/mine --data my_sounds/ --augmentation-study
+      audiogan evaluate hifigan_speech --data speech/ --test last-tenth
     """
     if study and report is not None:
         raise click.UsageError(
@@ -168,10 +178,31 @@ def command(
             "--save needs a preset folder of yours: run `audiogan pull "
             f"{preset} -o DIR` first."
         )
+    _backend.prepare()
+    if _options.is_vocoder(config):
+        _vocoder_evaluation.run(
+            preset,
+            folder,
+            config,
+            data=data,
+            test_pattern=test_pattern,
+            num_clips=num_samples or _vocoder_evaluation.NUM_CLIPS,
+            seed=seed,
+            precision=precision,
+            report=report,
+            save=save,
+            as_json=as_json,
+        )
+        return
+    num_samples = 1000 if num_samples is None else num_samples
+    if num_samples < 10:
+        raise click.BadParameter(
+            f"10 sounds or more are needed. Received: {num_samples}",
+            param_hint="-n / --num-samples",
+        )
     train, test = _evaluation.split(data, config, test_pattern)
     chosen = _evaluation.choose_classifier(classifier, config, test.labels)
 
-    _backend.prepare()
     from keras_audiogan import metrics
 
     gan = _options.load_gan(folder, precision)

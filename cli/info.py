@@ -51,9 +51,13 @@ def command(preset: str, as_json: bool, token: str | None) -> None:
 
 
 def _facts(info: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    from keras_audiogan import cards
+
     samples, seconds = info["slice_length"], info["duration"]
     yield "architecture", f"{info['architecture']} ({info['class_name']})"
-    if samples and seconds:
+    if cards.is_vocoder(info):
+        yield "mels", cards.mels(info)
+    elif samples and seconds:
         yield "clip", f"{samples:,} samples, {seconds:.3g} s"
     yield "sampling rate", _format.hertz(info["sampling_rate"])
     yield "channels", info["num_channels"]

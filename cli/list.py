@@ -9,7 +9,13 @@ from keras_audiogan.cli import _format
 
 NUM_FIGURES = 3
 # Shown first where a preset has them.
-KEY_FIGURES = ("inception_score", "frechet_distance", "test_accuracy")
+KEY_FIGURES = (
+    "inception_score",
+    "frechet_distance",
+    "test_accuracy",
+    "mel_cepstral_distortion",
+    "log_mel_distance",
+)
 COLUMNS = (
     "preset",
     "architecture",
@@ -60,6 +66,8 @@ def command(pattern: str, as_json: bool) -> None:
 
 
 def _row(info: dict[str, Any]) -> tuple[str, ...]:
+    from keras_audiogan import cards
+
     counts = info["num_parameters"]
     count = counts.get("generator", sum(counts.values()))
     names = sorted(info["metrics"], key=lambda name: name not in KEY_FIGURES)
@@ -69,7 +77,8 @@ def _row(info: dict[str, Any]) -> tuple[str, ...]:
         info["architecture"],
         ", ".join(entry.get("name", "?") for entry in info["data"]) or "-",
         _format.hertz(info["sampling_rate"]),
-        _format.number(info["duration"]),
+        # Of a vocoder it is the length of training clips only.
+        "any" if cards.is_vocoder(info) else _format.number(info["duration"]),
         f"{count:,}",
         _format.size(info["num_bytes"]),
         ", ".join(f"{name} {value:.3g}" for name, value in figures) or "-",

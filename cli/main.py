@@ -12,6 +12,7 @@ COMMANDS = {
     "list": "Show the presets that this installation holds.",
     "info": "Show what a preset is, what it was trained on, how good it is.",
     "sample": "Write sounds made by a preset.",
+    "vocode": "Make sound again of recordings or of mel spectrograms.",
     "train": "Train an architecture from nothing on a folder of sounds.",
     "finetune": "Train a preset further on a folder of sounds.",
     "evaluate": "Measure a preset against a folder of real sounds.",
@@ -99,6 +100,7 @@ def main() -> None:
     Examples:
       audiogan list
       audiogan sample wavegan_digits -n 8 -o out/
+      audiogan vocode hifigan_speech recordings/ -o out/
       audiogan finetune wavegan_digits my_sounds/ -o runs/mine
       audiogan push runs/mine hf://me/my_gan
 

@@ -152,13 +152,13 @@ def command(
 
     folder = zoo.resolve(preset)
     config = _options.check_generator(folder, preset)
-    # A commit of the Hub, or else the weights' own checksum.
-    revision = (
-        folder.name
-        if preset.startswith("hf://")
-        else f"sha256:{config['weights']['generator']['sha256'][:16]}"
-    )
     _backend.prepare()
+    if _options.is_vocoder(config):
+        raise click.UsageError(
+            f"{preset} is a vocoder ({config['architecture']}): it makes "
+            "sound of mel spectrograms, not of nothing. Use: audiogan vocode "
+            f"{preset} FILES -o DIR"
+        )
     asked = _asked_labels(preset, config, labels, per_label is not None)
     if per_label is not None:
         num_samples = per_label * len(asked or ())
@@ -189,7 +189,7 @@ def command(
         labels=asked,
         truncation="" if truncation is None else truncation,
         preset=preset,
-        revision=revision,
+        revision=_options.revision(folder, preset, config),
     )
     if plot:
         from keras_audiogan import audio

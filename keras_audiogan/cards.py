@@ -92,6 +92,36 @@ def is_generator(config: Mapping[str, Any]) -> bool:
     return "generator" in config["weights"]
 
 
+def is_vocoder(config: Mapping[str, Any]) -> bool:
+    """Returns whether a preset makes sound of mel spectrograms.
+
+    Args:
+        config: As `read_config` or `preset_info` returns it.
+    """
+    # Vocoders alone hold the arguments of a front end.
+    return isinstance(config["config"].get("mel"), dict)
+
+
+def mels(config: Mapping[str, Any]) -> str:
+    """Returns what a vocoder's mels are, in a few words."""
+    # Strangers write configs too: whatever is no number is left out.
+    given = {
+        key: value
+        for key, value in config["config"]["mel"].items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    }
+    words = []
+    if "num_mel_bins" in given:
+        words.append(f"{given['num_mel_bins']} bands")
+    high = given.get("max_frequency") or (config["sampling_rate"] or 0) / 2
+    if "min_frequency" in given and high:
+        words.append(f"{given['min_frequency']:,.0f} to {high:,.0f} Hz")
+    for key, label in (("fft_length", "FFT"), ("frame_step", "hop")):
+        if key in given:
+            words.append(f"{label} {given[key]}")
+    return text(", ".join(words) or "not stated")
+
+
 def summary(config: Mapping[str, Any], training: Mapping[str, Any]) -> str:
     """Returns one sentence on what a preset makes."""
     given = training.get("summary")
@@ -102,7 +132,14 @@ def summary(config: Mapping[str, Any], training: Mapping[str, Any]) -> str:
 
 
 def sound(config: Mapping[str, Any]) -> str:
-    """Returns the kind of sound, e.g. `1.02 s clips of mono at 8,000 Hz`."""
+    """Returns the kind of sound, e.g. `1.02 s clips of mono at 8,000 Hz`.
+
+    Of a vocoder what it makes of which, without a length.
+    """
+    if is_vocoder(config):
+        rate = config["sampling_rate"]
+        at = f" at {rate:,} Hz" if rate else ""
+        return f"mono sound{at} of mel spectrograms"
     duration = duration_seconds(config)
     channels = {1: "mono", 2: "stereo"}.get(
         config["num_channels"], f"{config['num_channels']} channels"
@@ -149,7 +186,8 @@ def front_matter(
     if not generator:
         fields["pipeline_tag"] = task
     tags = ["keras", "audio", task, config["architecture"]]
-    fields["tags"] = [*tags, "gan"] if generator else tags
+    tags += ["gan"] if generator else []
+    fields["tags"] = [*tags, "vocoder"] if is_vocoder(config) else tags
     data = data_sets(training)
     names = [slug(str(entry["name"])) for entry in data if entry.get("name")]
     if names:
@@ -216,7 +254,10 @@ def _facts(config: Mapping[str, Any], training: Mapping[str, Any]) -> str:
     duration = duration_seconds(config)
     if duration is not None:
         samples = config["config"]["slice_length"]
-        rows.append(["Clip", f"{samples:,} samples, {duration:.3g} s"])
+        clip = "Clip in training" if is_vocoder(config) else "Clip"
+        rows.append([clip, f"{samples:,} samples, {duration:.3g} s"])
+    if is_vocoder(config):
+        rows.append(["Mel spectrogram", mels(config)])
     if config["labels"]:
         rows.append(["Labels", text(config["labels"])])
     for stem, entry in sorted(config["weights"].items()):
@@ -246,16 +287,26 @@ def _usage(config: Mapping[str, Any], uri: str) -> str:
             "  # audio (clips, time, channels)",
         ]
         return "\n".join(["## Use", "", "```python", *lines, "```"])
-    lines += [
-        f"gan = keras_audiogan.from_preset({argument})",
-        "audio = gan.sample(8, seed=0)"
-        "  # float32 (8, time, channels) in [-1, 1]",
-    ]
     import shlex
 
     shell = shlex.quote(plain(uri))
+    if is_vocoder(config):
+        lines += [
+            f"vocoder = keras_audiogan.from_preset({argument})",
+            "vocoder = vocoder.fuse_weight_norm()  # the same sound, faster",
+            "mel = vocoder.mel(audio)  # of mono sound (time,) at its rate",
+            "copy = vocoder.vocode(mel)  # float32 (1, time, 1) in [-1, 1]",
+        ]
+        use = f"audiogan vocode {shell} recordings/ -o out/"
+    else:
+        lines += [
+            f"gan = keras_audiogan.from_preset({argument})",
+            "audio = gan.sample(8, seed=0)"
+            "  # float32 (8, time, channels) in [-1, 1]",
+        ]
+        use = f"audiogan sample {shell} -n 8 -o out/"
     commands = [
-        f"audiogan sample {shell} -n 8 -o out/",
+        use,
         f"audiogan finetune {shell} my_sounds/ -o runs/mine",
     ]
     return "\n".join(
@@ -395,21 +446,30 @@ def _notes(training: Mapping[str, Any]) -> str:
 def _limits(config: Mapping[str, Any], training: Mapping[str, Any]) -> str:
     limits = training.get("limits")
     lines = list(limits) if isinstance(limits, list) else []
-    if is_generator(config):
+    if is_vocoder(config):
+        lines.append(
+            "It takes mel spectrograms of its own front end "
+            f"({mels(config)}): others sound wrong."
+        )
+        lines.append(
+            "It knows voices and sounds like those it was trained on; others "
+            "come out less clean."
+        )
+    elif is_generator(config):
         lines.append(f"It makes {sound(config)}, and nothing longer or higher.")
         lines.append(
             "It knows only sounds like those it was trained on, may repeat "
             "itself, and may make sounds that are none of these."
         )
-        if "discriminator" not in config["weights"]:
-            lines.append(
-                "The discriminator is not stored: fine-tuning starts with an "
-                "untrained one."
-            )
     else:
         lines.append(
             f"It judges {sound(config)} like those it was trained on, and "
             "gives some label to any other sound too."
+        )
+    if is_generator(config) and "discriminator" not in config["weights"]:
+        lines.append(
+            "The discriminator is not stored: fine-tuning starts with an "
+            "untrained one."
         )
     return _bullets("## Limits", lines)
 

@@ -9,6 +9,7 @@ from typing import Any
 _EXPORTS = {
     "AudioFileError": "files",
     "AudioInfo": "files",
+    "AudioWriter": "files",
     "audio_info": "files",
     "convert_channels": "files",
     "hertz_to_mel": "spectra",

@@ -4,11 +4,13 @@ Sound is float32 `(time, channels)` in [-1, 1]. What libsndfile reads is read:
 WAV, FLAC, Ogg Vorbis and Opus, MP3, AIFF, AU, CAF, W64 and others.
 """
 
+import contextlib
 import dataclasses
 import os
 import pathlib
 import stat
 import uuid
+from collections.abc import Iterator
 
 import numpy as np
 import soundfile
@@ -382,13 +384,6 @@ def write_audio(
         ValueError: If `audio` has another shape, no samples, or values that
             are not finite.
     """
-    path = pathlib.Path(path)
-    if path.suffix.lower() not in _WRITERS:
-        raise AudioFileError(
-            path,
-            "unknown extension; expected one of " + ", ".join(sorted(_WRITERS)),
-        )
-    container, default_subtype = _WRITERS[path.suffix.lower()]
     audio = np.asarray(audio, dtype=np.float32)
     if audio.ndim == 1:
         audio = audio[:, None]
@@ -403,29 +398,104 @@ def write_audio(
             f"infinity): {np.count_nonzero(~np.isfinite(audio))} of "
             f"{audio.size}. Nothing was written."
         )
-    audio = np.clip(audio, -1.0, 1.0)
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with soundfile.SoundFile(
-            temporary,
-            "w",
-            samplerate=int(sampling_rate),
-            channels=audio.shape[1],
-            format=container,
-            subtype=subtype or default_subtype,
-        ) as sound:
+    writer = AudioWriter(path, sampling_rate, audio.shape[1], subtype)
+    with writer:
+        writer.write(audio)
+
+
+class AudioWriter:
+    """A sound file written part by part, in the memory of one part.
+
+    A context manager. The file appears under its name when the block is left
+    without an error; until then, and after one, nothing does.
+
+    Args:
+        path: As for `write_audio`.
+        sampling_rate: In Hz.
+        num_channels: 1 for mono.
+        subtype: As for `write_audio`.
+
+    Raises:
+        AudioFileError: As `write_audio`, on entry, in `write` or at the end.
+    """
+
+    def __init__(
+        self,
+        path: PathLike,
+        sampling_rate: int,
+        num_channels: int = 1,
+        subtype: str | None = None,
+    ) -> None:
+        self.path = path = pathlib.Path(path)
+        if path.suffix.lower() not in _WRITERS:
+            raise AudioFileError(
+                path,
+                "unknown extension; expected one of "
+                + ", ".join(sorted(_WRITERS)),
+            )
+        self.sampling_rate = int(sampling_rate)
+        self.num_channels = num_channels
+        self._container, default_subtype = _WRITERS[path.suffix.lower()]
+        self._subtype = subtype or default_subtype
+        self._temporary = path.with_name(
+            f".{path.stem}.{uuid.uuid4().hex}{path.suffix}"
+        )
+        self._sound: soundfile.SoundFile | None = None
+
+    def __enter__(self) -> "AudioWriter":
+        """Opens the file; missing folders are made."""
+        with self._explained():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._sound = soundfile.SoundFile(
+                self._temporary,
+                "w",
+                samplerate=self.sampling_rate,
+                channels=self.num_channels,
+                format=self._container,
+                subtype=self._subtype,
+            )
+        return self
+
+    def write(self, audio: np.ndarray) -> None:
+        """Appends sound; values outside [-1, 1] are clipped.
+
+        Args:
+            audio: Array `(time, num_channels)` of finite numbers.
+        """
+        if self._sound is None:
+            raise ValueError(
+                "`write` belongs inside a `with` block. Received: a writer "
+                "that is not open"
+            )
+        audio = np.clip(np.asarray(audio, np.float32), -1.0, 1.0)
+        with self._explained():
             for start in range(0, len(audio), _WRITE_BLOCK):
-                sound.write(audio[start : start + _WRITE_BLOCK])
-        os.replace(temporary, path)
-    except (soundfile.SoundFileError, OSError, ValueError) as error:
-        raise AudioFileError(
-            path,
-            f"cannot write {audio.shape[1]} channel(s) at {sampling_rate} Hz "
-            f"as {container} {subtype or default_subtype} ({_short(error)})",
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+                self._sound.write(audio[start : start + _WRITE_BLOCK])
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        """Gives the file its name, or removes it after an error."""
+        sound, self._sound = self._sound, None
+        try:
+            with self._explained():
+                if sound is not None:
+                    sound.close()
+                if kind is None:
+                    os.replace(self._temporary, self.path)
+        finally:
+            self._temporary.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (soundfile.SoundFileError, OSError, ValueError) as error:
+            self._temporary.unlink(missing_ok=True)
+            raise AudioFileError(
+                self.path,
+                f"cannot write {self.num_channels} channel(s) at "
+                f"{self.sampling_rate} Hz as {self._container} "
+                f"{self._subtype} ({_short(error)})",
+            ) from error
 
 
 def _short(error: BaseException) -> str:

@@ -61,6 +61,7 @@ def griffin_lim(
     num_iterations: int = 32,
     momentum: float = 0.99,
     seed: int = 0,
+    magnitude_iterations: int = 100,
 ) -> np.ndarray:
     """Turns a log-mel spectrogram into sound.
 
@@ -76,6 +77,8 @@ def griffin_lim(
         num_iterations: How often phases are corrected.
         momentum: From 0 to below 1.
         seed: Of the first phases.
+        magnitude_iterations: Updates of `linear_magnitudes`; 0 leaves the
+            pseudo-inverse, as many implementations have it.
 
     Returns:
         float32 array `(time,)` with `frames * frame_step` samples under
@@ -92,7 +95,7 @@ def griffin_lim(
             "Expected `num_iterations` of at least 1 and 0 <= momentum < 1. "
             f"Received: num_iterations={num_iterations}, momentum={momentum}"
         )
-    magnitudes = linear_magnitudes(mel, mel_features)
+    magnitudes = linear_magnitudes(mel, mel_features, magnitude_iterations)
     fft_length = mel_features.fft_length
     step = mel_features.frame_step
     length = mel_features.window_length or fft_length

@@ -6,7 +6,11 @@ Pitch needs the package `pyworld`, PESQ the package `pesq`; both are optional.
 from __future__ import annotations
 
 import importlib
+import importlib.machinery
+import importlib.util
 import math
+import sys
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +46,7 @@ def f0_and_voicing(
         ImportError: If `pyworld` is not installed.
         ValueError: If a clip is empty.
     """
-    pyworld = importlib.import_module("pyworld")
+    pyworld = _pyworld()
     pitches = []
     for clip in as_pair(real, fake):
         pitch, _ = pyworld.harvest(
@@ -53,6 +57,28 @@ def f0_and_voicing(
         )
         pitches.append(pitch)
     return f0_errors(*pitches)
+
+
+def _pyworld() -> Any:
+    """Imports the compiled part of `pyworld`.
+
+    Up to 0.3.5 the package itself asks setuptools for its version, by a
+    module that setuptools has dropped.
+    """
+    package = importlib.util.find_spec("pyworld")
+    if package is None:
+        raise ModuleNotFoundError("No module named 'pyworld'", name="pyworld")
+    name = "pyworld.pyworld"
+    if name not in sys.modules:
+        found = importlib.machinery.PathFinder.find_spec(
+            name, package.submodule_search_locations
+        )
+        if found is None or found.loader is None:
+            raise ImportError("The package pyworld has no compiled part.")
+        module = importlib.util.module_from_spec(found)
+        found.loader.exec_module(module)
+        sys.modules[name] = module
+    return sys.modules[name]
 
 
 def f0_errors(real: np.ndarray, fake: np.ndarray) -> dict[str, float]:

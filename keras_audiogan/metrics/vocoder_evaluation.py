@@ -1,0 +1,328 @@
+"""Is a vocoder any good? Its copies of recordings, beside Griffin-Lim's."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from keras_audiogan.metrics.bootstrap import bootstrap_interval
+from keras_audiogan.metrics.phase_recovery import griffin_lim
+from keras_audiogan.metrics.speech_scores import as_clip, pesq
+from keras_audiogan.metrics.vocoder_scores import FIGURES, vocoder_report
+
+if TYPE_CHECKING:
+    from keras_audiogan.models.vocoder import Vocoder
+
+#: What is compared: column of a report -> its heading in tables.
+SYSTEMS = {
+    "vocoder": "vocoder",
+    "griffin_lim": "Griffin-Lim",
+    "fast_griffin_lim": "fast Griffin-Lim",
+    "real": "real",
+}
+
+#: Options of `griffin_lim` for its two columns.
+GRIFFIN_LIM = {
+    "griffin_lim": {"momentum": 0.0, "magnitude_iterations": 0},
+    "fast_griffin_lim": {"momentum": 0.99, "magnitude_iterations": 100},
+}
+
+_MORE_FIGURES = {
+    "level_difference": ("dB", "real"),
+    "real_time_factor": ("s of computing / s of sound", "lower"),
+}
+_ALL_FIGURES = {**FIGURES, **_MORE_FIGURES}
+# A recording against itself: equal by definition, and so not computed.
+_SELF = {
+    name: 0.0
+    for name in _ALL_FIGURES
+    if name not in ("pesq", "real_time_factor")
+}
+_QUIETEST = 1e-8
+
+
+def warm_up(vocoder: Vocoder) -> None:
+    """Runs a vocoder twice on next to nothing.
+
+    Backends that compile do so for the first lengths they meet, which is not
+    what a real-time factor is about.
+
+    Args:
+        vocoder: The model.
+    """
+    for frames in (4, 5):
+        vocoder.vocode(
+            np.zeros((frames, vocoder.features.num_mel_bins), "float32")
+        )
+
+
+def evaluate_vocoder(
+    vocoder: Vocoder,
+    clips: Sequence[np.ndarray],
+    names: Sequence[str] | None = None,
+    level: str | float = "keep",
+    num_iterations: int = 32,
+    num_resamples: int = 200,
+    seed: int = 0,
+    on_clip: Callable[[], None] | None = None,
+    keep_sounds: int = 0,
+) -> dict[str, Any]:
+    """Compares recordings with what is made again of their mels.
+
+    By the vocoder, and from the same mels without any network: by
+    Griffin-Lim as many have it (`griffin_lim`: pseudo-inverse of the mel
+    filters, no momentum), and as well as it is known to go
+    (`fast_griffin_lim`: non-negative magnitudes, momentum 0.99). The last
+    column, `real`, is the ceiling: a recording against itself, which is 0 by
+    definition; only its PESQ is computed.
+
+    Args:
+        vocoder: The model; best with its weight norm fused, as in use.
+        clips: Recordings `(time,)` or `(time, 1)` at the vocoder's rate.
+        names: Of the clips, for the report; their numbers by default.
+        level: How clips are levelled before the mels are made, see
+            `level_gain`; undone before sounds are compared.
+        num_iterations: Of Griffin-Lim.
+        num_resamples: Resamples of the clips for the 95 % intervals; 0
+            leaves them out.
+        seed: Of noise, first phases and resampling.
+        on_clip: Called after each clip is made again.
+        keep_sounds: Of how many clips the sounds are returned.
+
+    Returns:
+        `figures`: name -> `unit`, `better` and for each of `SYSTEMS` a
+        dictionary with its mean `value`, the ends `low` and `high` of the
+        interval, and `num_clips`, or None. `level_difference` is the RMS
+        level of what was made over that of the recording; `real_time_factor`
+        is the time from mels to sound over the length of the sound, without
+        the compilation of the first call. `clips`: for each its `name`,
+        `seconds` and the figures of each system. `notes`: why figures are
+        missing. `num_clips`, `seconds`, `num_iterations`, `level`. And
+        `sounds`, the first clips of each system, if `keep_sounds` is set.
+
+    Raises:
+        ValueError: If there are no clips, or one is shorter than a transform
+            or holds numbers that are not finite.
+    """
+    if not len(clips):
+        raise ValueError(
+            "Expected recordings, at least one. Received: clips=[]"
+        )
+    rate = vocoder.sampling_rate
+    real = [as_clip(clip) for clip in clips]
+    made: dict[str, list[np.ndarray]] = {}
+    seconds: dict[str, list[float]] = {}
+    warm_up(vocoder)
+    for clip in real:
+        gain = level_gain(clip, level)
+        # To whole hops, so that copies are as long as the recording.
+        filled = np.pad(clip, (0, -len(clip) % vocoder.features.frame_step))
+        mel = vocoder.mel(filled * np.float32(gain))[0]
+        for system in ("vocoder", *GRIFFIN_LIM):
+            begin = time.perf_counter()
+            if system == "vocoder":
+                again = vocoder.vocode(mel, seed=seed)[0, :, 0]
+            else:
+                again = griffin_lim(
+                    mel,
+                    vocoder.features,
+                    num_iterations,
+                    seed=seed,
+                    **GRIFFIN_LIM[system],  # type: ignore[arg-type]
+                )
+            elapsed = time.perf_counter() - begin
+            made.setdefault(system, []).append(
+                again[: len(clip)] / np.float32(gain)
+            )
+            seconds.setdefault(system, []).append(elapsed / (len(clip) / rate))
+        if on_clip is not None:
+            on_clip()
+    reports = {
+        system: vocoder_report(
+            real,
+            fakes,
+            rate,
+            vocoder.features,
+            num_resamples=num_resamples,
+            seed=seed,
+        )
+        for system, fakes in made.items()
+    }
+    rows: dict[str, list[dict[str, float]]] = {
+        system: report["clips"] for system, report in reports.items()
+    }
+    rows["real"] = [_of_itself(clip, rate) for clip in real]
+    for system, fakes in made.items():
+        for row, clip, fake, factor in zip(
+            rows[system], real, fakes, seconds[system], strict=True
+        ):
+            row["level_difference"] = _decibels(fake) - _decibels(clip)
+            row["real_time_factor"] = factor
+    figures: dict[str, Any] = {}
+    for name, (unit, better) in _ALL_FIGURES.items():
+        columns: dict[str, Any] = {}
+        for system in SYSTEMS:
+            if system in reports and name in FIGURES:
+                found = reports[system]["figures"].get(name)
+                columns[system] = found and {
+                    key: found[key]
+                    for key in ("value", "low", "high", "num_clips")
+                    if key in found
+                }
+            else:
+                columns[system] = _mean(rows[system], name, num_resamples, seed)
+        if columns["vocoder"] is not None:
+            figures[name] = {"unit": unit, "better": better, **columns}
+    names = [str(i) for i in range(len(real))] if names is None else names
+    report = {
+        "figures": figures,
+        "clips": [
+            {
+                "name": name,
+                "seconds": len(clip) / rate,
+                **{system: rows[system][i] for system in SYSTEMS},
+            }
+            for i, (name, clip) in enumerate(zip(names, real, strict=True))
+        ],
+        "notes": reports["vocoder"]["notes"],
+        "num_clips": len(real),
+        "seconds": sum(map(len, real)) / rate,
+        "num_iterations": num_iterations,
+        "level": level,
+    }
+    if keep_sounds:
+        report["sounds"] = {
+            "real": real[:keep_sounds],
+            **{name: fakes[:keep_sounds] for name, fakes in made.items()},
+        }
+    return report
+
+
+def level_gain(audio: np.ndarray | float, level: str | float) -> float:
+    """Returns the factor that a training with this level puts on a file.
+
+    Args:
+        audio: The file's samples, or its peak.
+        level: `"peak"` brings the peak to 1 (silence stays), `"keep"` leaves
+            the level, a number is the factor.
+
+    Raises:
+        ValueError: If the level is none of these.
+    """
+    if level == "keep":
+        return 1.0
+    if level == "peak":
+        peak = float(np.max(np.abs(audio), initial=0.0))
+        return 1.0 / peak if peak > 0 and math.isfinite(1.0 / peak) else 1.0
+    if isinstance(level, str) or not level > 0:
+        raise ValueError(
+            "`level` must be 'peak', 'keep' or a positive factor. "
+            f"Received: level={level!r}"
+        )
+    return float(level)
+
+
+def format_vocoder_table(report: dict[str, Any]) -> str:
+    """Returns the figures of `evaluate_vocoder` as a table.
+
+    Args:
+        report: What it returned.
+    """
+    rows = [("figure", *SYSTEMS.values(), "better")]
+    for name, row in report["figures"].items():
+        unit = f" ({row['unit']})" if row["unit"] else ""
+        better = "as real" if row["better"] == "real" else row["better"]
+        cells = [_cell(row[system], system) for system in SYSTEMS]
+        rows.append((name + unit, *cells, better))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        f"{report['num_clips']} recordings, {report['seconds']:.1f} s, and "
+        "what is made again of their mels; Griffin-Lim: "
+        f"{report['num_iterations']} iterations; 95 % intervals"
+    ]
+    last = len(widths) - 1
+    for row in rows:
+        cells = [
+            cell.ljust(width) if index in (0, last) else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    lines.append(
+        "real: a recording against itself, 0 by definition; PESQ is measured."
+    )
+    lines += [
+        f"{note} ({count} of {report['num_clips']} recordings)"
+        for note, count in report["notes"].items()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def vocoder_metrics_for_card(report: dict[str, Any]) -> dict[str, Any]:
+    """Returns figures as the `metrics` of a preset's `training.json`.
+
+    Each becomes `{value, low, high, griffin_lim, fast_griffin_lim, real,
+    num_clips, better, unit}`.
+
+    Args:
+        report: What `evaluate_vocoder` returned.
+    """
+    metrics = {}
+    for name, row in report["figures"].items():
+        entry = dict(row["vocoder"])
+        for system in SYSTEMS:
+            if system != "vocoder" and row[system] is not None:
+                entry[system] = row[system]["value"]
+        entry["better"] = row["better"]
+        if row["unit"]:
+            entry["unit"] = row["unit"]
+        metrics[name] = entry
+    return metrics
+
+
+def _of_itself(clip: np.ndarray, rate: int) -> dict[str, float]:
+    row = dict(_SELF)
+    try:
+        row["pesq"] = pesq(clip, clip, rate)
+    except (ImportError, ValueError):
+        # The vocoder's own report says which and why.
+        return row
+    return row
+
+
+def _mean(
+    rows: Sequence[dict[str, float]], name: str, num_resamples: int, seed: int
+) -> dict[str, float] | None:
+    values = np.array([row[name] for row in rows if name in row])
+    if not values.size:
+        return None
+    mean: dict[str, float] = {
+        "value": float(values.mean()),
+        "num_clips": len(values),
+    }
+    if len(values) > 1 and num_resamples and values.any():
+        mean["low"], mean["high"] = bootstrap_interval(
+            np.mean, values, num_resamples=num_resamples, seed=seed
+        )
+    return mean
+
+
+def _decibels(clip: np.ndarray) -> float:
+    power = np.mean(np.square(clip, dtype="float64"))
+    return 10.0 * math.log10(max(float(power), _QUIETEST**2))
+
+
+def _cell(entry: dict[str, float] | None, system: str) -> str:
+    if entry is None:
+        return "-"
+    shown = _number(entry["value"])
+    if system == "vocoder" and "low" in entry:
+        shown += f" [{_number(entry['low'])}, {_number(entry['high'])}]"
+    return shown
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

@@ -1,0 +1,526 @@
+"""`audiogan vocode`, and `audiogan evaluate` of vocoders."""
+
+import importlib.util
+import json
+import pathlib
+import shutil
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner
+from preset_support import tiny_gan
+
+from keras_audiogan import audio, cards, metrics, saving
+from keras_audiogan.cli import _vocoder_inputs
+from keras_audiogan.cli.main import main
+from keras_audiogan.models import HiFiGAN, MultiBandMelGAN, ParallelWaveGAN
+
+DIGITS = pathlib.Path(__file__).parent / "data" / "digits"
+RATE = 8000
+SHARED = {
+    "sampling_rate": RATE,
+    "slice_length": 2048,
+    "level": "keep",
+    "mel": {
+        "num_mel_bins": 20,
+        "fft_length": 256,
+        "frame_step": 64,
+        "window_length": 256,
+        "min_frequency": 0.0,
+        "max_frequency": 3000.0,
+    },
+    "discriminator": {
+        "kind": "multi_scale",
+        "num_scales": 1,
+        "channels": 4,
+        "max_channels": 8,
+        "downsample_rates": [2],
+    },
+}
+TINY = {
+    "hifigan": (
+        HiFiGAN,
+        {
+            "channels": 8,
+            "upsample_rates": [8, 8],
+            "upsample_kernel_sizes": [16, 16],
+            "block_kernel_sizes": [3],
+            "block_dilations": [[1, 2]],
+            "block_type": 2,
+        },
+    ),
+    "multiband_melgan": (
+        MultiBandMelGAN,
+        {"channels": 8, "upsample_rates": [4, 4], "num_stacks": 2},
+    ),
+    "parallel_wavegan": (
+        ParallelWaveGAN,
+        {
+            "num_layers": 4,
+            "num_stacks": 2,
+            "residual_channels": 4,
+            "gate_channels": 8,
+            "skip_channels": 4,
+            "upsample_rates": [8, 8],
+        },
+    ),
+}
+
+
+def build(name):
+    architecture, options = TINY[name]
+    vocoder = architecture(**SHARED, **options)
+    rng = np.random.default_rng(1)
+    for network in vocoder.preset_weights.values():
+        network.set_weights(
+            [
+                weight + rng.normal(0, 0.2, weight.shape).astype("float32")
+                for weight in network.get_weights()
+            ]
+        )
+    vocoder.on_preset_loaded(set(vocoder.preset_weights))
+    return vocoder
+
+
+@pytest.fixture(scope="module")
+def presets(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("presets")
+    for name in TINY:
+        build(name).save_to_preset(
+            folder / name,
+            storage_dtype="float32",
+            training={"data": {"name": "digits"}},
+        )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def hifigan(presets):
+    return saving.load_preset(presets / "hifigan")
+
+
+@pytest.fixture(autouse=True)
+def in_a_new_folder(monkeypatch, tmp_path):
+    monkeypatch.delenv("AUDIOGAN_DEBUG", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def audiogan(*arguments):
+    return CliRunner().invoke(main, [str(part) for part in arguments])
+
+
+def vocode(*arguments):
+    result = audiogan("vocode", *arguments)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def sound(path):
+    return audio.read_audio(path)[0][:, 0]
+
+
+def recordings(folder, count=2):
+    folder = pathlib.Path(folder)
+    for word in ("one", "two"):
+        (folder / word).mkdir(parents=True)
+        for file in sorted((DIGITS / word).iterdir())[:count]:
+            shutil.copy(file, folder / word)
+    return sorted(folder.rglob("*.flac"))
+
+
+def test_copies_and_their_figures(presets, hifigan):
+    files = recordings("in")
+    real, _ = audio.read_audio(files[0])
+    stereo = audio.resample(np.repeat(real, 2, axis=1), RATE, 22050)
+    audio.write_audio("in/deep/er/stereo.wav", stereo, 22050)
+    result = vocode(
+        *(presets / "hifigan", "in", "-o", "out", "--plot"),
+        *("--report", "out/report.json"),
+    )
+    made = sorted(path.name for path in pathlib.Path("out").rglob("*.wav"))
+    assert made == sorted([f"{file.stem}.wav" for file in files] + made[-1:])
+    assert made[-1] == "stereo.wav"
+    assert pathlib.Path("out/hifigan.png").stat().st_size > 10_000
+    report = json.loads(pathlib.Path("out/report.json").read_text())
+    assert report["skipped"] == [] and report["level"] == "keep"
+    rows = {row["file"]: row for row in report["files"]}
+    assert len(rows) == 5
+    for file in files:
+        real = sound(file)
+        copy = hifigan.vocode(real)[0, :, 0]
+        name = f"{file.parent.name}/{file.stem}.wav"
+        written, rate = audio.read_audio(f"out/{name}")
+        assert rate == RATE and written.shape == (len(real), 1)
+        np.testing.assert_allclose(written[:, 0], copy, atol=1e-4)
+        assert np.abs(copy).max() > 0.01
+        convergence, distance = metrics.multi_resolution_stft_distance(
+            real, copy
+        )
+        row = rows[name]
+        assert row["spectral_convergence"] == pytest.approx(convergence, 1e-3)
+        assert row["log_stft_distance"] == pytest.approx(distance, 1e-3)
+        for key, full in (
+            ("log_mel_distance", True),
+            ("log_mel_distance_in_band", False),
+        ):
+            wanted = metrics.log_mel_distance(
+                real, copy, hifigan.features, full
+            )
+            assert row[key] == pytest.approx(wanted, 1e-3)
+        assert row["seconds"] == len(real) / RATE
+        assert row["real_time_factor"] * row["times_real_time"] == (
+            pytest.approx(1.0)
+        )
+    assert len(sound("out/deep/er/stereo.wav")) == pytest.approx(
+        len(sound(files[0])), abs=1
+    )
+    mean = np.mean([row["log_mel_distance"] for row in rows.values()])
+    assert report["mean"]["log_mel_distance"] == pytest.approx(mean)
+    assert f"{mean:.3g}" in result.stdout.splitlines()[-2]
+    assert "Wrote 5 sounds to out with a picture" in result.stdout
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_long_files_in_pieces_are_the_same(presets, monkeypatch, name):
+    speech = [sound(file) for file in recordings("in", 3)]
+    audio.write_audio("speech.flac", np.concatenate(speech), RATE)
+    shown = []
+    for folder in ("whole", "parts"):
+        options = ("--report", f"{folder}.json", "--seed", 3)
+        vocode(presets / name, "speech.flac", "-o", folder, *options)
+        shown.append(json.loads(pathlib.Path(f"{folder}.json").read_text()))
+        monkeypatch.setattr(_vocoder_inputs, "PIECE_SECONDS", 1.0)
+        monkeypatch.setattr(_vocoder_inputs, "_MOST_MEL_BYTES", 0)
+    vocoder = saving.load_preset(presets / name).fuse_weight_norm()
+    recording = _vocoder_inputs.Recording("speech.flac", vocoder)
+    assert len(recording.pieces()) > 2
+    padding = -recording.num_samples % 64
+    whole = vocoder.mel(np.pad(sound("speech.flac"), (0, padding)))[0]
+    sections = list(_vocoder_inputs.mels_of(recording, 1.0, vocoder, 7))
+    assert len(sections) > 10
+    np.testing.assert_allclose(np.concatenate(sections), whole, atol=1e-4)
+    vocode(
+        *(presets / name, "speech.flac", "-o", "chunks"),
+        *("--chunk-frames", 40, "--seed", 3, "--format", "flac"),
+    )
+    wanted = sound("whole/speech.wav")
+    assert np.abs(wanted).max() > 0.01
+    for file in ("parts/speech.wav", "chunks/speech.flac"):
+        np.testing.assert_allclose(sound(file), wanted, atol=1e-4)
+    # Pieces are compared one by one, and count by their length.
+    real = sound("speech.flac")
+    copy = vocoder.vocode(real, seed=3)[0, :, 0]
+    (shown,) = (report["files"][0] for report in shown[1:])
+    distances = [
+        metrics.multi_resolution_stft_distance(
+            real[start : start + length], copy[start : start + length]
+        )
+        for start, length in recording.pieces()
+    ]
+    wanted = np.average(
+        distances, axis=0, weights=[part[1] for part in recording.pieces()]
+    )
+    assert shown["spectral_convergence"] == pytest.approx(wanted[0], 1e-3)
+    assert shown["log_stft_distance"] == pytest.approx(wanted[1], 1e-3)
+
+
+def test_the_seed_counts_where_there_is_noise(presets):
+    recordings("in", 1)
+    for name, same in (("parallel_wavegan", False), ("hifigan", True)):
+        for seed in (1, 2):
+            vocode(
+                *(presets / name, "in/one", "-o", f"{name}{seed}"),
+                *("--seed", seed, "--no-compare"),
+            )
+        first, second = (
+            sound(next(pathlib.Path(f"{name}{seed}").glob("*.wav")))
+            for seed in (1, 2)
+        )
+        assert np.allclose(first, second, atol=1e-4) == same
+
+
+def test_mels_of_either_layout(presets, hifigan):
+    clip = sound(sorted((DIGITS / "one").iterdir())[0])
+    mel = hifigan.mel(clip)[0]
+    pathlib.Path("mels").mkdir()
+    np.save("mels/a.npy", mel)
+    np.save("mels/b.npy", mel.T.astype("float64"))
+    np.save("mels/c.npy", mel[np.newaxis])
+    np.save("mels/square.npy", mel[:20])
+    result = vocode(presets / "hifigan", "mels", "-o", "out")
+    wanted = hifigan.vocode(mel)[0, :, 0]
+    for name in "abc":
+        np.testing.assert_allclose(sound(f"out/{name}.wav"), wanted, atol=1e-4)
+    assert "square.npy" in result.stderr
+    assert "(20, 20); say it with --mel-layout" in result.stderr
+    square = hifigan.vocode(mel[:20])[0, :, 0]
+    other = hifigan.vocode(mel[:20].T)[0, :, 0]
+    for layout, sounds in (("frames-first", square), ("bins-first", other)):
+        vocode(
+            *(presets / "hifigan", "mels/square.npy", "-o", layout, "--plot"),
+            *("--mel-layout", layout),
+        )
+        np.testing.assert_allclose(
+            sound(f"{layout}/square.wav"), sounds, atol=1e-4
+        )
+
+
+def test_peak_level_is_undone(presets):
+    loud = sound(sorted((DIGITS / "two").iterdir())[0])
+    loud = (0.9 / np.abs(loud).max() * loud).astype("float32")
+    soundfile.write("loud.wav", loud, RATE, "FLOAT")
+    soundfile.write("quiet.wav", loud / 16, RATE, "FLOAT")
+    both = ("loud.wav", "quiet.wav")
+    for level in ("peak", "keep"):
+        vocode(presets / "hifigan", *both, "-o", level, "--level", level)
+    first, second = (sound(f"peak/{name}") for name in both)
+    np.testing.assert_allclose(second, first / 16, atol=1e-4)
+    first, second = (sound(f"keep/{name}") for name in both)
+    assert not np.allclose(second, first / 16, atol=1e-3)
+
+
+def make_bad_inputs(folder):
+    folder = pathlib.Path(folder)
+    folder.mkdir()
+    (folder / "junk.wav").write_text("no sound")
+    (folder / "empty.flac").touch()
+    (folder / "notes.txt").write_text("not an input")
+    soundfile.write(folder / "short.wav", np.zeros(255), RATE)
+    nans = np.zeros(4000)
+    nans[3000] = np.nan
+    soundfile.write(folder / "nan.wav", nans, RATE, "FLOAT")
+    cut = folder / "cut.wav"
+    soundfile.write(cut, np.zeros(4000), RATE)
+    cut.write_bytes(cut.read_bytes()[:2000])
+    np.save(folder / "shape.npy", np.zeros((30, 21)))
+    np.save(folder / "nan.npy", np.full((30, 20), np.nan))
+    np.save(folder / "words.npy", np.array(["a", "b"]))
+    np.save(folder / "object.npy", np.array([{}]), allow_pickle=True)
+    (folder / "junk.npy").write_text("no numbers")
+    return {
+        "junk.wav": "not sound that can be read",
+        "empty.flac": "empty file",
+        "short.wav": "too short: 0.032 s",
+        "nan.wav": "NaN or infinite",
+        "cut.wav": "truncated",
+        "shape.npy": "expected (frames, 20) or (20, frames). Received: "
+        "(30, 21)",
+        "nan.npy": "NaN or infinite",
+        "words.npy": "real numbers",
+        "object.npy": "not a NumPy file of numbers",
+        "junk.npy": "not a NumPy file of numbers",
+    }
+
+
+def test_bad_inputs_are_skipped_and_listed(presets):
+    reasons = make_bad_inputs("bad")
+    soundfile.write("bad/silent.wav", np.zeros(3000), RATE)
+    result = vocode(
+        *(presets / "hifigan", "bad", "-o", "out", "--report", "report.json")
+    )
+    lines = result.stderr.splitlines()
+    assert lines[0] == f"Skipped {len(reasons)}:"
+    for name, reason in reasons.items():
+        assert any(f"bad/{name}: " in line and reason in line for line in lines)
+    assert [path.name for path in pathlib.Path("out").iterdir()] == [
+        "silent.wav"
+    ]
+    report = json.loads(pathlib.Path("report.json").read_text())
+    assert len(report["skipped"]) == len(reasons)
+    (row,) = report["files"]
+    assert row["seconds"] == 0.375 and "log_mel_distance" not in row
+
+    result = audiogan(
+        "vocode", presets / "hifigan", "bad", "-o", "strict", "--strict"
+    )
+    assert result.exit_code == 1
+    assert "Without --strict it would be skipped" in result.stderr
+    assert not list(pathlib.Path("strict").iterdir())
+
+    pathlib.Path("bad/silent.wav").unlink()
+    result = audiogan("vocode", presets / "hifigan", "bad", "-o", "none")
+    assert result.exit_code == 1
+    assert "None of the 10 inputs can be used" in result.stderr
+    assert not list(pathlib.Path("none").iterdir())
+
+
+def test_names_that_collide(presets):
+    files = recordings("in", 1)
+    shutil.copy(files[0], "in/a.flac")
+    audio.write_audio("in/a.wav", sound(files[0]), RATE)
+    (preset, out) = (presets / "hifigan", ("-o", "out"))
+    vocode(preset, "in", *out, "--no-compare")
+    made = {
+        str(path.relative_to("out"))
+        for path in pathlib.Path("out").rglob("*.wav")
+    }
+    one, two = (f"{f.parent.name}/{f.stem}.wav" for f in files)
+    assert made == {"a_flac.wav", "a_wav.wav", one, two}
+    # A file that is given twice is one input.
+    vocode(preset, "in/one", "in/a.wav", files[0], "-o", "few", "--no-compare")
+    assert len(list(pathlib.Path("few").rglob("*.wav"))) == 2
+
+    again = audiogan("vocode", preset, "in", *out)
+    assert again.exit_code == 1 and "exists already" in again.stderr
+    vocode(preset, "in", *out, "--overwrite", "--no-compare")
+
+    pathlib.Path("other").mkdir()
+    shutil.copy("in/a.wav", "other/a.wav")
+    result = audiogan("vocode", preset, "in/a.wav", "other/a.wav", "-o", "x")
+    assert result.exit_code == 2
+    assert "in/a.wav and other/a.wav would both be written" in result.stderr
+    result = audiogan("vocode", preset, "other", "-o", "other", "--overwrite")
+    assert result.exit_code == 2 and "would be written over" in result.stderr
+    # What lies in a folder of copies inside the inputs is not vocoded.
+    for _ in range(2):
+        vocode(preset, "other", "-o", "other/made", "--overwrite")
+    assert len(list(pathlib.Path("other").rglob("*.wav"))) == 2
+
+
+def test_wrong_kinds_of_preset_and_input(presets):
+    tiny_gan().save_to_preset("gan")
+    recordings("in", 1)
+    pathlib.Path("nothing").mkdir()
+    hifigan = presets / "hifigan"
+    for arguments, wanted in (
+        (("vocode", "gan", "in", "-o", "out"), "audiogan sample gan"),
+        (("sample", hifigan, "-o", "out"), f"audiogan vocode {hifigan}"),
+        (("vocode", hifigan, "nothing", "-o", "out"), "No sound file"),
+        (("vocode", hifigan, "missing", "-o", "out"), "does not exist"),
+        (("vocode", hifigan, "in"), "--output"),
+        (("vocode", hifigan, "in", "-o", "x", "--report", "a.txt"), ".json"),
+    ):
+        result = audiogan(*arguments)
+        assert result.exit_code == 2, result.output
+        assert wanted in result.stderr
+        assert not list(pathlib.Path().rglob("*.wav"))
+
+
+def test_an_interrupted_file_does_not_appear(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        with audio.AudioWriter("a.wav", RATE) as writer:
+            writer.write(np.zeros((20_000, 1)))
+            assert not pathlib.Path("a.wav").exists()
+            raise KeyboardInterrupt
+    assert not list(tmp_path.iterdir())
+    with audio.AudioWriter("b.wav", RATE) as writer:
+        for part in np.split(np.linspace(-2, 2, 30_000), 3):
+            writer.write(part[:, np.newaxis])
+    whole = np.clip(np.linspace(-2, 2, 30_000), -1, 1)
+    np.testing.assert_allclose(sound("b.wav"), whole, atol=1e-4)
+    with pytest.raises(ValueError, match="with"):
+        writer.write(np.zeros((4, 1)))
+
+
+@pytest.fixture
+def without_packages(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyworld", None)
+    monkeypatch.setitem(sys.modules, "pesq", None)
+
+
+def test_evaluation_beside_griffin_lim(presets, hifigan, without_packages):
+    recordings("in", 4)
+    shutil.copytree(presets / "hifigan", "mine")
+    command = ("evaluate", "mine", "--data", "in", "--test", "*/[t-y]*")
+    result = audiogan(*command, "-n", 3, "--json", "--save")
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert report["num_clips"] == len(report["clips"]) == 3
+    names = [clip["name"] for clip in report["clips"]]
+    real = [sound(f"in/{name}") for name in names]
+    copies = [hifigan.vocode(clip)[0, :, 0] for clip in real]
+    wanted = metrics.vocoder_report(real, copies, RATE, hifigan.features)
+    columns = ("vocoder", "griffin_lim", "fast_griffin_lim", "real")
+    for name, figure in wanted["figures"].items():
+        row = report["figures"][name]
+        for key in ("value", "low", "high"):
+            assert row["vocoder"][key] == pytest.approx(figure[key], 1e-2)
+        assert row["real"]["value"] == 0.0
+    # The classic column: pseudo-inverse, no momentum; the fast one: both.
+    options = (
+        {"momentum": 0.0, "magnitude_iterations": 0},
+        {"momentum": 0.99, "magnitude_iterations": 100},
+    )
+    for column, option in zip(columns[1:3], options, strict=True):
+        for clip, row in zip(real, report["clips"], strict=True):
+            mel = hifigan.mel(np.pad(clip, (0, -len(clip) % 64)))[0]
+            again = metrics.griffin_lim(mel, hifigan.features, 32, **option)
+            again = again[: len(clip)]
+            assert row[column]["mel_cepstral_distortion"] == pytest.approx(
+                metrics.mel_cepstral_distortion(clip, again, RATE), rel=1e-3
+            )
+            power = np.mean(again**2) / np.mean(clip**2)
+            assert row[column]["level_difference"] == pytest.approx(
+                10 * np.log10(power), abs=0.01
+            )
+    in_band = report["figures"]["log_mel_distance_in_band"]
+    assert in_band["fast_griffin_lim"]["value"] < in_band["vocoder"]["value"]
+    factors = report["figures"]["real_time_factor"]
+    assert factors["real"] is None and factors["vocoder"]["value"] > 0
+
+    saved = saving.read_training("mine")["metrics"]["log_mel_distance"]
+    row = report["figures"]["log_mel_distance"]
+    assert saved["value"] == row["vocoder"]["value"]
+    assert saved["fast_griffin_lim"] == row["fast_griffin_lim"]["value"]
+    assert saved["command"].startswith("audiogan evaluate mine")
+    card = pathlib.Path("mine/README.md").read_text()
+    assert "audiogan vocode ./mine recordings/ -o out/" in card
+    assert "20 bands, 0 to 3,000 Hz, FFT 256, hop 64" in card
+    assert "fast_griffin_lim" in card and "vocoder.vocode(mel)" in card
+
+
+def test_evaluation_as_table_and_reports(presets, without_packages):
+    recordings("in", 2)
+    command = ("evaluate", presets / "multiband_melgan", "--data", "in")
+    result = audiogan(*command, "-n", 1, "--report", "a.json")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[1].split()[:3] == ["figure", "vocoder", "Griffin-Lim"]
+    assert any(line.startswith("mel_cepstral_distortion") for line in lines)
+    assert (
+        lines[-1] == "no PESQ: the package pesq is not installed (1 of 1 "
+        "recordings)"
+    )
+    assert json.loads(pathlib.Path("a.json").read_text())["num_clips"] == 1
+    assert audiogan(*command, "-n", 1, "--report", "a.png").exit_code == 0
+    assert pathlib.Path("a.png").stat().st_size > 10_000
+    for arguments, wanted in (
+        (("--report", "a.html"), ".json or .png"),
+        (("--truncation", 0.5), "--truncation is not for vocoders"),
+        (("--augmentation-study",), "is not for vocoders"),
+    ):
+        result = audiogan(*command, *arguments)
+        assert result.exit_code == 2 and wanted in result.stderr
+
+
+def test_levels():
+    clip = np.array([0.0, -0.25, 0.1], "float32")
+    assert metrics.level_gain(clip, "peak") == 4.0
+    assert metrics.level_gain(np.zeros(3), "peak") == 1.0
+    assert metrics.level_gain(clip, "keep") == 1.0
+    assert metrics.level_gain(clip, 0.5) == 0.5
+    for level in ("loud", 0.0, -1.0):
+        with pytest.raises(ValueError, match="level="):
+            metrics.level_gain(clip, level)
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("pyworld") is None, reason="no pyworld"
+)
+def test_pitch_of_the_compiled_part():
+    times = np.arange(8000) / RATE
+    tones = [
+        sum(np.sin(2 * np.pi * f * k * times) / k for k in range(1, 6)) / 4
+        for f in (150.0, 160.0)
+    ]
+    errors = metrics.f0_and_voicing(*tones, RATE)
+    assert errors["f0_rmse_hertz"] == pytest.approx(10.0, abs=0.5)
+
+
+def test_cards_survive_what_strangers_write():
+    config = {"config": {"mel": {"num_mel_bins": "<b>", "fft_length": [1]}}}
+    assert cards.is_vocoder(config)
+    assert cards.mels({**config, "sampling_rate": None}) == "not stated"
+    assert not cards.is_vocoder({"config": {"mel": 80}})
