@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 MELS = ".npy"
 LAYOUTS = ("auto", "frames-first", "bins-first")
 # Longer recordings are read, turned to mels and compared in such pieces.
-PIECE_SECONDS = 60.0
-_MEL_FRAMES = 4096
+PIECE_SECONDS = 30.0
+_MEL_FRAMES = 1024
 # Mels of more bytes lie in a temporary file.
 _MOST_MEL_BYTES = 1 << 26
 

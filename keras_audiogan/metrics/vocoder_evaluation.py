@@ -54,10 +54,10 @@ def warm_up(vocoder: Vocoder) -> None:
     Args:
         vocoder: The model.
     """
+    features = vocoder.features
+    vocoder.mel(np.zeros(2 * features.fft_length, "float32"))
     for frames in (4, 5):
-        vocoder.vocode(
-            np.zeros((frames, vocoder.features.num_mel_bins), "float32")
-        )
+        vocoder.vocode(np.zeros((frames, features.num_mel_bins), "float32"))
 
 
 def evaluate_vocoder(
