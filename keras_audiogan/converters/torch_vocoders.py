@@ -59,7 +59,8 @@ def build(parts: Parts, dtype: Any = None) -> Vocoder:
     from keras_audiogan.models.skeleton import build_skeleton, weights_by_name
 
     model_class: Any = get_architecture(parts.architecture)
-    config = dict(parts.config)
+    # The originals take a file's level as it is in use.
+    config = {"level": "keep", **parts.config}
     if dtype is not None:
         config["dtype"] = dtype
     try:

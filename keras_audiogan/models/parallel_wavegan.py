@@ -285,9 +285,23 @@ class ParallelWaveGAN(Vocoder):
         return [mel, self._draw(mel) if noise is None else noise]
 
     def _inputs_of_part(
-        self, mel: np.ndarray, start: int, stop: int, seed: int
+        self,
+        mel: np.ndarray,
+        start: int,
+        stop: int,
+        seed: int,
+        noise: np.ndarray | None,
     ) -> Any:
         hop = self.features.frame_step
+        if noise is not None:
+            wanted = (len(mel), mel.shape[1] * hop, 1)
+            if np.shape(noise) != wanted:
+                raise ValueError(
+                    f"`noise` must have the shape {wanted}. "
+                    f"Received: shape {np.shape(noise)}"
+                )
+            part = np.asarray(noise[:, start * hop : stop * hop], "float32")
+            return [mel[:, start:stop], part]
         noise = np.empty((len(mel), (stop - start) * hop, 1), "float32")
         for row in range(len(mel)):
             # One stream a row and a frame, so that chunks agree.

@@ -400,10 +400,19 @@ class Vocoder(AudioGAN):
         return mel
 
     def _inputs_of_part(
-        self, mel: np.ndarray, start: int, stop: int, seed: int
+        self,
+        mel: np.ndarray,
+        start: int,
+        stop: int,
+        seed: int,
+        noise: np.ndarray | None,
     ) -> Any:
         """What the generator is called with for some frames of a clip."""
         del seed
+        if noise is not None:
+            raise ValueError(
+                f"{type(self).__name__} starts from no noise. Received: `noise`"
+            )
         return mel[:, start:stop]
 
     def _from_bands(self, bands: Any) -> Any:
@@ -448,6 +457,7 @@ class Vocoder(AudioGAN):
         audio_or_mel: Any,
         seed: int = 0,
         chunk_frames: int = 512,
+        noise: np.ndarray | None = None,
     ) -> np.ndarray:
         """Turns mels, or sound through its mels, into sound.
 
@@ -459,6 +469,8 @@ class Vocoder(AudioGAN):
                 num_mel_bins)`; or sound, see `mel`.
             seed: of the noise, for vocoders that start from it.
             chunk_frames: frames at a time, without the overlap.
+            noise: what such vocoders start from, `(batch, frames * hop, 1)`,
+                in place of what the seed draws.
 
         Returns:
             Float32 `(batch, time, 1)` in [-1, 1]: `frames * hop` samples of
@@ -475,11 +487,15 @@ class Vocoder(AudioGAN):
             missing = max(fft - length, -length % hop)
             given = _as_batch_of_sound(given)
             given = self.mel(np.pad(given, [(0, 0), (0, missing), (0, 0)]))
-        parts = list(self.vocode_parts(given, seed, chunk_frames))
+        parts = list(self.vocode_parts(given, seed, chunk_frames, noise))
         return np.concatenate(parts, axis=1)[:, :length]
 
     def vocode_parts(
-        self, mel: Any, seed: int = 0, chunk_frames: int = 512
+        self,
+        mel: Any,
+        seed: int = 0,
+        chunk_frames: int = 512,
+        noise: np.ndarray | None = None,
     ) -> Iterator[np.ndarray]:
         """Turns mels into sound, a chunk at a time; see `vocode`.
 
@@ -514,7 +530,7 @@ class Vocoder(AudioGAN):
             if frames <= window:
                 stop = frames
             left = min(max(start - context, 0), frames - window)
-            inputs = self._inputs_of_part(mel, left, left + window, seed)
+            inputs = self._inputs_of_part(mel, left, left + window, seed, noise)
             audio = np.asarray(distribution.predict(self, inputs), "float32")
             part = audio[:, (start - left) * hop : (stop - left) * hop]
             yield np.clip(part, -1.0, 1.0)
@@ -523,13 +539,16 @@ class Vocoder(AudioGAN):
     def fuse_weight_norm(self) -> Vocoder:
         """Returns this vocoder for use: the norm is part of the kernels.
 
-        It makes the same sound, faster; `save_to_preset` writes it as any
-        other. For training keep the one with weight norm.
+        It makes the same sound, faster, and has no discriminator.
+        `save_to_preset` writes it as any other. For training keep the one
+        with weight norm.
         """
-        fused = type(self)(
-            **{**self.get_config(), "weight_norm": False},
-            dtype=self.dtype_policy,
-        )
+        config = {
+            **self.get_config(),
+            "weight_norm": False,
+            "discriminator": {"kind": "none"},
+        }
+        fused = type(self)(**config, dtype=self.dtype_policy)
         for networks in (
             (self.generator, fused.generator),
             (self.ema_generator, fused.ema_generator),
@@ -540,7 +559,6 @@ class Vocoder(AudioGAN):
                 target.kernel.assign(source.effective_kernel())
                 if source.use_bias:
                     target.bias.assign(source.bias)
-        fused.discriminator.set_weights(self.discriminator.get_weights())
         fused._average_is_new = self._average_is_new
         return fused
 

@@ -24,7 +24,7 @@ def make_discriminator(
 
     Args:
         kind: `"multi_scale"` (MelGAN), `"dilated"` or `"residual"` (Parallel
-            WaveGAN), `"multi_period_multi_scale"` (HiFi-GAN).
+            WaveGAN), `"multi_period_multi_scale"` (HiFi-GAN), or `"none"`.
         dtype: dtype policy.
         **options: arguments of its class.
 
@@ -554,7 +554,34 @@ def fold(audio: Any, period: int) -> Any:
     return ops.reshape(audio, (-1, (length + missing) // period, period, 1))
 
 
+class NoDiscriminator(Discriminator):
+    """Stands for none, in vocoders that are only used.
+
+    Args:
+        dtype: dtype policy.
+        name: name of the model.
+    """
+
+    def __init__(self, dtype: Any = None, name: str = "discriminator") -> None:
+        super().__init__(dtype=dtype, name=name)
+        self.build(None)
+
+    def judge(
+        self, views: list[Any], training: bool = False
+    ) -> list[list[Any]]:
+        """Says that there is none.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(
+            "This vocoder has no discriminator to train with: it was made for "
+            "use. Load it with its weight norm, or name a `discriminator`."
+        )
+
+
 KINDS: dict[str, Any] = {
+    "none": NoDiscriminator,
     "multi_scale": MultiScaleDiscriminator,
     "dilated": DilatedDiscriminator,
     "residual": ResidualDiscriminator,

@@ -397,9 +397,11 @@ def _check_kind(options: TrainingOptions, vocoder: bool) -> None:
     if vocoder:
         wrong = [
             name
-            for name in ("penalty", "critic_steps", "evaluate_every")
+            for name in ("penalty", "evaluate_every")
             if getattr(options, name) is not None
         ]
+        if options.critic_steps not in (None, 1):
+            wrong.append("critic_steps")
         if options.loss in LOSSES:
             wrong.append("loss")
     else:
