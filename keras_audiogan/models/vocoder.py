@@ -292,7 +292,9 @@ class Vocoder(AudioGAN):
         Returns:
             Float32 scalars by name.
         """
-        audio = batch["audio"]
+        # TensorFlow's data come without lengths, which foldings need.
+        length = batch["audio"].shape[1] or self.slice_length
+        audio = ops.reshape(batch["audio"], (-1, length, 1))
         mel = batch.get("mel")
         if mel is None:
             mel = self.features_of_clip(audio)
@@ -323,8 +325,8 @@ class Vocoder(AudioGAN):
         }
 
     def features_of_clip(self, audio: Any) -> Any:
-        """Mels of training clips: as many frames as the clip has hops."""
-        frames = self.slice_length // self.features.frame_step
+        """Mels of training clips: as many frames as a clip has hops."""
+        frames = audio.shape[1] // self.features.frame_step
         return self.features(audio)[:, :frames]
 
     def _reconstruction(
@@ -333,7 +335,7 @@ class Vocoder(AudioGAN):
         """Loss of a generator update: `(loss, (fake, logs))`."""
         objective = self._objective()
         bands = self.generator(inputs, training=True)
-        fake = self._from_bands(bands)
+        fake = ops.reshape(self._from_bands(bands), (-1, audio.shape[1], 1))
         total: Any = 0.0
         logs = {}
         if self._stft is not None:
@@ -581,6 +583,7 @@ class Vocoder(AudioGAN):
         return {
             "sampling_rate": self.sampling_rate,
             "slice_length": self.slice_length,
+            "num_channels": 1,
             "mel": {
                 key: value
                 for key, value in self._mel.items()
