@@ -558,9 +558,11 @@ class Vocoder(AudioGAN):
             for source, target in zip(
                 *map(_normalized_layers, networks), strict=True
             ):
-                target.kernel.assign(source.effective_kernel())
+                # Copies: JAX gives away the memory of what a model holds.
+                kernel = ops.convert_to_numpy(source.effective_kernel())
+                target.kernel.assign(kernel)
                 if source.use_bias:
-                    target.bias.assign(source.bias)
+                    target.bias.assign(ops.convert_to_numpy(source.bias))
         fused._average_is_new = self._average_is_new
         return fused
 
