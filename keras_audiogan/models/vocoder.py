@@ -326,7 +326,11 @@ class Vocoder(AudioGAN):
 
     def features_of_clip(self, audio: Any) -> Any:
         """Mels of training clips: as many frames as a clip has hops."""
-        frames = audio.shape[1] // self.features.frame_step
+        length, hop = audio.shape[1], self.features.frame_step
+        frames = length // hop
+        if self.features.num_frames(length) < frames:
+            # An odd difference of transform and hop leaves a frame short.
+            audio = ops.pad(audio, [[0, 0], [0, hop], [0, 0]], "reflect")
         return self.features(audio)[:, :frames]
 
     def _reconstruction(
