@@ -211,7 +211,13 @@ def test_one_fit_step_gives_the_same_weights(of_backends, name, loss):
     if loss == "wgan":
         # Clipped weights pass a tiny network's gradients on too small.
         still = {path for path in still if "generator" not in path}
-    assert still <= {"discriminator/output/bias"}
+    allowed = {"discriminator/output/bias"}
+    if name == "genre_cgan" and loss == "wgan-gp":
+        # Real and fake have the same labels: where both are on one side of
+        # every leaky ReLU, what the label adds cancels out too.
+        allowed |= {"discriminator/hidden/bias"}
+        allowed |= {"discriminator/embedding/kernel"}
+    assert still <= allowed
 
 
 @pytest.mark.parametrize("form", sorted(cases.VARIANTS))

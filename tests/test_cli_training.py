@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from keras_audiogan.cli import _training, finetune, train
 from keras_audiogan.cli.main import main
-from keras_audiogan.training import losses
+from keras_audiogan.training import losses, vocoder_objectives
 from keras_audiogan.training.options import TrainingOptions
 
 DIGITS = str(pathlib.Path(__file__).parent / "data" / "digits")
@@ -46,7 +46,8 @@ def test_every_option_of_a_training_has_a_flag():
 
 
 def test_every_loss_can_be_asked_for():
-    assert sorted(_training.LOSSES) == sorted(losses.LOSSES)
+    known = {*losses.LOSSES, *vocoder_objectives.OBJECTIVES}
+    assert sorted(_training.LOSSES) == sorted(known)
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,11 @@ def test_installed_wheel_lists_and_samples_away_from_the_tree(
     for preset in bundled_presets():
         assert preset.name in listed
 
-    weights = (ROOT / "zoo" / "presets").glob("*/generator.safetensors")
+    weights = [
+        path
+        for path in ROOT.glob("zoo/presets/*/generator.safetensors")
+        if not path.parent.name.endswith("_speech")
+    ]
     smallest = min(weights, key=lambda path: path.stat().st_size).parent.name
     run(
         *(*audiogan, "sample", smallest, "-n", "2", "--seed", "0"),

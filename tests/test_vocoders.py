@@ -193,7 +193,7 @@ def test_sizes_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="one channel"):
         cases.build("hifigan", num_channels=2)
     with pytest.raises(ValueError, match="kind"):
-        cases.build("melgan", discriminator={"kind": "none"})
+        cases.build("melgan", discriminator={"kind": "nothing"})
     with pytest.raises(ValueError, match="does not take"):
         cases.build("melgan", discriminator={"kind": "dilated", "depth": 3})
     with pytest.raises(ValueError, match="all adversarial"):
