@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import sys
 
+import keras
 import numpy as np
 import pytest
 import soundfile
@@ -60,9 +61,9 @@ TINY = {
         {
             "num_layers": 4,
             "num_stacks": 2,
-            "residual_channels": 4,
-            "gate_channels": 8,
-            "skip_channels": 4,
+            "residual_channels": 16,
+            "gate_channels": 32,
+            "skip_channels": 16,
             "upsample_rates": [8, 8],
         },
     ),
@@ -71,6 +72,7 @@ TINY = {
 
 def build(name):
     architecture, options = TINY[name]
+    keras.utils.set_random_seed(1)
     vocoder = architecture(**SHARED, **options)
     rng = np.random.default_rng(1)
     for network in vocoder.preset_weights.values():
