@@ -509,7 +509,8 @@ def test_levels():
 
 
 @pytest.mark.skipif(
-    importlib.util.find_spec("pyworld") is None, reason="no pyworld"
+    importlib.util.find_spec("pyworld") is None,
+    reason="pitch needs pyworld, which compiles C++ to install",
 )
 def test_pitch_of_the_compiled_part():
     times = np.arange(8000) / RATE

@@ -75,7 +75,8 @@ def test_path_is_the_cheapest(shape):
 
 
 def test_pairwise_distances_are_scipys():
-    distance = pytest.importorskip("scipy.spatial.distance")
+    from scipy.spatial import distance
+
     rng = np.random.default_rng(2)
     first, second = rng.random((5, 3)), rng.random((7, 3))
     np.testing.assert_allclose(
@@ -195,7 +196,7 @@ def test_pitch_errors_by_hand():
 
 def test_pitch_of_two_tones():
     if importlib.util.find_spec("pyworld") is None:
-        pytest.skip("no pyworld")
+        pytest.skip("pitch needs pyworld, which compiles C++ to install")
     errors = metrics.f0_and_voicing(tone(200), tone(210), 22050)
     assert errors["f0_rmse_hertz"] == pytest.approx(10.0, abs=1.0)
     cents = 1200 * np.log2(210 / 200)
@@ -204,7 +205,9 @@ def test_pitch_of_two_tones():
 
 
 def test_pesq_of_speech():
-    pytest.importorskip("pesq")
+    pytest.importorskip(
+        "pesq", reason="PESQ needs pesq, which compiles C to install"
+    )
     speech = np.concatenate([digit(index)[0] for index in range(4)])
     rate = digit()[1]
     same = metrics.pesq(speech, speech, rate)
@@ -321,8 +324,10 @@ def test_report_of_one_clip_and_of_wrong_lists(without_packages):
 
 def test_report_with_every_package():
     if importlib.util.find_spec("pyworld") is None:
-        pytest.skip("no pyworld")
-    pytest.importorskip("pesq")
+        pytest.skip("pitch needs pyworld, which compiles C++ to install")
+    pytest.importorskip(
+        "pesq", reason="PESQ needs pesq, which compiles C to install"
+    )
     speech = np.concatenate([digit(index)[0] for index in range(4)])
     clips = [speech, np.zeros(4000, "float32")]
     report = metrics.vocoder_report(clips, clips, 8000, front_end())

@@ -86,8 +86,7 @@ class MelGANGenerator(VocoderGenerator):
         self.final_activation = final_activation
         self.conv_in = conv(channels, kernel_size, "conv_in")
         self.upsamples, self.stacks = [], []
-        width, context = channels, kernel_size // 2
-        rate = 1
+        width, rate = channels, 1
         reach = float(kernel_size // 2)
         for i, factor in enumerate(upsample_rates):
             width //= 2
@@ -123,11 +122,10 @@ class MelGANGenerator(VocoderGenerator):
                 )
             self.stacks.append(stacks)
         reach += kernel_size / rate
-        context = math.ceil(reach)
         self.conv_out = conv(
             out_channels, kernel_size, "conv_out", dtype="float32"
         )
-        self.context_frames = context + 1
+        self.context_frames = math.ceil(reach) + 1
         self._build_layers(
             (
                 (self.conv_in, num_mel_bins),
