@@ -33,7 +33,11 @@ REPORT = {
     "acgan_wavegan": "not stated",
 }
 # Each model as its preset of the words is trained.
-RECIPE = {"critics": ["spectral"]}
+RECIPE: dict[str, dict[str, Any]] = {
+    "wavegan": {"critics": ["spectral"]},
+    "concat_wavegan": {"critics": ["spectral"], "first_layer": "planes"},
+    "acgan_wavegan": {"critics": ["spectral"], "first_layer": "planes"},
+}
 LOSS = "relativistic"
 LABELS = ["zero", "one"]
 RATE = LENGTH = 4096
@@ -91,7 +95,7 @@ def run(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
         labels=LABELS,
         dim=options.dim,
         dtype=resolve_precision("auto"),
-        **RECIPE,
+        **RECIPE[name],
     )
     model.compile(LOSS, learning_rate=options.learning_rate, seed=seed)
     data = AudioDataset(
