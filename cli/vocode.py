@@ -75,10 +75,8 @@ COLUMNS = {
 @click.option(
     "--chunk-frames",
     type=_options.COUNT,
-    default=512,
-    show_default=True,
     help="Mel frames at a time; memory is that of one chunk, and the sound "
-    "the same.",
+    "the same.  [default: the architecture's own, 128 or 512]",
 )
 @_options.precision_option(default="float32")
 @click.option(
@@ -113,7 +111,7 @@ def command(
     level: str | None,
     mel_layout: str,
     seed: int,
-    chunk_frames: int,
+    chunk_frames: int | None,
     precision: str,
     compare: bool,
     plot: bool,
@@ -176,7 +174,7 @@ def command(
         vocoder,
         level=level or vocoder.level,
         seed=seed,
-        chunk_frames=chunk_frames,
+        chunk_frames=chunk_frames or vocoder.default_chunk_frames,
         mel_layout=mel_layout,
         compare=compare,
         picture_samples=PICTURED_SECONDS * vocoder.sampling_rate,
@@ -203,7 +201,7 @@ def command(
                 "level": copier.level,
                 "precision": precision,
                 "seed": seed,
-                "chunk_frames": chunk_frames,
+                "chunk_frames": copier.chunk_frames,
                 "files": rows,
                 "mean": means,
                 "skipped": [
@@ -213,7 +211,8 @@ def command(
             },
         )
     extra = f" with a picture, {picture.name}" if picture else ""
-    click.echo(f"Wrote {len(rows)} sounds to {output}{extra}.")
+    sounds = "1 sound" if len(rows) == 1 else f"{len(rows)} sounds"
+    click.echo(f"Wrote {sounds} to {output}{extra}.")
 
 
 def _copy_all(

@@ -94,6 +94,8 @@ class Vocoder(AudioGAN):
     mel_defaults: dict[str, Any] = {}
     discriminator_defaults: dict[str, Any] = {}
     default_loss = "hifigan"
+    # Frames that `vocode` takes at a time, by what memory they need.
+    default_chunk_frames = 512
     # Whether a training sets mean and scale of the mels from its data.
     normalizes_mels = False
 
@@ -462,7 +464,7 @@ class Vocoder(AudioGAN):
         self,
         audio_or_mel: Any,
         seed: int = 0,
-        chunk_frames: int = 512,
+        chunk_frames: int | None = None,
         noise: np.ndarray | None = None,
     ) -> np.ndarray:
         """Turns mels, or sound through its mels, into sound.
@@ -474,7 +476,8 @@ class Vocoder(AudioGAN):
             audio_or_mel: mels `(frames, num_mel_bins)` or `(batch, frames,
                 num_mel_bins)`; or sound, see `mel`.
             seed: of the noise, for vocoders that start from it.
-            chunk_frames: frames at a time, without the overlap.
+            chunk_frames: frames at a time, without the overlap; the
+                architecture's `default_chunk_frames` unless given.
             noise: what such vocoders start from, `(batch, frames * hop, 1)`,
                 in place of what the seed draws.
 
@@ -500,7 +503,7 @@ class Vocoder(AudioGAN):
         self,
         mel: Any,
         seed: int = 0,
-        chunk_frames: int = 512,
+        chunk_frames: int | None = None,
         noise: np.ndarray | None = None,
     ) -> Iterator[np.ndarray]:
         """Turns mels into sound, a chunk at a time; see `vocode`.
@@ -521,6 +524,8 @@ class Vocoder(AudioGAN):
                 "Mels must be finite numbers, of one frame or more. "
                 f"Received: shape {mel.shape}"
             )
+        if chunk_frames is None:
+            chunk_frames = self.default_chunk_frames
         if chunk_frames < 1:
             raise ValueError(
                 "`chunk_frames` must be 1 or more. "
