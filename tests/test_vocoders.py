@@ -192,6 +192,8 @@ def test_sizes_that_do_not_fit_are_refused():
         cases.build("hifigan", slice_length=2049)
     with pytest.raises(ValueError, match="one channel"):
         cases.build("hifigan", num_channels=2)
+    with pytest.raises(ValueError, match="negative_slope"):
+        cases.build("hifigan", negative_slope=[0.1])
     with pytest.raises(ValueError, match="kind"):
         cases.build("melgan", discriminator={"kind": "nothing"})
     with pytest.raises(ValueError, match="does not take"):

@@ -114,6 +114,9 @@ def test_other_lengths_are_refused(length):
     [
         ({"dim": 0}, "dim=0"),
         ({"num_channels": 0}, "num_channels=0"),
+        ({"level": "loud"}, "level='loud'"),
+        ({"level": [[1]]}, "level=\\[\\[1"),
+        ({"level": 0.0}, "level=0.0"),
         ({"kernel_size": 0}, "kernel_size=0"),
         ({"latent_dim": -1}, "latent_dim=-1"),
         ({"upsampling": "linear"}, "upsampling='linear'"),

@@ -181,14 +181,19 @@ class MelFeatures(keras.layers.Layer):
         if values is None:
             return None
         array = np.asarray(values, "float64")
-        if array.shape != (self.num_mel_bins,) or (
-            name == "scale" and not (array > 0).all()
+        with np.errstate(over="ignore"):
+            single = array.astype("float32")
+        if (
+            array.shape != (self.num_mel_bins,)
+            or not np.isfinite(single).all()
+            or (name == "scale" and not (single > 0).all())
         ):
             raise ValueError(
-                f"`{name}` must hold one number for each of the "
+                f"`{name}` must hold one finite number for each of the "
                 f"{self.num_mel_bins} bins, and scales must be positive. "
                 f"Received: shape {array.shape}, least "
-                f"{array.min(initial=np.inf):g}"
+                f"{array.min(initial=np.inf):g}, largest "
+                f"{array.max(initial=-np.inf):g}"
             )
         return tuple(array.tolist())
 

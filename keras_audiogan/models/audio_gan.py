@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,14 @@ class AudioGAN(Sampling, keras.Model):
             raise ValueError(
                 "`ema_momentum` must be in [0, 1). "
                 f"Received: ema_momentum={ema_momentum}"
+            )
+        known = level in ("peak", "keep") if isinstance(level, str) else (
+            isinstance(level, int | float) and 0.0 < level < math.inf
+        )
+        if not known:
+            raise ValueError(
+                "`level` must be 'peak', 'keep' or a positive gain. "
+                f"Received: level={level!r}"
             )
         self.slice_length = slice_length
         self.sampling_rate = sampling_rate

@@ -139,6 +139,8 @@ class Vocoder(AudioGAN):
         judge = {**self.discriminator_defaults, **(discriminator or {})}
         if discriminator and "kind" in discriminator:
             judge = dict(discriminator)
+        for options in (generator_options, judge):
+            _check_slope(options.get("negative_slope", 0.0))
 
         def generator(name: str) -> keras.Model:
             return make_generator(
@@ -628,6 +630,13 @@ class _DiscriminatorStart(keras.callbacks.Callback):
         """Changes the step where it is time."""
         self.model.adversarial_from(self.step)
         self.step += 1
+
+
+def _check_slope(slope: Any) -> None:
+    if not isinstance(slope, int | float) or not 0.0 <= slope <= 1.0:
+        raise ValueError(
+            f"`negative_slope` must be in [0, 1]. Received: {slope!r}"
+        )
 
 
 def _normalized_layers(network: keras.Model) -> list[NormalizedConv]:
