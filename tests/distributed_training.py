@@ -12,6 +12,7 @@ import sys
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_audiogan import from_preset
 from keras_audiogan.data.dataset import AudioDataset
@@ -66,13 +67,31 @@ def train(distribution):
         else:
             heard = np.zeros((0, 10))
     state = [*gan.variables, *gan.optimizer.variables]
+    state = [np.array(ops.convert_to_numpy(v)) for v in state]
+    # What sound that is no number does to the discriminator: nothing.
+    kept = [*gan.discriminator.weights, *gan.optimizer.discriminator.variables]
+    before = [np.array(ops.convert_to_numpy(v)) for v in kept]
+    with distribution.scope():
+        rows = dataset.num_rows
+        gan.fit(
+            np.full((rows, 64, 1), np.nan, "float32"),
+            batch_size=rows,
+            shuffle=False,
+            verbose=0,
+        )
+    changed = [
+        value.path
+        for value, old in zip(kept, before, strict=True)
+        if not np.array_equal(ops.convert_to_numpy(value), old)
+    ]
     return {
+        "changed_by_nan": np.array(changed),
         "num_replicas": distribution.num_replicas,
         "is_chief": distribution.is_chief,
         "clips": clips,
         "heard": heard,
         **{f"logs/{key}": values[-1] for key, values in history.items()},
-        **{f"state/{i}": np.asarray(value) for i, value in enumerate(state)},
+        **{f"state/{i}": value for i, value in enumerate(state)},
     }
 
 

@@ -83,6 +83,12 @@ def test_a_strategy_of_one_replica_trains_as_one_device(mirrored):
     _assert_equal_runs(alone, mirrored)
 
 
+def test_an_update_that_is_no_number_is_taken_back(mirrored):
+    for prefix in ("", "single/", "alone/"):
+        changed = mirrored[f"{prefix}changed_by_nan"]
+        assert all("skipped" in path for path in changed), changed
+
+
 def test_workers_without_addresses_are_refused(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     with pytest.raises(ValueError, match=r"TF_CONFIG.*Received: .*multiworker"):

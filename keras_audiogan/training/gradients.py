@@ -26,10 +26,11 @@ BACKEND = keras.backend.backend()
 
 
 def _update_and_restore(condition, update, variables):
-    before = [ops.convert_to_tensor(variable) for variable in variables]
+    # Copies: what TensorFlow's variables convert to is read when it is used.
+    before = [ops.copy(variable) for variable in variables]
     update()
     after = [
-        ops.where(condition, ops.convert_to_tensor(variable), value)
+        ops.where(condition, ops.copy(variable), value)
         for variable, value in zip(variables, before, strict=True)
     ]
     distribution.assign(variables, after)
