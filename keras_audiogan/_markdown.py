@@ -38,7 +38,7 @@ def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def plain(value: object) -> str:
     """Returns a value as one printable line."""
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:.4g}"
     if value is None:
         return "none"
     if isinstance(value, bool):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_audiogan import cards
-from keras_audiogan._markdown import table, text
+from keras_audiogan._markdown import plain, table, text
 from keras_audiogan._preset_config import CARD_FILE
 from keras_audiogan.cards import is_generated
 from keras_audiogan.saving import read_training
@@ -189,8 +189,13 @@ def _figure(info: dict[str, Any], metric: str) -> str:
     if not isinstance(entry, dict):
         return ""
     beside = next((entry[k] for k in _BESIDE if k in entry), None)
-    shown = f"{entry['value']:.3g}"
-    return shown if beside is None else f"{shown} ({beside:.3g})"
+    shown = _short(entry["value"])
+    return shown if beside is None else f"{shown} ({_short(beside)})"
+
+
+def _short(value: float) -> str:
+    """Three digits, and thousands without an exponent."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _section(info: dict[str, Any]) -> str:
@@ -208,7 +213,7 @@ def _section(info: dict[str, Any]) -> str:
     if info["labels"]:
         lines.append(f"- Labels: {text(info['labels'])}")
     lines += [
-        f"- {text(name)}: {value:.4g}"
+        f"- {text(name)}: {plain(value)}"
         for name, value in info["metrics"].items()
     ]
     lines.append(f"- Card: [README.md](zoo/presets/{info['name']}/README.md)")
