@@ -9,6 +9,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 \
 VENV ?= .venv
 OUT ?= out/
 BIN := $(VENV)/bin
+# One process a core, up to four; a file of tests stays in one of them.
+PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 INSTALL = $(BIN)/python -m pip install --quiet -c constraints.txt
 
 .PHONY: demo test quality style typecheck wheel clean
@@ -17,9 +19,9 @@ demo: $(VENV)/.installed
 	$(BIN)/audiogan sample wavegan_digits -n 8 -o $(OUT) --plot
 
 test: $(VENV)/.installed-test
-	$(BIN)/pytest
-	KERAS_BACKEND=jax $(BIN)/pytest -m backends
-	KERAS_BACKEND=torch $(BIN)/pytest -m backends
+	$(PYTEST)
+	KERAS_BACKEND=jax $(PYTEST) -m backends
+	KERAS_BACKEND=torch $(PYTEST) -m backends
 
 quality: $(VENV)/.installed-dev typecheck
 	$(BIN)/ruff format --check .

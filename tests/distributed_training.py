@@ -1,15 +1,16 @@
 """Trains a tiny WaveGAN on several devices, run by test_distribution.py.
 
 In processes of their own, since a framework's devices are settled once in a
-process: `MODE OUTPUT.npz`, with MODE one of mirrored, multiworker and jax.
-Where the process holds two devices, the same run on one of them is written
-beside, under `single/`; on TensorFlow also under a strategy of one replica,
-under `alone/`.
+process: `MODE OUTPUT.npz`, with MODE one of mirrored, multiworker, jax and
+vocoder (mirrored too, of another model). Where the process holds two devices,
+the same run on one of them is written beside, under `single/`; on TensorFlow
+also under a strategy of one replica, under `alone/`.
 """
 
 import pathlib
 import sys
 
+import architecture_cases as cases
 import keras
 import numpy as np
 from keras import ops
@@ -24,14 +25,16 @@ NUM_STEPS = 3
 
 
 def start(mode):
-    if mode == "mirrored":
+    if mode in ("mirrored", "vocoder"):
         import tensorflow as tf
 
         (cpu,) = tf.config.list_physical_devices("CPU")
         tf.config.set_logical_device_configuration(
             cpu, [tf.config.LogicalDeviceConfiguration()] * 2
         )
-    return get_distribution("mirrored" if mode == "jax" else mode)
+    return get_distribution(
+        "multiworker" if mode == "multiworker" else "mirrored"
+    )
 
 
 def train(distribution):
@@ -95,10 +98,35 @@ def train(distribution):
     }
 
 
+def train_vocoder(distribution):
+    """Returns weights and logs of a HiFi-GAN after some steps.
+
+    Its losses are means over a batch, so that replicas' add up to it.
+    """
+    keras.utils.set_random_seed(3)
+    with distribution.scope():
+        model = cases.build("hifigan", dtype="float32")
+        cases.set_weights_from_paths(model)
+        model.compile(discriminator_start=0, learning_rate=1e-3, seed=1)
+        batch = cases.make_vocoder_batch(model, 4)
+        history = model.fit(
+            batch, batch_size=4, epochs=NUM_STEPS, shuffle=False, verbose=0
+        ).history
+    return {
+        "num_replicas": distribution.num_replicas,
+        **{f"logs/{key}": values[-1] for key, values in history.items()},
+        **{
+            f"state/{weight.path}": ops.convert_to_numpy(weight)
+            for weight in model.weights
+        },
+    }
+
+
 def main(mode, output):
-    results = train(start(mode))
+    run = train_vocoder if mode == "vocoder" else train
+    results = run(start(mode))
     if mode != "multiworker":
-        single = train(get_distribution(None))
+        single = run(get_distribution(None))
         results |= {f"single/{key}": value for key, value in single.items()}
     if mode == "mirrored":
         alone = train(get_distribution("mirrored", ["CPU:0"]))

@@ -89,6 +89,13 @@ def test_an_update_that_is_no_number_is_taken_back(mirrored):
         assert all("skipped" in path for path in changed), changed
 
 
+def test_a_vocoder_trains_on_two_replicas_as_on_one(tmp_path):
+    output = tmp_path / "vocoder.npz"
+    results = _finish(_start("vocoder", output), output)
+    assert results["num_replicas"] == 2
+    _assert_equal_runs(results, results)
+
+
 def test_workers_without_addresses_are_refused(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     with pytest.raises(ValueError, match=r"TF_CONFIG.*Received: .*multiworker"):

@@ -621,9 +621,7 @@ class _DiscriminatorStart(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Begins to count at the steps taken."""
-        self.step = int(
-            ops.convert_to_numpy(self.model.optimizer.iterations.value)
-        )
+        self.step = int(np.asarray(self.model.optimizer.iterations))
         self.model.adversarial_from(self.step)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
