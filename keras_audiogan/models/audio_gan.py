@@ -86,8 +86,10 @@ class AudioGAN(Sampling, keras.Model):
                 "`ema_momentum` must be in [0, 1). "
                 f"Received: ema_momentum={ema_momentum}"
             )
-        known = level in ("peak", "keep") if isinstance(level, str) else (
-            isinstance(level, int | float) and 0.0 < level < math.inf
+        known = (
+            level in ("peak", "keep")
+            if isinstance(level, str)
+            else (isinstance(level, int | float) and 0.0 < level < math.inf)
         )
         if not known:
             raise ValueError(
