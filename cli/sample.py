@@ -203,8 +203,10 @@ def command(
                 for index in range(len(pictured))
             ],
         )
+    from keras_audiogan.data.reports import count
+
     click.echo(
-        f"Wrote {num_samples} sounds to {output}"
+        f"Wrote {count(num_samples, 'sound')} to {output}"
         + (f" with a picture, {writer.picture.name}" if plot else "")
         + f" (seed {seed_name})."
     )

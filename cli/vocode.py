@@ -211,8 +211,9 @@ def command(
             },
         )
     extra = f" with a picture, {picture.name}" if picture else ""
-    sounds = "1 sound" if len(rows) == 1 else f"{len(rows)} sounds"
-    click.echo(f"Wrote {sounds} to {output}{extra}.")
+    from keras_audiogan.data.reports import count
+
+    click.echo(f"Wrote {count(len(rows), 'sound')} to {output}{extra}.")
 
 
 def _copy_all(

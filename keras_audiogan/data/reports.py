@@ -27,7 +27,7 @@ def describe_folder(folder: "AudioFolder") -> str:
     """
     durations = np.array([entry.duration for entry in folder.files])
     lines = [
-        f"{_count(folder.num_files, 'file')}, {spoken_time(durations.sum())}"
+        f"{count(folder.num_files, 'file')}, {spoken_time(durations.sum())}"
         f" of sound in {', '.join(folder.roots)}"
         f" (scanned in {folder.scan_seconds:.1f} s)"
     ]
@@ -60,7 +60,7 @@ def describe_folder(folder: "AudioFolder") -> str:
         )
     lines += describe_skipped(folder)
     if folder.num_excluded:
-        number = _count(folder.num_excluded, "file")
+        number = count(folder.num_excluded, "file")
         lines.append(_row("excluded", f"{number}, by name"))
     if folder.other_files:
         lines.append(_row("ignored", _extensions(folder)))
@@ -77,7 +77,7 @@ def describe_skipped(folder: "AudioFolder") -> list[str]:
     lines = [
         _row(
             "skipped",
-            f"{_count(len(folder.skipped), 'file')}: "
+            f"{count(len(folder.skipped), 'file')}: "
             + ", ".join(f"{n} {reason}" for reason, n in groups.most_common()),
         )
     ]
@@ -104,7 +104,7 @@ def describe_nothing(folder: "AudioFolder") -> str:
     if folder.other_files:
         lines.append(f"Found there: {_extensions(folder)}.")
     if folder.skipped:
-        number = _count(len(folder.skipped), "file")
+        number = count(len(folder.skipped), "file")
         lines.append(f"Found there: {number} named like sound, all bad:")
         for entry in folder.skipped[:_MOST_LISTED]:
             lines.append(f"  {entry.path}: {entry.reason}")
@@ -144,7 +144,8 @@ def _row(name: str, text: str) -> str:
     return f"  {name:<9} {text}"
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """Returns a number of things, e.g. `1 sound` or `1,000 sounds`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
@@ -171,11 +172,11 @@ def describe_cut(dataset: "AudioDataset") -> str:
     if plan.mode == "pad":
         text = f"one slice of {length} per file, from its start{why}"
         if plan.num_padded:
-            text += f"; {_count(plan.num_padded, 'file')} filled up with zeros"
+            text += f"; {count(plan.num_padded, 'file')} filled up with zeros"
         if plan.num_cut:
             lost = spoken_time(plan.samples_unused / rate)
             text += (
-                f"; of {_count(plan.num_cut, 'longer file')} the rest "
+                f"; of {count(plan.num_cut, 'longer file')} the rest "
                 f"({lost}) is not used"
             )
     else:
@@ -184,7 +185,7 @@ def describe_cut(dataset: "AudioDataset") -> str:
             text += f", overlapping by {dataset.overlap:.0%}"
         if plan.num_padded:
             text += (
-                f"; {_count(plan.num_padded, 'shorter file')} filled up with "
+                f"; {count(plan.num_padded, 'shorter file')} filled up with "
                 "zeros"
             )
     lines = [_row("cut", text)]
@@ -194,8 +195,8 @@ def describe_cut(dataset: "AudioDataset") -> str:
     lines.append(
         _row(
             "epoch",
-            f"{_count(dataset.num_slices, 'slice')} in "
-            f"{_count(dataset.steps_per_epoch, 'step')} of {rows}",
+            f"{count(dataset.num_slices, 'slice')} in "
+            f"{count(dataset.steps_per_epoch, 'step')} of {rows}",
         )
     )
     levels = {"peak": "every file's peak brought to 1", "keep": "as recorded"}
