@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from keras_audiogan.cli import _backend, _options
-from keras_audiogan.training.options import DEFAULTS, MEASURES, TrainingOptions
+from keras_audiogan.runs.options import DEFAULTS, MEASURES, TrainingOptions
 
 LOSSES = (
     "wgan-gp",
@@ -315,7 +315,7 @@ def start(
     chosen = TrainingOptions(data=data, **options)
     chosen.check()
     _backend.prepare()
-    from keras_audiogan.training import run
+    from keras_audiogan.runs import run
 
     if dry_run:
         click.echo(run.describe_run(chosen))

@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
+from keras_audiogan import vocoding
 from keras_audiogan.cli import (
     _evaluation,
     _options,
     _progress,
-    _vocoding,
 )
 
 NUM_CLIPS = 20
@@ -79,7 +79,7 @@ def run(
     sounds = found.pop("sounds")
     found = {"preset": preset, "precision": precision, "seed": seed, **found}
     if report is not None and report.suffix == ".json":
-        _vocoding.write_json(report, found)
+        vocoding.write_json(report, found)
     elif report is not None:
         _draw(report, sounds, names, vocoder.sampling_rate)
     if save:

@@ -280,7 +280,7 @@ def _study(
     import numpy as np
 
     from keras_audiogan import metrics
-    from keras_audiogan.training import augmentation_study as study
+    from keras_audiogan.runs import augmentation_study as study
 
     if not getattr(gan, "conditional", False):
         raise click.UsageError(

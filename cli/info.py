@@ -51,7 +51,7 @@ def command(preset: str, as_json: bool, token: str | None) -> None:
 
 
 def _facts(info: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    from keras_audiogan import cards
+    from keras_audiogan.presets import cards
 
     samples, seconds = info["slice_length"], info["duration"]
     yield "architecture", f"{info['architecture']} ({info['class_name']})"

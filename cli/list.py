@@ -66,7 +66,7 @@ def command(pattern: str, as_json: bool) -> None:
 
 
 def _row(info: dict[str, Any]) -> tuple[str, ...]:
-    from keras_audiogan import cards
+    from keras_audiogan.presets import cards
 
     counts = info["num_parameters"]
     count = counts.get("generator", sum(counts.values()))

@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from keras_audiogan import vocoding, vocoding_inputs
 from keras_audiogan.cli import (
     _backend,
     _format,
     _options,
     _progress,
-    _vocoder_inputs,
-    _vocoding,
 )
 from keras_audiogan.cli.sample import FORMATS, preset_stem
 
@@ -60,7 +59,7 @@ COLUMNS = {
 )
 @click.option(
     "--mel-layout",
-    type=click.Choice(_vocoder_inputs.LAYOUTS),
+    type=click.Choice(vocoding_inputs.LAYOUTS),
     default="auto",
     show_default=True,
     help="Which axis of a .npy file comes first; auto asks its shape.",
@@ -144,7 +143,7 @@ def command(
 
     folder = zoo.resolve(preset)
     config = _options.check_generator(folder, preset)
-    jobs, skipped = _vocoder_inputs.find_jobs(
+    jobs, skipped = vocoding_inputs.find_jobs(
         inputs, output, f".{audio_format}"
     )
     picture = output / f"{preset_stem(preset)}.png" if plot else None
@@ -170,7 +169,7 @@ def command(
     if vocoder.weight_norm:
         vocoder = vocoder.fuse_weight_norm()
     warm_up(vocoder)
-    copier = _vocoding.Copier(
+    copier = vocoding.Copier(
         vocoder,
         level=level or vocoder.level,
         seed=seed,
@@ -186,13 +185,13 @@ def command(
         raise click.ClickException(
             f"None of the {len(jobs)} inputs can be used."
         )
-    means = _vocoding.means(rows)
+    means = vocoding.means(rows)
     if picture is not None:
         _draw(picture, pictured, vocoder.sampling_rate)
     _print_rows(rows, means)
     _list_skipped(skipped)
     if report is not None:
-        _vocoding.write_json(
+        vocoding.write_json(
             report,
             {
                 "preset": preset,
@@ -217,7 +216,7 @@ def command(
 
 
 def _copy_all(
-    copier: _vocoding.Copier, jobs: list[_vocoder_inputs.Job], strict: bool
+    copier: vocoding.Copier, jobs: list[vocoding_inputs.Job], strict: bool
 ) -> tuple[
     list[dict[str, Any]],
     "list[tuple[str, list[np.ndarray]]]",
@@ -233,7 +232,7 @@ def _copy_all(
         for job in jobs:
             try:
                 row, sounds = copier.copy(job)
-            except (_vocoder_inputs.UnusableInputError, AudioFileError) as e:
+            except (vocoding_inputs.UnusableInputError, AudioFileError) as e:
                 is_input = not isinstance(e, AudioFileError) or (
                     e.path == job.path
                 )
@@ -253,7 +252,7 @@ def _copy_all(
 
 
 def _check_nothing_is_lost(
-    jobs: list[_vocoder_inputs.Job], picture: pathlib.Path | None
+    jobs: list[vocoding_inputs.Job], picture: pathlib.Path | None
 ) -> None:
     wanted = [job.target for job in jobs] + ([picture] if picture else [])
     present = [path for path in wanted if path.exists()]

@@ -15,14 +15,14 @@ Weights come from strangers, so there is no pickle, no code and no class path
 in it, and nothing is believed before it was checked: see `load_preset`.
 """
 
-from keras_audiogan._preset_config import (
+from keras_audiogan.presets.config import (
     is_preset_folder,
     read_config,
     read_training,
 )
-from keras_audiogan._preset_reader import load_preset, load_preset_weights
-from keras_audiogan._preset_writer import SAMPLE_SUFFIXES, save_preset
-from keras_audiogan._strict_json import PresetError
+from keras_audiogan.presets.reader import load_preset, load_preset_weights
+from keras_audiogan.presets.strict_json import PresetError
+from keras_audiogan.presets.writer import SAMPLE_SUFFIXES, save_preset
 
 __all__ = [
     "SAMPLE_SUFFIXES",

@@ -11,24 +11,24 @@ from tensorboard.backend.event_processing.event_accumulator import (
 )
 
 from keras_audiogan.models import WaveGAN
-from keras_audiogan.training.alarms import ADVICE, Alarms, diversity
-from keras_audiogan.training.callbacks import (
+from keras_audiogan.runs.alarms import ADVICE, Alarms, diversity
+from keras_audiogan.runs.callbacks import (
     Checkpoints,
     Previews,
     StepCallback,
     in_a_row,
     resumed_at,
 )
-from keras_audiogan.training.checkpoints import NonFiniteWeightsError
-from keras_audiogan.training.interrupts import StopOnSignal
-from keras_audiogan.training.progress import Progress
-from keras_audiogan.training.readings import (
+from keras_audiogan.runs.checkpoints import NonFiniteWeightsError
+from keras_audiogan.runs.interrupts import StopOnSignal
+from keras_audiogan.runs.progress import Progress
+from keras_audiogan.runs.run_log import EventLog, RunLog, read_log
+from keras_audiogan.runs.step_log import (
     Means,
     decibels,
     describe,
     spoken_time,
 )
-from keras_audiogan.training.run_log import EventLog, RunLog, read_log
 
 GOOD = {
     "adv/discriminator": 0.6,

@@ -11,8 +11,8 @@ import pytest
 from huggingface_hub import ModelCard
 from preset_support import TRAINING, tiny_gan
 
-from keras_audiogan import cards as library_cards
 from keras_audiogan import zoo
+from keras_audiogan.presets import cards as library_cards
 from keras_audiogan.saving import PresetError, save_preset
 from keras_audiogan.zoo import cards, presets
 

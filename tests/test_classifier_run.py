@@ -23,13 +23,13 @@ from keras_audiogan.data import (
     AudioFolderError,
     hold_out,
 )
-from keras_audiogan.training import TrainingOptions, describe_run, run_training
-from keras_audiogan.training.augmentation import (
+from keras_audiogan.runs import TrainingOptions, describe_run, run_training
+from keras_audiogan.runs.augmentation import (
     Augmentation,
     augment_batch,
     augment_clip,
 )
-from keras_audiogan.training.classifier_run import (
+from keras_audiogan.runs.classifier_run import (
     classifier_feed,
     command_of,
     named,

@@ -13,8 +13,8 @@ from click.testing import CliRunner
 
 from keras_audiogan.cli import _training, finetune, train
 from keras_audiogan.cli.main import main
+from keras_audiogan.runs.options import TrainingOptions
 from keras_audiogan.training import losses, vocoder_objectives
-from keras_audiogan.training.options import TrainingOptions
 
 DIGITS = str(pathlib.Path(__file__).parent / "data" / "digits")
 TINY = (

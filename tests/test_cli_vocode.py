@@ -13,10 +13,10 @@ import soundfile
 from click.testing import CliRunner
 from preset_support import tiny_gan
 
-from keras_audiogan import audio, cards, metrics, saving
-from keras_audiogan.cli import _vocoder_inputs
+from keras_audiogan import audio, metrics, saving, vocoding_inputs
 from keras_audiogan.cli.main import main
 from keras_audiogan.models import HiFiGAN, MultiBandMelGAN, ParallelWaveGAN
+from keras_audiogan.presets import cards
 
 DIGITS = pathlib.Path(__file__).parent / "data" / "digits"
 RATE = 8000
@@ -193,14 +193,14 @@ def test_long_files_in_pieces_are_the_same(presets, monkeypatch, name):
         options = ("--report", f"{folder}.json", "--seed", 3)
         vocode(presets / name, "speech.flac", "-o", folder, *options)
         shown.append(json.loads(pathlib.Path(f"{folder}.json").read_text()))
-        monkeypatch.setattr(_vocoder_inputs, "PIECE_SECONDS", 1.0)
-        monkeypatch.setattr(_vocoder_inputs, "_MOST_MEL_BYTES", 0)
+        monkeypatch.setattr(vocoding_inputs, "PIECE_SECONDS", 1.0)
+        monkeypatch.setattr(vocoding_inputs, "_MOST_MEL_BYTES", 0)
     vocoder = saving.load_preset(presets / name).fuse_weight_norm()
-    recording = _vocoder_inputs.Recording("speech.flac", vocoder)
+    recording = vocoding_inputs.Recording("speech.flac", vocoder)
     assert len(recording.pieces()) > 2
     padding = -recording.num_samples % 64
     whole = vocoder.mel(np.pad(sound("speech.flac"), (0, padding)))[0]
-    sections = list(_vocoder_inputs.mels_of(recording, 1.0, vocoder, 7))
+    sections = list(vocoding_inputs.mels_of(recording, 1.0, vocoder, 7))
     assert len(sections) > 10
     np.testing.assert_allclose(np.concatenate(sections), whole, atol=1e-4)
     vocode(

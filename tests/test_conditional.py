@@ -36,8 +36,8 @@ from keras_audiogan.models.labelled_networks import (
     class_loss,
     in_label_channel,
 )
-from keras_audiogan.models.skeleton import build_skeleton
-from keras_audiogan.training.run import run_training
+from keras_audiogan.presets.model_sizes import measure_model
+from keras_audiogan.runs.run import run_training
 
 NAMES = ("yes", "no", "maybe")
 CONDITIONAL = [
@@ -165,16 +165,16 @@ def test_a_conditional_model_is_not_trained_without_labels(models, name):
 def test_parameters_of_the_report(
     model_class, options, generator, discriminator
 ):
-    skeleton = build_skeleton(model_class, {"labels": WORDS, **options})
+    sizes = measure_model(model_class, {"labels": WORDS, **options})
     counts = {
         stem: sum(int(np.prod(shape)) for shape in shapes.values())
-        for stem, shapes in skeleton.shapes.items()
+        for stem, shapes in sizes.shapes.items()
     }
     assert counts["generator"] == generator
     assert counts["discriminator"] == discriminator
     if model_class is ControlWaveGAN:
         assert set(counts) == {"generator", "discriminator", "classifier"}
-        assert skeleton.required == ("generator",)
+        assert sizes.required == ("generator",)
 
 
 def test_the_first_layer_is_a_transposed_convolution_of_one_frame():

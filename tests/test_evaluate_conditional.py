@@ -13,7 +13,7 @@ from keras_audiogan import metrics, saving, zoo
 from keras_audiogan.cli import _evaluation
 from keras_audiogan.cli.main import main
 from keras_audiogan.data import AudioFolder, with_labels
-from keras_audiogan.training.augmentation_study import (
+from keras_audiogan.runs.augmentation_study import (
     LabelledAudio,
     augmentation_study,
     format_study,

@@ -16,7 +16,7 @@ from hub_client import fresh_client
 from hub_server import HubServer, User
 from safetensors.numpy import save_file
 
-from keras_audiogan import cards
+from keras_audiogan.presets import cards
 from keras_audiogan.saving import PresetError
 from keras_audiogan.zoo import hub, hub_errors
 

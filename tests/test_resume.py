@@ -17,8 +17,8 @@ from training_support import (
     tiny_options,
 )
 
-from keras_audiogan.training.run import run_training
-from keras_audiogan.training.run_log import read_log
+from keras_audiogan.runs.run import run_training
+from keras_audiogan.runs.run_log import read_log
 
 STEPS = 90
 # The uninterrupted run and the resumed one may make their previews and

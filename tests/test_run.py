@@ -19,11 +19,11 @@ from keras_audiogan.data import (
     AudioFolderError,
     hold_out,
 )
-from keras_audiogan.training.evaluation import Evaluation, is_better
-from keras_audiogan.training.options import MEASURES, TrainingOptions
+from keras_audiogan.runs.evaluation import Evaluation, is_better
+from keras_audiogan.runs.options import MEASURES, TrainingOptions
+from keras_audiogan.runs.run import describe_run, run_training
+from keras_audiogan.runs.run_log import read_log
 from keras_audiogan.training.precision import resolve_precision
-from keras_audiogan.training.run import describe_run, run_training
-from keras_audiogan.training.run_log import read_log
 
 STEPS = 5
 

@@ -10,8 +10,8 @@ import pytest
 import keras_audiogan
 from keras_audiogan.audio.files import read_audio
 from keras_audiogan.data import AudioFolder, hold_out
-from keras_audiogan.training.options import TrainingOptions
-from keras_audiogan.training.run import describe_run, run_training
+from keras_audiogan.runs.options import TrainingOptions
+from keras_audiogan.runs.run import describe_run, run_training
 
 DIGITS = pathlib.Path(__file__).parent / "data" / "digits"
 

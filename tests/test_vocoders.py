@@ -219,9 +219,9 @@ def test_sizes_that_do_not_fit_are_refused():
 def test_published_sizes_have_the_published_counts(
     model_class, options, generator, discriminator
 ):
-    from keras_audiogan.models.skeleton import build_skeleton
+    from keras_audiogan.presets.model_sizes import measure_model
 
-    sizes = build_skeleton(model_class, options).shapes
+    sizes = measure_model(model_class, options).shapes
 
     def count(stem):
         return sum(int(np.prod(shape)) for shape in sizes[stem].values())

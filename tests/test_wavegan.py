@@ -9,8 +9,8 @@ import pytest
 from keras import ops
 
 from keras_audiogan.models import WaveGAN, get_architecture
-from keras_audiogan.models.skeleton import build_skeleton
 from keras_audiogan.models.wavegan import block_strides
+from keras_audiogan.presets.model_sizes import measure_model
 from keras_audiogan.training.losses import GANLoss, get_loss
 
 
@@ -33,7 +33,7 @@ def weights_of(network):
 
 def count(**options):
     """Parameters of both networks, without allocating them."""
-    shapes = build_skeleton(WaveGAN, options).shapes
+    shapes = measure_model(WaveGAN, options).shapes
     return tuple(
         sum(math.prod(shape) for shape in shapes[stem].values())
         for stem in ("generator", "discriminator")

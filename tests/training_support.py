@@ -4,7 +4,7 @@ import pathlib
 
 from safetensors.numpy import load_file
 
-from keras_audiogan.training.options import TrainingOptions
+from keras_audiogan.runs.options import TrainingOptions
 
 DATA = pathlib.Path(__file__).parent / "data"
 DIGITS = DATA / "digits"

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_audiogan import cards
-from keras_audiogan._markdown import plain, table, text
-from keras_audiogan._preset_config import CARD_FILE
-from keras_audiogan.cards import is_generated
+from keras_audiogan.presets import cards
+from keras_audiogan.presets.cards import is_generated
+from keras_audiogan.presets.config import CARD_FILE
+from keras_audiogan.presets.markdown import plain, table, text
 from keras_audiogan.saving import read_training
 from keras_audiogan.zoo.presets import (
     PRESETS_FOLDER,

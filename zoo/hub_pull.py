@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_audiogan._atomic_folder import replaced_folder
+from keras_audiogan.presets.atomic_folder import replaced_folder
 from keras_audiogan.saving import PresetError, is_preset_folder, read_config
 from keras_audiogan.zoo.hub_errors import (
     PASSING,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_audiogan import cards
+from keras_audiogan.presets import cards
 from keras_audiogan.saving import PresetError, is_preset_folder, read_config
 from keras_audiogan.zoo.hub_errors import (
     HubError,

@@ -56,7 +56,10 @@ def build(parts: Parts, dtype: Any = None) -> Vocoder:
         ConversionError: if options and tensors do not fit each other.
     """
     from keras_audiogan.models.registry import get_architecture
-    from keras_audiogan.models.skeleton import build_skeleton, weights_by_name
+    from keras_audiogan.presets.model_sizes import (
+        measure_model,
+        weights_by_name,
+    )
 
     model_class: Any = get_architecture(parts.architecture)
     # The originals take a file's level as it is in use.
@@ -64,7 +67,7 @@ def build(parts: Parts, dtype: Any = None) -> Vocoder:
     if dtype is not None:
         config["dtype"] = dtype
     try:
-        skeleton = build_skeleton(model_class, config)
+        sizes = measure_model(model_class, config)
     except Exception as error:
         # Whatever a constructor raises, the arguments are a stranger's.
         raise ConversionError(
@@ -73,7 +76,7 @@ def build(parts: Parts, dtype: Any = None) -> Vocoder:
             f"{type(error).__name__}: {str(error)[:500]}"
         ) from error
     for stem, weights in parts.networks.items():
-        weights.check(skeleton.shapes[stem])
+        weights.check(sizes.shapes[stem])
     model = model_class(**config)
     for stem, weights in parts.networks.items():
         weights.assign(weights_by_name(model.preset_weights[stem]))

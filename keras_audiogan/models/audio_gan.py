@@ -13,7 +13,7 @@ from keras import ops
 
 from keras_audiogan.models.discriminators import Discriminator
 from keras_audiogan.models.sampling import Sampling
-from keras_audiogan.models.skeleton import building_skeleton
+from keras_audiogan.presets.model_sizes import is_measuring
 from keras_audiogan.training import (
     distribution,
     gradients,
@@ -117,7 +117,7 @@ class AudioGAN(Sampling, keras.Model):
         self.critic_steps = 1
         self._average_is_new = True
         self.built = True
-        if not building_skeleton():
+        if not is_measuring():
             self._copy_to_average()
 
     # Training

@@ -1,4 +1,4 @@
-"""Training: losses, precision, devices, callbacks and whole runs.
+"""The training step: losses, gradients, optimisers, precision, devices.
 
 Keras is imported when a name that needs it is used.
 """
@@ -7,21 +7,8 @@ import importlib
 from typing import Any
 
 _EXPORTS = {
-    "Alarms": "alarms",
-    "CheckpointError": "checkpoints",
-    "CheckpointFolder": "checkpoints",
-    "Checkpoints": "callbacks",
-    "Evaluation": "evaluation",
     "GANLoss": "losses",
     "MultiResolutionSTFTLoss": "vocoder_losses",
-    "Previews": "callbacks",
-    "Progress": "progress",
-    "RunLog": "run_log",
-    "RunResult": "run",
-    "StepCallback": "callbacks",
-    "StopOnSignal": "interrupts",
-    "TrainingOptions": "options",
-    "describe_run": "run",
     "discriminator_adversarial_loss": "vocoder_losses",
     "feature_matching_loss": "vocoder_losses",
     "generator_adversarial_loss": "vocoder_losses",
@@ -29,8 +16,6 @@ _EXPORTS = {
     "get_loss": "losses",
     "mel_loss": "vocoder_losses",
     "resolve_precision": "precision",
-    "resumed_at": "callbacks",
-    "run_training": "run",
 }
 
 __all__ = list(_EXPORTS)

@@ -11,14 +11,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from keras_audiogan import _safetensors
-from keras_audiogan._preset_config import (
+from keras_audiogan.presets import weight_files
+from keras_audiogan.presets.config import (
     CONFIG_FILE,
     WEIGHTS_SUFFIX,
     read_config,
     read_training,
 )
-from keras_audiogan._strict_json import PresetError
+from keras_audiogan.presets.strict_json import PresetError
 
 HUB_SCHEME = "hf://"
 RUN_PRESET = "preset"
@@ -185,12 +185,12 @@ def preset_info(
     Raises:
         ValueError: if there is no such preset, or its files are broken.
     """
-    from keras_audiogan import cards
+    from keras_audiogan.presets import cards
 
     folder = resolve(name, token=token)
     config, training = read_config(folder), read_training(folder)
     headers = {
-        stem: _safetensors.read_header(folder / f"{stem}{WEIGHTS_SUFFIX}")
+        stem: weight_files.read_header(folder / f"{stem}{WEIGHTS_SUFFIX}")
         for stem in sorted(config["weights"])
     }
     dtypes = {

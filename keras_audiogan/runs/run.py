@@ -29,32 +29,32 @@ import keras
 from keras_audiogan import saving
 from keras_audiogan.audio.files import write_audio
 from keras_audiogan.audio.plots import save_sheet
-from keras_audiogan.cards import data_sets
+from keras_audiogan.presets.cards import data_sets
 from keras_audiogan.data import AudioDataset, AudioFolder, hold_out
 from keras_audiogan.data.keras_feed import KerasFeed
 from keras_audiogan.models.registry import get_architecture
-from keras_audiogan.training import classifier_run, vocoder_runs
-from keras_audiogan.training import options as options_module
-from keras_audiogan.training.alarms import Alarms
-from keras_audiogan.training.callbacks import (
+from keras_audiogan.runs import classifier_run, vocoder_runs
+from keras_audiogan.runs import options as options_module
+from keras_audiogan.runs.alarms import Alarms
+from keras_audiogan.runs.callbacks import (
     Checkpoints,
     Previews,
     resumed_at,
 )
 from keras_audiogan.training.distribution import Distribution, get_distribution
-from keras_audiogan.training.evaluation import (
+from keras_audiogan.runs.evaluation import (
     PREFIX,
     SHOWN,
     Evaluation,
     is_better,
 )
-from keras_audiogan.training.interrupts import StopOnSignal
+from keras_audiogan.runs.interrupts import StopOnSignal
 from keras_audiogan.training.losses import LOSSES
-from keras_audiogan.training.options import TrainingOptions
+from keras_audiogan.runs.options import TrainingOptions
 from keras_audiogan.training.precision import resolve_precision
-from keras_audiogan.training.progress import Progress
-from keras_audiogan.training.run_log import RunLog
-from keras_audiogan.training.run_records import (
+from keras_audiogan.runs.progress import Progress
+from keras_audiogan.runs.run_log import RunLog
+from keras_audiogan.runs.run_records import (
     begin_run,
     check_data,
     describe_data,

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from keras_audiogan import _safetensors
-from keras_audiogan._preset_config import (
+from keras_audiogan.presets import weight_files
+from keras_audiogan.presets.config import (
     CONFIG_FILE,
     WEIGHTS_SUFFIX,
     as_stems,
@@ -17,7 +17,7 @@ from keras_audiogan._preset_config import (
     read_config,
     read_training,
 )
-from keras_audiogan._strict_json import PresetError
+from keras_audiogan.presets.strict_json import PresetError
 
 # What of training.json holds for whatever is made of the weights. Figures
 # and recipe do not: the model may be trained further.
@@ -67,14 +67,14 @@ def load_preset(
         arguments["dtype"] = dtype
     stems = _stems_to_load(folder, config, weights)
     headers = _read_headers(folder, config, stems)
-    skeleton = _measure(file, model_class, arguments)
-    _check_against_skeleton(file, config, skeleton, headers)
-    missing = set(skeleton.required) - stems
+    sizes = _measure(file, model_class, arguments)
+    _check_against_sizes(file, config, sizes, headers)
+    missing = set(sizes.required) - stems
     if missing:
         raise PresetError(
             folder,
             "weights are missing that this model cannot do without",
-            expected=sorted(skeleton.required),
+            expected=sorted(sizes.required),
             received=sorted(stems),
         )
     origin = read_training(folder)
@@ -110,7 +110,7 @@ def load_preset_weights(
     Raises:
         PresetError: as `load_preset`; the model is then as it was.
     """
-    from keras_audiogan.models.skeleton import weights_by_name
+    from keras_audiogan.presets.model_sizes import weights_by_name
 
     folder = Path(path).expanduser()
     config = read_config(folder)
@@ -184,11 +184,11 @@ def _stems_to_load(
 
 def _read_headers(
     folder: Path, config: dict[str, Any], stems: set[str]
-) -> dict[str, _safetensors.Header]:
+) -> dict[str, weight_files.Header]:
     headers = {}
     for stem in sorted(stems):
         file = folder / f"{stem}{WEIGHTS_SUFFIX}"
-        header = headers[stem] = _safetensors.read_header(file)
+        header = headers[stem] = weight_files.read_header(file)
         entry = config["weights"][stem]
         for name in ("num_bytes", "num_parameters"):
             if entry[name] != getattr(header, name):
@@ -203,10 +203,10 @@ def _read_headers(
 
 
 def _measure(file: Path, model_class: type, arguments: dict[str, Any]) -> Any:
-    from keras_audiogan.models.skeleton import build_skeleton
+    from keras_audiogan.presets.model_sizes import measure_model
 
     try:
-        return build_skeleton(model_class, arguments)
+        return measure_model(model_class, arguments)
     except Exception as error:
         # Whatever a constructor raises, the arguments are a stranger's.
         raise PresetError(
@@ -216,16 +216,16 @@ def _measure(file: Path, model_class: type, arguments: dict[str, Any]) -> Any:
         ) from error
 
 
-def _check_against_skeleton(
+def _check_against_sizes(
     file: Path,
     config: dict[str, Any],
-    skeleton: Any,
-    headers: dict[str, _safetensors.Header],
+    sizes: Any,
+    headers: dict[str, weight_files.Header],
 ) -> None:
-    labels = list(skeleton.labels) if skeleton.labels else None
+    labels = list(sizes.labels) if sizes.labels else None
     for name, value in (
-        ("sampling_rate", skeleton.sampling_rate),
-        ("num_channels", skeleton.num_channels),
+        ("sampling_rate", sizes.sampling_rate),
+        ("num_channels", sizes.num_channels),
         ("labels", labels),
     ):
         if config[name] != value:
@@ -236,21 +236,21 @@ def _check_against_skeleton(
                 received="null" if config[name] is None else config[name],
             )
     for stem, header in headers.items():
-        if stem not in skeleton.shapes:
-            raise _unknown_stem(file, stem, skeleton.shapes)
+        if stem not in sizes.shapes:
+            raise _unknown_stem(file, stem, sizes.shapes)
         _check_shapes(
             file.with_name(f"{stem}{WEIGHTS_SUFFIX}"),
-            skeleton.shapes[stem],
+            sizes.shapes[stem],
             header,
         )
     stored = sum(header.num_parameters for header in headers.values())
     allowed = stored * _UNSTORED_FACTOR + _UNSTORED_PARAMETERS
-    if skeleton.num_parameters > allowed:
+    if sizes.num_parameters > allowed:
         raise PresetError(
             file,
             "`config` asks for networks out of proportion to the weights",
             expected=f"at most {allowed} parameters",
-            received=skeleton.num_parameters,
+            received=sizes.num_parameters,
         )
 
 
@@ -268,7 +268,7 @@ def _unknown_stem(
 def _check_shapes(
     file: Path,
     shapes: dict[str, tuple[int, ...]],
-    header: _safetensors.Header,
+    header: weight_files.Header,
 ) -> None:
     for name, shape in shapes.items():
         if name not in header.tensors:
@@ -295,10 +295,10 @@ def _check_shapes(
 def _read_weights(
     folder: Path,
     config: dict[str, Any],
-    headers: dict[str, _safetensors.Header],
+    headers: dict[str, weight_files.Header],
 ) -> dict[str, dict[str, Any]]:
     return {
-        stem: _safetensors.read_tensors(
+        stem: weight_files.read_tensors(
             folder / f"{stem}{WEIGHTS_SUFFIX}",
             header,
             config["weights"][stem]["sha256"],
@@ -308,7 +308,7 @@ def _read_weights(
 
 
 def _assign(model: Any, arrays: dict[str, dict[str, Any]]) -> None:
-    from keras_audiogan.models.skeleton import weights_by_name
+    from keras_audiogan.presets.model_sizes import weights_by_name
 
     for stem, tensors in arrays.items():
         variables = weights_by_name(model.preset_weights[stem])

@@ -9,9 +9,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from keras_audiogan import _safetensors
-from keras_audiogan._atomic_folder import replaced_folder
-from keras_audiogan._preset_config import (
+from keras_audiogan.presets import weight_files
+from keras_audiogan.presets.atomic_folder import replaced_folder
+from keras_audiogan.presets.config import (
     CARD_FILE,
     CONFIG_FILE,
     FORMAT_VERSION,
@@ -22,7 +22,7 @@ from keras_audiogan._preset_config import (
     is_preset_folder,
     read_config,
 )
-from keras_audiogan._strict_json import PresetError, parse_json
+from keras_audiogan.presets.strict_json import PresetError, parse_json
 
 SAMPLE_SUFFIXES = (
     ".wav",
@@ -77,11 +77,11 @@ def save_preset(
         OSError: if the disk is full, not writable, or the like.
     """
     target = Path(path).expanduser().absolute()
-    if storage_dtype not in _safetensors.STORAGE_DTYPES:
+    if storage_dtype not in weight_files.STORAGE_DTYPES:
         raise PresetError(
             target,
             "unknown `storage_dtype`",
-            expected=_safetensors.STORAGE_DTYPES,
+            expected=weight_files.STORAGE_DTYPES,
             received=storage_dtype,
         )
     _check_replaceable(target)
@@ -220,15 +220,15 @@ def _describe(model: Any) -> dict[str, Any]:
 def _write_weights(
     folder: Path, stem: str, network: Any, storage_dtype: str
 ) -> dict[str, Any]:
-    from keras_audiogan.models.skeleton import weights_by_name
+    from keras_audiogan.presets.model_sizes import weights_by_name
 
     file = folder / f"{stem}{WEIGHTS_SUFFIX}"
     tensors = weights_by_name(network)
-    num_bytes, sha256 = _safetensors.write(
+    num_bytes, sha256 = weight_files.write(
         file, tensors, storage_dtype, {"format": "keras-audiogan"}
     )
     return {
-        "num_parameters": _safetensors.read_header(file).num_parameters,
+        "num_parameters": weight_files.read_header(file).num_parameters,
         "num_bytes": num_bytes,
         "sha256": sha256,
     }
@@ -254,7 +254,7 @@ def _write_bytes(file: Path, data: bytes) -> None:
 
 
 def _write_card(folder: Path, target: Path, card: bool) -> None:
-    from keras_audiogan import cards
+    from keras_audiogan.presets import cards
 
     old = target / CARD_FILE
     if old.is_file() and not cards.is_generated(old.read_bytes()):

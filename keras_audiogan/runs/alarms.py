@@ -10,8 +10,8 @@ from collections.abc import Callable
 import numpy as np
 
 from keras_audiogan.audio.spectra import mel_spectrogram, to_mono
-from keras_audiogan.training.callbacks import Previews, StepCallback
-from keras_audiogan.training.readings import (
+from keras_audiogan.runs.callbacks import Previews, StepCallback
+from keras_audiogan.runs.step_log import (
     SCALES,
     WASSERSTEIN,
     Numbers,

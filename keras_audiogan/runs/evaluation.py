@@ -22,9 +22,9 @@ from keras_audiogan.metrics import (
     spectral_tilt,
     targets_of,
 )
-from keras_audiogan.training.callbacks import StepCallback, synchronise
-from keras_audiogan.training.options import MEASURES
-from keras_audiogan.training.readings import Numbers
+from keras_audiogan.runs.callbacks import StepCallback, synchronise
+from keras_audiogan.runs.options import MEASURES
+from keras_audiogan.runs.step_log import Numbers
 
 PREFIX = "evaluation/"
 # Of the figures, those that are worth a line on the terminal.

@@ -1,6 +1,6 @@
 """A whole training of a classifier: from labelled sounds to a preset.
 
-The run's folder is that of `training.run`, without previews and samples. It
+The run's folder is that of `runs.run`, without previews and samples. It
 is stopped and resumed alike.
 """
 
@@ -32,18 +32,18 @@ from keras_audiogan.metrics.classifier_scores import (
 )
 from keras_audiogan.models.audio_classifier import AudioClassifier
 from keras_audiogan.models.registry import get_architecture
-from keras_audiogan.training import options as options_module
-from keras_audiogan.training.augmentation import Augmentation, augment_batch
-from keras_audiogan.training.callbacks import (
+from keras_audiogan.runs import options as options_module
+from keras_audiogan.runs.augmentation import Augmentation, augment_batch
+from keras_audiogan.runs.callbacks import (
     Checkpoints,
     resumed_at,
 )
-from keras_audiogan.training.interrupts import StopOnSignal
-from keras_audiogan.training.options import TrainingOptions
+from keras_audiogan.runs.interrupts import StopOnSignal
+from keras_audiogan.runs.options import TrainingOptions
 from keras_audiogan.training.precision import resolve_precision
-from keras_audiogan.training.progress import Progress
-from keras_audiogan.training.run_log import RunLog
-from keras_audiogan.training.run_records import (
+from keras_audiogan.runs.progress import Progress
+from keras_audiogan.runs.run_log import RunLog
+from keras_audiogan.runs.run_records import (
     begin_run,
     check_data,
     describe_data,

@@ -12,8 +12,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from keras_audiogan.training.callbacks import StepCallback
-from keras_audiogan.training.readings import (
+from keras_audiogan.runs.callbacks import StepCallback
+from keras_audiogan.runs.step_log import (
     Means,
     Numbers,
     describe,

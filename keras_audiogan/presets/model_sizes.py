@@ -12,7 +12,7 @@ import keras
 _LOCAL = threading.local()
 
 
-class Skeleton(NamedTuple):
+class ModelSizes(NamedTuple):
     """The sizes of a model.
 
     Attributes:
@@ -59,7 +59,7 @@ def weights_by_name(network: keras.Model) -> dict[str, Any]:
     return named
 
 
-def building_skeleton() -> bool:
+def is_measuring() -> bool:
     """Returns whether this model is built for its sizes alone.
 
     Its variables have no values then: a constructor must not read them.
@@ -67,9 +67,9 @@ def building_skeleton() -> bool:
     return getattr(_LOCAL, "building", False)
 
 
-def build_skeleton(
+def measure_model(
     model_class: type[keras.Model], config: Mapping[str, Any]
-) -> Skeleton:
+) -> ModelSizes:
     """Runs a model's constructor without allocating its variables.
 
     In a `keras.StatelessScope` a new variable has a shape and no value. Keras
@@ -90,12 +90,12 @@ def build_skeleton(
 
 def _measure(
     model_class: type[keras.Model], config: Mapping[str, Any]
-) -> Skeleton:
+) -> ModelSizes:
     _LOCAL.building = True
     with keras.StatelessScope(initialize_variables=False):
         model: Any = model_class(**config)
         labels = getattr(model, "labels", None)
-        return Skeleton(
+        return ModelSizes(
             shapes={
                 stem: {
                     name: tuple(int(size) for size in variable.shape)

@@ -17,8 +17,8 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from keras_audiogan.training.callbacks import Previews, StepCallback
-from keras_audiogan.training.readings import Means, Numbers
+from keras_audiogan.runs.callbacks import Previews, StepCallback
+from keras_audiogan.runs.step_log import Means, Numbers
 
 LOG_FILE = "log.jsonl"
 TENSORBOARD_FOLDER = "tensorboard"

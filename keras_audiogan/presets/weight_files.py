@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
-from keras_audiogan._strict_json import (
+from keras_audiogan.presets.strict_json import (
     MAX_JSON_BYTES,
     PresetError,
     open_regular,

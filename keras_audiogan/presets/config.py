@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from keras_audiogan._strict_json import PresetError, read_json, short
+from keras_audiogan.presets.strict_json import PresetError, read_json, short
 
 FORMAT_VERSION = 1
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from keras_audiogan.cli import _vocoder_inputs
+from keras_audiogan import vocoding_inputs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +46,7 @@ class Copier:
     picture_samples: int = 0
 
     def copy(
-        self, job: _vocoder_inputs.Job
+        self, job: vocoding_inputs.Job
     ) -> tuple[dict[str, Any], list["np.ndarray"]]:
         """Make the sound of one input.
 
@@ -64,14 +64,14 @@ class Copier:
         if job.is_mel:
             bins = self.vocoder.features.num_mel_bins
             return self._copy_mels(
-                job, _vocoder_inputs.read_mels(job.path, bins, self.mel_layout)
+                job, vocoding_inputs.read_mels(job.path, bins, self.mel_layout)
             )
         return self._copy_recording(
-            job, _vocoder_inputs.Recording(job.path, self.vocoder)
+            job, vocoding_inputs.Recording(job.path, self.vocoder)
         )
 
     def _copy_mels(
-        self, job: _vocoder_inputs.Job, mels: "np.ndarray"
+        self, job: vocoding_inputs.Job, mels: "np.ndarray"
     ) -> tuple[dict[str, Any], list["np.ndarray"]]:
         row: dict[str, Any] = {
             "file": job.file,
@@ -89,7 +89,7 @@ class Copier:
         return row, [_joined(sound)]
 
     def _copy_recording(
-        self, job: _vocoder_inputs.Job, recording: _vocoder_inputs.Recording
+        self, job: vocoding_inputs.Job, recording: vocoding_inputs.Recording
     ) -> tuple[dict[str, Any], list["np.ndarray"]]:
         import numpy as np
 
@@ -103,17 +103,17 @@ class Copier:
         gain = metrics.level_gain(recording.peak, self.level)
         sound: list[np.ndarray] = []
         timer = _Timer()
-        frames = _vocoder_inputs.num_frames(recording, self.vocoder)
+        frames = vocoding_inputs.num_frames(recording, self.vocoder)
         bins = self.vocoder.features.num_mel_bins
         left = recording.num_samples
         comparison = _Comparison(recording, self.vocoder, self.compare)
         with (
-            _vocoder_inputs.room_for_mels(frames, bins) as mels,
+            vocoding_inputs.room_for_mels(frames, bins) as mels,
             self._writer(job) as writer,
         ):
             at = 0
             for section in timer.each(
-                _vocoder_inputs.mels_of(recording, gain, self.vocoder)
+                vocoding_inputs.mels_of(recording, gain, self.vocoder)
             ):
                 mels[at : at + len(section)] = section
                 at += len(section)
@@ -135,13 +135,13 @@ class Copier:
             mels, self.seed, self.chunk_frames
         ):
             if not np.isfinite(part).all():
-                raise _vocoder_inputs.UnusableInputError(
+                raise vocoding_inputs.UnusableInputError(
                     "the vocoder made numbers of it that are not finite: its "
                     "values are far from those of sound"
                 )
             yield part[0]
 
-    def _writer(self, job: _vocoder_inputs.Job) -> Any:
+    def _writer(self, job: vocoding_inputs.Job) -> Any:
         from keras_audiogan.audio import AudioWriter
 
         return AudioWriter(job.target, self.vocoder.sampling_rate)
@@ -188,7 +188,7 @@ class _Comparison:
 
     def __init__(
         self,
-        recording: _vocoder_inputs.Recording,
+        recording: vocoding_inputs.Recording,
         vocoder: "Vocoder",
         wanted: bool,
     ) -> None:

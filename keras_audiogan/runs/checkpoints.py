@@ -28,7 +28,7 @@ import keras
 import numpy as np
 import safetensors.numpy
 
-from keras_audiogan._atomic_folder import replaced_folder
+from keras_audiogan.presets.atomic_folder import replaced_folder
 
 STATE_FILE = "state.safetensors"
 DETAILS_FILE = "checkpoint.json"

@@ -34,8 +34,8 @@ import numpy as np
 
 from keras_audiogan.audio.files import write_audio
 from keras_audiogan.audio.plots import save_sheet
-from keras_audiogan.training.checkpoints import CheckpointFolder, synchronise
-from keras_audiogan.training.readings import Numbers
+from keras_audiogan.runs.checkpoints import CheckpointFolder, synchronise
+from keras_audiogan.runs.step_log import Numbers
 
 
 class StepCallback(keras.callbacks.Callback):

@@ -13,8 +13,8 @@ from typing import Any
 import keras
 
 from keras_audiogan.data import AudioDataset
-from keras_audiogan.training import options as options_module
-from keras_audiogan.training.options import TrainingOptions
+from keras_audiogan.runs import options as options_module
+from keras_audiogan.runs.options import TrainingOptions
 from keras_audiogan.training.precision import has_gpu
 
 DATA_FILE = "data.json"

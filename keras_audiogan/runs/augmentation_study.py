@@ -13,7 +13,7 @@ from keras_audiogan.metrics.class_scores import confusion_matrix
 from keras_audiogan.metrics.classifier_scores import balanced_accuracy
 from keras_audiogan.models.audio_classifier import frame_length
 from keras_audiogan.models.registry import get_architecture
-from keras_audiogan.training.classifier_run import (
+from keras_audiogan.runs.classifier_run import (
     compile_classifier,
     is_classifier,
 )

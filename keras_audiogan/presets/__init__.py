@@ -1,0 +1,1 @@
+"""The preset folder: its format, its reader, its writer and its card."""
