@@ -1,26 +1,35 @@
-"""One preset folder: write it whole, read it with distrust.
+"""Models from preset folders, and preset folders of models.
 
-A preset folder is what a Hub repository holds:
-
-```
-config.json                class and arguments, sampling rate, channels,
-                           labels, and the checksums of the weights
-<stem>.safetensors         one per network, e.g. generator.safetensors
-training.json              data, recipe, hardware, metrics (optional)
-README.md                  the model card, made from the two above
-samples/                   a few sound files and pictures (optional)
-```
-
-Weights come from strangers, so there is no pickle, no code and no class path
-in it, and nothing is believed before it was checked: see `load_preset`.
+A preset folder is what a Hub repository holds; `keras_audiogan.presets` knows
+its format. Weights come from strangers, so there is no pickle, no code and no
+class path in it, and nothing is believed before it was checked: see
+`load_preset`.
 """
 
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
 from keras_audiogan.presets.config import (
+    CONFIG_FILE,
+    WEIGHTS_SUFFIX,
+    check_limits,
     is_preset_folder,
     read_config,
     read_training,
 )
-from keras_audiogan.presets.reader import load_preset, load_preset_weights
+from keras_audiogan.presets.reader import (
+    check_against_sizes,
+    check_shapes,
+    read_headers,
+    read_weights,
+    stems_to_load,
+    unknown_stem,
+)
 from keras_audiogan.presets.strict_json import PresetError
 from keras_audiogan.presets.writer import SAMPLE_SUFFIXES, save_preset
 
@@ -34,3 +43,157 @@ __all__ = [
     "read_training",
     "save_preset",
 ]
+
+# What of training.json holds for whatever is made of the weights. Figures
+# and recipe do not: the model may be trained further.
+ORIGIN_FIELDS = ("data", "license")
+
+
+def load_preset(
+    path: str | os.PathLike[str],
+    *,
+    weights: Iterable[str] | None = None,
+    dtype: Any = None,
+) -> Any:
+    """Builds a model from a preset folder.
+
+    The folder is taken for the work of a stranger. config.json is checked
+    first, then the headers of the weights against their files, then both
+    against the sizes of the model, which is asked for them without memory
+    being taken; then checksums and numbers. Only then is the model built and
+    are its weights assigned.
+
+    Args:
+        path: A preset folder.
+        weights: Stems of the networks to load, e.g. `["generator"]`; by
+            default all that the preset lists.
+        dtype: Dtype policy of the networks, e.g. `"mixed_bfloat16"`; Keras's
+            global policy by default.
+
+    Returns:
+        A model of the preset's class, not compiled.
+
+    Raises:
+        PresetError: if anything in the folder is not as it must be; it names
+            the file, and the tensor if there is one.
+    """
+    folder = Path(path).expanduser()
+    config = read_config(folder)
+    file = folder / CONFIG_FILE
+    model_class = _model_class(file, config)
+    arguments = dict(config["config"])
+    if dtype is not None:
+        arguments["dtype"] = dtype
+    stems = stems_to_load(folder, config, weights)
+    headers = read_headers(folder, config, stems)
+    sizes = _measure(file, model_class, arguments)
+    check_against_sizes(file, config, sizes, headers)
+    missing = set(sizes.required) - stems
+    if missing:
+        raise PresetError(
+            folder,
+            "weights are missing that this model cannot do without",
+            expected=sorted(sizes.required),
+            received=sorted(stems),
+        )
+    origin = read_training(folder)
+    arrays = read_weights(folder, config, headers)
+    model = model_class(**arguments)
+    _assign(model, arrays)
+    model._preset_origin = json.dumps(
+        {key: origin[key] for key in ORIGIN_FIELDS if key in origin}
+    )
+    return model
+
+
+def load_preset_weights(
+    model: Any,
+    path: str | os.PathLike[str],
+    *,
+    weights: Iterable[str] | None = None,
+) -> set[str]:
+    """Assigns the weights of a preset to a model that exists: all or none.
+
+    For a model built otherwise than the preset says, e.g. with other labels
+    or under a distribution strategy.
+
+    Args:
+        model: A model with `preset_weights`, of the preset's sizes.
+        path: A preset folder.
+        weights: Stems of the networks to load; by default all that the
+            preset lists.
+
+    Returns:
+        The stems that were loaded.
+
+    Raises:
+        PresetError: as `load_preset`; the model is then as it was.
+    """
+    from keras_audiogan.presets.model_sizes import weights_by_name
+
+    folder = Path(path).expanduser()
+    config = read_config(folder)
+    stems = stems_to_load(folder, config, weights)
+    headers = read_headers(folder, config, stems)
+    networks = model.preset_weights
+    for stem, header in headers.items():
+        if stem not in networks:
+            raise unknown_stem(folder / CONFIG_FILE, stem, networks)
+        shapes = {
+            name: tuple(int(size) for size in variable.shape)
+            for name, variable in weights_by_name(networks[stem]).items()
+        }
+        check_shapes(folder / f"{stem}{WEIGHTS_SUFFIX}", shapes, header)
+    arrays = read_weights(folder, config, headers)
+    _assign(model, arrays)
+    return stems
+
+
+def _model_class(file: Path, config: dict[str, Any]) -> type:
+    import keras
+
+    from keras_audiogan.models.registry import get_architecture
+
+    try:
+        model_class = get_architecture(config["architecture"])
+    except ValueError as error:
+        raise PresetError(
+            file,
+            f"{str(error).rstrip('.')}; a newer keras-audiogan may know it",
+        ) from error
+    name = keras.saving.get_registered_name(model_class)
+    if config["class_name"] != name:
+        raise PresetError(
+            file,
+            "`class_name` is not the class of `architecture`",
+            expected=name,
+            received=config["class_name"],
+        )
+    limits = getattr(model_class, "config_limits", {})
+    check_limits(file, config["config"], limits)
+    return model_class
+
+
+def _measure(file: Path, model_class: type, arguments: dict[str, Any]) -> Any:
+    from keras_audiogan.presets.model_sizes import measure_model
+
+    try:
+        return measure_model(model_class, arguments)
+    except Exception as error:
+        # Whatever a constructor raises, the arguments are a stranger's.
+        raise PresetError(
+            file,
+            f"{model_class.__name__} cannot be built from `config`: "
+            f"{type(error).__name__}: {str(error)[:500]}".rstrip("."),
+        ) from error
+
+
+def _assign(model: Any, arrays: dict[str, dict[str, Any]]) -> None:
+
+    from keras_audiogan.presets.model_sizes import weights_by_name
+
+    for stem, tensors in arrays.items():
+        variables = weights_by_name(model.preset_weights[stem])
+        for name, variable in variables.items():
+            variable.assign(tensors[name].astype("float32"))
+    model.on_preset_loaded(set(arrays))

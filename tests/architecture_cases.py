@@ -7,57 +7,7 @@ from typing import Any
 
 import numpy as np
 
-_PLAIN: dict[str, Any] = {
-    "slice_length": 256,
-    "sampling_rate": 8000,
-    "latent_dim": 6,
-    "dim": 2,
-    "spectral_dim": 2,
-    "num_mel_bins": 16,
-    "fft_length": 64,
-    "frame_step": 16,
-}
-
-_LABELLED = {**_PLAIN, "labels": ["yes", "no", "maybe"]}
-
-# Architecture name -> constructor arguments that make it as small as can be.
-CONFIGS: dict[str, dict[str, Any]] = {
-    "acgan_wavegan": _LABELLED,
-    "concat_wavegan": _LABELLED,
-    "control_wavegan": _LABELLED,
-    "gan": {**_PLAIN, "embedding_dim": 16},
-    "genre_cgan": {**_LABELLED, "embedding_dim": 16, "network": "conv"},
-    "projection_wavegan": {
-        "labels": ["yes", "no", "maybe"],
-        "slice_length": 256,
-        "sampling_rate": 8000,
-        "latent_dim": 6,
-        "dim": 2,
-        "embedding_dim": 4,
-        "spectral_dim": 2,
-        "num_mel_bins": 16,
-        "fft_length": 64,
-        "frame_step": 16,
-    },
-    "wavegan": {
-        "slice_length": 256,
-        "sampling_rate": 8000,
-        "latent_dim": 6,
-        "dim": 2,
-    },
-}
-
-# Architecture name -> arguments that take all chance out of a training step
-# whose latents are given.
-WITHOUT_CHANCE: dict[str, dict[str, Any]] = {
-    "acgan_wavegan": {"phase_shuffle": 0, "augment": 0.0},
-    "concat_wavegan": {"phase_shuffle": 0, "augment": 0.0},
-    "control_wavegan": {"phase_shuffle": 0, "augment": 0.0},
-    "gan": {},
-    "genre_cgan": {"phase_shuffle": 0, "augment": 0.0},
-    "projection_wavegan": {"augment": 0.0},
-    "wavegan": {"phase_shuffle": 0},
-}
+from keras_audiogan.models.vocoder import TINY
 
 # Losses that the backends are compared by, where they are not all: a loss is
 # one function for every architecture, and "wgan-gp" differentiates twice.
@@ -67,50 +17,61 @@ COMPARED_LOSSES: dict[str, tuple[str, ...]] = {
     "concat_wavegan": _TWO_LOSSES,
     "control_wavegan": _TWO_LOSSES,
     "gan": _TWO_LOSSES,
-    "genre_cgan": _TWO_LOSSES,
+    "cgan": _TWO_LOSSES,
+}
+
+# Discriminators that leave nothing to chance.
+WAVEFORM: dict[str, Any] = {"kind": "waveform", "phase_shuffle": 0}
+SPECTRAL: dict[str, Any] = {
+    "kind": "spectral",
+    "dim": 2,
+    "num_mel_bins": 16,
+    "fft_length": 64,
+    "frame_step": 16,
+    "augment": 0.0,
 }
 
 # Further forms, whose options run other code, and a loss to compare them by:
 # form -> (architecture, options, loss).
 VARIANTS: dict[str, tuple[str, dict[str, Any], str]] = {
-    "acgan_wavegan, the report's losses, both critics": (
+    "acgan_wavegan, the report's losses, two discriminators": (
         "acgan_wavegan",
         {
             "objective": "report",
             "label_noise": [0.9, 0.9],
-            "critics": ["waveform", "spectral"],
+            "discriminators": [WAVEFORM, SPECTRAL],
             "num_channels": 2,
         },
         "dcgan",
     ),
-    "concat_wavegan, sample, planes, both critics": (
+    "concat_wavegan, sample, planes, two discriminators": (
         "concat_wavegan",
         {
             "condition_on": "sample",
             "first_layer": "planes",
-            "critics": ["waveform", "spectral"],
+            "discriminators": [WAVEFORM, SPECTRAL],
             "num_channels": 2,
             "slice_length": 512,
         },
         "relativistic",
     ),
-    "concat_wavegan, label, spectral critic": (
+    "concat_wavegan, label, spectral discriminator": (
         "concat_wavegan",
-        {"critics": ["spectral"]},
+        {"discriminators": [SPECTRAL]},
         "wgan-gp",
     ),
-    "control_wavegan, both critics, a waveform classifier": (
+    "control_wavegan, two discriminators, a waveform classifier": (
         "control_wavegan",
         {
-            "classifier_view": "waveform",
-            "critics": ["waveform", "spectral"],
+            "classifier": WAVEFORM,
+            "discriminators": [WAVEFORM, SPECTRAL],
             "num_channels": 2,
         },
         "hinge",
     ),
-    "genre_cgan, dense, spectral critic": (
-        "genre_cgan",
-        {"network": "dense", "critics": ["spectral"], "num_channels": 2},
+    "cgan, dense, spectral discriminator": (
+        "cgan",
+        {"network": "dense", "discriminators": [SPECTRAL], "num_channels": 2},
         "wgan-gp",
     ),
     "wavegan, all options": (
@@ -124,80 +85,11 @@ VARIANTS: dict[str, tuple[str, dict[str, Any], str]] = {
         },
         "wgan-gp",
     ),
-    "wavegan, both critics": (
+    "wavegan, two discriminators": (
         "wavegan",
-        {"critics": ["waveform", "spectral"], "spectral_dim": 2},
+        {"discriminators": [WAVEFORM, {**SPECTRAL, "num_mel_bins": 32}]},
         "relativistic",
     ),
-}
-
-
-_MEL = {
-    "num_mel_bins": 8,
-    "fft_length": 64,
-    "frame_step": 16,
-    "window_length": 64,
-    "min_frequency": 0.0,
-    "max_frequency": None,
-}
-_SCALES = {
-    "kind": "multi_scale",
-    "num_scales": 2,
-    "channels": 4,
-    "max_channels": 8,
-    "downsample_rates": [2],
-}
-# Clips must be longer than half the longest window of the STFT loss.
-_VOCODER: dict[str, Any] = {
-    "sampling_rate": 8000,
-    "slice_length": 2048,
-    "mel": _MEL,
-    "discriminator": _SCALES,
-}
-
-# Architecture name of a vocoder -> arguments that make it tiny.
-VOCODERS: dict[str, dict[str, Any]] = {
-    "hifigan": {
-        **_VOCODER,
-        "channels": 8,
-        "upsample_rates": [4, 4],
-        "upsample_kernel_sizes": [8, 8],
-        "block_kernel_sizes": [3, 5],
-        "block_dilations": [[1, 2], [1, 3]],
-        "discriminator": {
-            "kind": "multi_period_multi_scale",
-            "periods": [2, 3],
-            "period_channels": 2,
-            "period_max_channels": 4,
-            "period_rates": [2, 1],
-            "num_scales": 2,
-            "scale_channels": 16,
-            "scale_max_channels": 16,
-            "scale_rates": [2],
-        },
-    },
-    "melgan": {
-        **_VOCODER,
-        "channels": 8,
-        "upsample_rates": [4, 4],
-        "num_stacks": 2,
-    },
-    "multiband_melgan": {
-        **_VOCODER,
-        "channels": 8,
-        "upsample_rates": [2, 2],
-        "num_stacks": 2,
-    },
-    "parallel_wavegan": {
-        **_VOCODER,
-        "num_layers": 4,
-        "num_stacks": 2,
-        "residual_channels": 4,
-        "gate_channels": 8,
-        "skip_channels": 4,
-        "upsample_rates": [4, 4],
-        "discriminator": {"kind": "dilated", "num_layers": 3, "channels": 4},
-    },
 }
 
 # Further forms of vocoders: form -> (architecture, options).
@@ -211,7 +103,7 @@ VOCODER_VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
         {
             "causal": True,
             "upsample_rates": [5, 3],
-            "mel": {**_MEL, "frame_step": 15},
+            "mel": {**TINY["mel"], "frame_step": 15},
             "slice_length": 2025,
         },
     ),
@@ -219,57 +111,71 @@ VOCODER_VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
         "melgan",
         {
             "upsample_rates": [5, 3],
-            "mel": {**_MEL, "frame_step": 15},
+            "mel": {**TINY["mel"], "frame_step": 15},
             "slice_length": 2025,
+        },
+    ),
+    "melgan, two discriminators": (
+        "melgan",
+        {
+            "discriminators": [
+                TINY["discriminators"][0],
+                {"kind": "dilated", "num_layers": 3, "channels": 4},
+            ],
         },
     ),
     "parallel_wavegan, causal, residual discriminator": (
         "parallel_wavegan",
         {
             "causal": True,
-            "discriminator": {
-                "kind": "residual",
-                "num_layers": 2,
-                "num_stacks": 1,
-                "residual_channels": 4,
-                "gate_channels": 8,
-                "skip_channels": 4,
-            },
+            "discriminators": [
+                {
+                    "kind": "residual",
+                    "num_layers": 2,
+                    "num_stacks": 1,
+                    "residual_channels": 4,
+                    "gate_channels": 8,
+                    "skip_channels": 4,
+                }
+            ],
         },
     ),
 }
 
 
-def gan_architectures() -> list[str]:
-    """Returns the registered architectures that make sound of latents."""
-    from keras_audiogan.models import (
-        AudioGAN,
-        Vocoder,
-        get_architecture,
-        list_architectures,
-    )
+def tiny(name: str) -> dict[str, Any]:
+    """Returns the arguments that make an architecture tiny."""
+    from keras_audiogan.models import get_architecture
 
-    classes = {name: get_architecture(name) for name in list_architectures()}
-    return [
-        name
-        for name, each in classes.items()
-        if issubclass(each, AudioGAN) and not issubclass(each, Vocoder)
-    ]
+    return dict(get_architecture(name).tiny)
 
 
-def vocoder_architectures() -> list[str]:
-    """Returns the registered architectures that make sound of mels."""
-    from keras_audiogan.models import (
-        Vocoder,
-        get_architecture,
-        list_architectures,
-    )
+def deterministic(name: str) -> dict[str, Any]:
+    """Returns arguments that take all chance out of a training step."""
+    from keras_audiogan.models import get_architecture
+
+    return dict(get_architecture(name).deterministic)
+
+
+def architectures_of(task: str) -> list[str]:
+    """Returns the registered architectures of a task."""
+    from keras_audiogan.models import get_architecture, list_architectures
 
     return [
         name
         for name in list_architectures()
-        if issubclass(get_architecture(name), Vocoder)
+        if get_architecture(name).task == task
     ]
+
+
+def gan_architectures() -> list[str]:
+    """Returns the registered architectures that make sound of latents."""
+    return architectures_of("generate")
+
+
+def vocoder_architectures() -> list[str]:
+    """Returns the registered architectures that make sound of mels."""
+    return architectures_of("vocode")
 
 
 def compared_losses(name: str) -> list[str]:
@@ -283,8 +189,7 @@ def build(name: str, **options: Any) -> Any:
     """Returns a tiny model of an architecture."""
     from keras_audiogan.models import get_architecture
 
-    config = CONFIGS[name] if name in CONFIGS else VOCODERS[name]
-    return get_architecture(name)(**{**config, **options})
+    return get_architecture(name)(**{**tiny(name), **options})
 
 
 def set_weights_from_paths(model: Any) -> None:

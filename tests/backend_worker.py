@@ -45,13 +45,13 @@ def _forms() -> dict[str, tuple[str, dict[str, Any], list[str]]]:
     forms = {
         name: (
             name,
-            cases.WITHOUT_CHANCE[name],
+            cases.deterministic(name),
             cases.compared_losses(name),
         )
         for name in cases.gan_architectures()
     }
     for form, (name, options, loss) in cases.VARIANTS.items():
-        options = {**cases.WITHOUT_CHANCE[name], **options}
+        options = {**cases.deterministic(name), **options}
         forms[form] = (name, options, [loss])
     return forms
 

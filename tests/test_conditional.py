@@ -22,22 +22,19 @@ from keras_audiogan import saving
 from keras_audiogan.cli.main import main
 from keras_audiogan.data import AudioFolder
 from keras_audiogan.models import (
+    CGAN,
     GAN,
     ACGANWaveGAN,
     ConcatWaveGAN,
     ControlWaveGAN,
-    GenreCGAN,
     WaveGAN,
     get_architecture,
 )
-from keras_audiogan.models.labelled_networks import (
-    beside_planes,
-    class_accuracy,
-    class_loss,
-    in_label_channel,
-)
+from keras_audiogan.models.concat_wavegan import in_label_channel
+from keras_audiogan.models.labelled_wavegan import beside_planes
 from keras_audiogan.presets.model_sizes import measure_model
 from keras_audiogan.runs.run import run_training
+from keras_audiogan.training.losses import class_accuracy, class_loss
 
 NAMES = ("yes", "no", "maybe")
 CONDITIONAL = [
@@ -64,7 +61,7 @@ def models():
 
 
 def batch_of(model, rows=4):
-    return model._as_batch(
+    return model.as_batch(
         keras.tree.map_structure(
             ops.convert_to_tensor, cases.make_batch(model, rows)
         )
@@ -214,17 +211,17 @@ def test_a_signal_in_its_labels_channel_by_hand():
     assert numbers(placed).tolist() == [[[[0, 0, 0, 0, 5, 6]]]]
 
 
-LABELLED_CRITICS = [
+LABELLED_DISCRIMINATORS = [
     ("concat_wavegan", {}),
     ("concat_wavegan", {"condition_on": "sample"}),
-    ("concat_wavegan", {"critics": ["waveform", "spectral"], "augment": 0.0}),
-    ("genre_cgan", {}),
-    ("genre_cgan", {"network": "dense"}),
-    ("projection_wavegan", {"augment": 0.0}),
+    ("concat_wavegan", {"discriminators": [cases.WAVEFORM, cases.SPECTRAL]}),
+    ("cgan", {}),
+    ("cgan", {"network": "dense"}),
+    ("projection_wavegan", {"discriminators": [cases.SPECTRAL]}),
 ]
 
 
-@pytest.mark.parametrize(("name", "options"), LABELLED_CRITICS)
+@pytest.mark.parametrize(("name", "options"), LABELLED_DISCRIMINATORS)
 def test_swapped_labels_change_the_logits(name, options):
     model = cases.build(name, **options)
     cases.set_weights_from_paths(model)
@@ -234,7 +231,7 @@ def test_swapped_labels_change_the_logits(name, options):
     scores = [
         [
             numbers(maps[-1])
-            for maps in model.discriminator.judge(views, classes=given)
+            for maps in model.discriminator.feature_maps(views, classes=given)
         ]
         for given in (classes, classes[::-1].copy())
     ]
@@ -262,10 +259,20 @@ def test_the_label_reaches_the_sound(models, name):
     [
         ("concat_wavegan", {"condition_on": "mood"}, "`condition_on`"),
         ("concat_wavegan", {"first_layer": "last"}, "`first_layer`"),
-        ("concat_wavegan", {"critics": []}, "`critics`"),
-        ("concat_wavegan", {"critics": ["waveform"] * 2}, "each once"),
+        ("concat_wavegan", {"discriminators": []}, "`discriminators`"),
+        ("concat_wavegan", {"discriminators": ["ear"]}, "`kind`"),
+        ("concat_wavegan", {"discriminators": ["spectral"] * 17}, "1 to 16"),
+        (
+            "concat_wavegan",
+            {"discriminators": [{"kind": "spectral", "slice_length": 4}]},
+            "takes the arguments",
+        ),
         ("concat_wavegan", {"dim": 0}, "`dim` must be 1"),
-        ("concat_wavegan", {"augment": 5.0}, "`augment`"),
+        (
+            "concat_wavegan",
+            {"discriminators": [{"kind": "spectral", "augment": 5.0}]},
+            "`augment`",
+        ),
         ("concat_wavegan", {"slice_length": 300}, "16 \\* 4\\*\\*n"),
         (
             "concat_wavegan",
@@ -275,11 +282,15 @@ def test_the_label_reaches_the_sound(models, name):
         ("acgan_wavegan", {"objective": "none"}, "`objective`"),
         ("acgan_wavegan", {"class_weight": -1.0}, "`class_weight`"),
         ("acgan_wavegan", {"label_noise": [1.2, 0.7]}, "`label_noise`"),
-        ("control_wavegan", {"classifier_view": "ear"}, "`classifier_view`"),
+        ("control_wavegan", {"classifier": "ear"}, "`classifier`"),
         ("control_wavegan", {"control_rate": -1.0}, "`control_rate`"),
         ("control_wavegan", {"control_weight": 11.0}, "must not exceed"),
-        ("genre_cgan", {"network": "lstm"}, "`network`"),
-        ("genre_cgan", {"critics": ["waveform", "spectral"]}, "`critics`"),
+        ("cgan", {"network": "lstm"}, "`network`"),
+        (
+            "cgan",
+            {"discriminators": ["waveform"] * 2},
+            "`discriminators`",
+        ),
         ("gan", {"embedding_dim": 0}, "`embedding_dim`"),
     ],
 )
@@ -291,7 +302,7 @@ def test_options_out_of_range(name, options, message):
 def test_a_dense_network_has_any_length():
     model = GAN(slice_length=300, latent_dim=5, dim=2, sampling_rate=8000)
     assert model.sample(2, seed=0).shape == (2, 300, 1)
-    model = GenreCGAN(WORDS, slice_length=300, num_channels=2, dim=2)
+    model = CGAN(WORDS, slice_length=300, num_channels=2, dim=2)
     assert model.sample(2, seed=0).shape == (2, 300, 2)
 
 
@@ -314,7 +325,9 @@ def test_class_loss_and_accuracy_by_hand():
 
 
 def acgan(**options):
-    model = cases.build("acgan_wavegan", phase_shuffle=0, **options)
+    model = cases.build(
+        "acgan_wavegan", **cases.deterministic("acgan_wavegan"), **options
+    )
     cases.set_weights_from_paths(model)
     batch = batch_of(model, 6)
     latents = batch["latents"][:, 0]
@@ -341,7 +354,7 @@ def test_the_acgan_objective_by_hand():
     (real_score, real_class), (fake_score, fake_class) = seen.values()
     model.compile("wgan")
     loss, logs = model.discriminator_loss(batch, fake)
-    # The critic classifies real sound alone.
+    # The discriminator classifies real sound alone.
     expected = fake_score.mean() - real_score.mean() + 2 * real_class
     assert numbers(loss) == pytest.approx(expected, abs=1e-5)
     assert numbers(logs["class/real"]) == pytest.approx(real_class, abs=1e-5)
@@ -424,10 +437,12 @@ def test_a_control_step_moves_the_weight_by_its_losses():
 
 
 def test_the_classifier_steers_the_generator_and_learns_from_real_alone():
-    model = cases.build("control_wavegan", phase_shuffle=0, augment=0.0)
+    model = cases.build(
+        "control_wavegan", **cases.deterministic("control_wavegan")
+    )
     cases.set_weights_from_paths(model)
     model.control_weight.assign(2.0)
-    model.compile("wgan", critic_steps=1)
+    model.compile("wgan", discriminator_steps=1)
     batch = batch_of(model, 6)
     latents = batch["latents"][:, 0]
     loss, logs = model.generator_loss(batch, latents)
@@ -459,7 +474,7 @@ TINY_MODELS = {
     "acgan_wavegan": {"dim": 2},
     "concat_wavegan": {"dim": 2, "condition_on": "sample"},
     "control_wavegan": {"dim": 2, "spectral_dim": 2},
-    "genre_cgan": {"dim": 2, "network": "conv"},
+    "cgan": {"dim": 2, "network": "conv"},
     "projection_wavegan": {"dim": 2, "spectral_dim": 2},
 }
 STEPS = {"steps": 2, "checkpoint_every": 1}

@@ -98,7 +98,7 @@ def test_defaults_of_the_original(
     name, steps, penalty, r1, r2, clip, optimizer, rate
 ):
     loss = losses.get_loss(name)
-    assert loss.critic_steps == steps
+    assert loss.discriminator_steps == steps
     assert loss.gradient_penalty == penalty
     assert (loss.r1, loss.r2, loss.clip) == (r1, r2, clip)
     for config in (loss.generator_optimizer, loss.discriminator_optimizer):

@@ -23,7 +23,7 @@ OLD_PRESETS = sorted(path.name for path in FIXTURES.glob("presets_v1/*"))
 OLD_RUNS = sorted(path.stem for path in FIXTURES.glob("runs_v1/*.npz"))
 
 # Labels go into the discriminators of these.
-CONDITIONAL = ("cgan", "concat_wavegan", "genre_cgan", "projection_wavegan")
+CONDITIONAL = ("cgan", "concat_wavegan", "cgan", "projection_wavegan")
 
 # The numbers were made by TensorFlow; other backends add in another order.
 TOLERANCE = 1e-5 if keras.backend.backend() == "tensorflow" else 1e-4
@@ -35,7 +35,7 @@ def logits_of(model, folder, audio):
     if read_config(folder)["architecture"] in CONDITIONAL:
         told["classes"] = np.eye(len(model.labels), dtype="float32")[:2]
     discriminator = model.discriminator
-    outputs = discriminator.judge(discriminator.views(audio), **told)
+    outputs = discriminator.feature_maps(discriminator.views(audio), **told)
     return np.concatenate(
         [
             np.ravel(keras.ops.convert_to_numpy(features[-1]))

@@ -417,7 +417,7 @@ def test_data_without_sound(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model": {"phase_shufle": 1}}, "Did you mean 'phase_shuffle'"),
+        ({"model": {"kernel_sise": 1}}, "Did you mean 'kernel_size'"),
         ({"model": {"level": "peak"}}, "`level` is an option of its own"),
         ({"architecture": "wavegam"}, "wavegan"),
         ({"architecture": "digit_classifier"}, "`loss` is for generators"),

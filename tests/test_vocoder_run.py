@@ -17,7 +17,7 @@ DIGITS = pathlib.Path(__file__).parent / "data" / "digits"
 
 
 def model_options(name):
-    options = dict(cases.VOCODERS[name])
+    options = cases.tiny(name)
     del options["sampling_rate"], options["slice_length"]
     return options
 

@@ -9,10 +9,10 @@ import keras_audiogan
 from keras_audiogan.models import HiFiGAN, MelGAN, MultiBandMelGAN
 
 FORMS = {
-    **{name: (name, {}) for name in cases.VOCODERS},
+    **{name: (name, {}) for name in cases.vocoder_architectures()},
     **cases.VOCODER_VARIANTS,
 }
-every_vocoder = pytest.mark.parametrize("name", sorted(cases.VOCODERS))
+every_vocoder = pytest.mark.parametrize("name", cases.vocoder_architectures())
 every_form = pytest.mark.parametrize("form", sorted(FORMS))
 
 
@@ -111,7 +111,7 @@ def test_fused_weight_norm_makes_the_same_sound(vocoders, form):
 def test_a_preset_brings_the_front_end_with_it(vocoders, name, tmp_path):
     rng = np.random.default_rng(0)
     mel = {
-        **cases.VOCODERS[name]["mel"],
+        **cases.tiny(name)["mel"],
         "mean": rng.normal(size=8).round(3).tolist(),
         "scale": rng.uniform(0.5, 2, 8).round(3).tolist(),
         "log_base": "10",
@@ -150,6 +150,7 @@ def test_the_discriminator_enters_at_its_step():
 
 
 def test_training_lowers_the_distance_of_spectra():
+    keras.utils.set_random_seed(1)
     model = cases.build("multiband_melgan", channels=32)
     model.compile(seed=0, learning_rate=3e-3)
     time = np.arange(model.slice_length) / model.sampling_rate
@@ -177,8 +178,7 @@ def test_what_is_not_a_mel_or_a_sound_is_refused(vocoders):
             model.vocode(wrong)
     with pytest.raises(ValueError, match="samples or more"):
         model.mel(np.zeros(10))
-    with pytest.raises(ValueError, match="audiogan vocode"):
-        model.sample(3, seed=0)
+    assert not hasattr(model, "sample")
     with pytest.raises(ValueError, match="chunk_frames"):
         list(model.vocode_parts(np.zeros((1, 5, bins)), chunk_frames=0))
     # Sound shorter than a transform is filled up, and cut to its length.
@@ -195,9 +195,9 @@ def test_sizes_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="negative_slope"):
         cases.build("hifigan", negative_slope=[0.1])
     with pytest.raises(ValueError, match="kind"):
-        cases.build("melgan", discriminator={"kind": "nothing"})
-    with pytest.raises(ValueError, match="does not take"):
-        cases.build("melgan", discriminator={"kind": "dilated", "depth": 3})
+        cases.build("melgan", discriminators="nothing")
+    with pytest.raises(ValueError, match="takes the arguments"):
+        cases.build("melgan", discriminators={"kind": "dilated", "depth": 3})
     with pytest.raises(ValueError, match="all adversarial"):
         cases.build("melgan").compile(discriminator_start=5)
     with pytest.raises(ValueError, match="The loss of a vocoder"):

@@ -120,8 +120,8 @@ def test_other_lengths_are_refused(length):
         ({"kernel_size": 0}, "kernel_size=0"),
         ({"latent_dim": -1}, "latent_dim=-1"),
         ({"upsampling": "linear"}, "upsampling='linear'"),
-        ({"critics": []}, r"critics=\[\]"),
-        ({"critics": ["waveform"] * 1000}, r"critics=\['waveform', "),
+        ({"discriminators": []}, r"discriminators=\[\]"),
+        ({"discriminators": ["waveform"] * 1000}, r"discriminators=\['wave"),
         ({"phase_shuffle": -1}, "radius=-1"),
         ({"ema_momentum": 1.0}, "ema_momentum=1.0"),
     ],
@@ -238,7 +238,7 @@ def test_seed_of_compile_repeats_a_run():
 
 def test_rows_go_to_their_critic_step():
     model = tiny()
-    model.compile("wgan-gp", critic_steps=3)
+    model.compile("wgan-gp", discriminator_steps=3)
     audio = np.zeros((6, 256, 1), "float32")
     audio[2::3] = 0.5
     logs = fit(model, audio, 6)
@@ -246,10 +246,10 @@ def test_rows_go_to_their_critic_step():
     assert logs["level/real"] == [pytest.approx(0.5)]
 
 
-def test_batch_must_divide_among_critic_steps():
+def test_batch_must_divide_among_discriminator_steps():
     model = tiny()
     model.compile("wgan-gp")
-    assert model.critic_steps == 5
+    assert model.discriminator_steps == 5
     with pytest.raises(ValueError, match="multiple of that.*Received: 4 rows"):
         fit(model, np.zeros((4, 256, 1), "float32"), 4)
 
@@ -307,7 +307,7 @@ def test_moving_average_of_a_preset_goes_on_in_full():
 
 def test_wgan_clips_the_discriminator_alone():
     model = tiny()
-    model.compile("wgan", critic_steps=1)
+    model.compile("wgan", discriminator_steps=1)
     fit(model, cases.make_batch(model, 2), 2)
     limit = np.float32(0.01)
     assert (
@@ -319,7 +319,7 @@ def test_wgan_clips_the_discriminator_alone():
 def test_gradient_penalty_is_taken_between_real_and_fake():
     """The logged penalty equals one of finite differences."""
     model = tiny(phase_shuffle=0)
-    model.compile("wgan-gp", critic_steps=1)
+    model.compile("wgan-gp", discriminator_steps=1)
     batch = cases.make_batch(model, 1)
     batch["interpolation"] = np.array([0.25], "float32")
     real = batch["audio"]
@@ -338,7 +338,7 @@ def test_gradient_penalty_is_taken_between_real_and_fake():
 
 def test_non_finite_batch_does_not_reach_the_weights():
     model = tiny(batch_norm=True)
-    model.compile("wgan-gp", critic_steps=1)
+    model.compile("wgan-gp", discriminator_steps=1)
     batch = cases.make_batch(model, 3)
     batch["audio"][1, 100] = np.nan
     before = weights_of(model.discriminator)
@@ -361,14 +361,14 @@ def test_options_of_compile():
         "own",
         get_loss("wgan").discriminator,
         get_loss("wgan").generator,
-        critic_steps=2,
+        discriminator_steps=2,
         generator_optimizer=get_loss("dcgan").generator_optimizer,
         discriminator_optimizer=get_loss("dcgan").discriminator_optimizer,
     )
     model.compile(own)
-    assert model.critic_steps == 2
-    with pytest.raises(ValueError, match="critic_steps=0"):
-        model.compile("dcgan", critic_steps=0)
+    assert model.discriminator_steps == 2
+    with pytest.raises(ValueError, match="discriminator_steps=0"):
+        model.compile("dcgan", discriminator_steps=0)
     with pytest.raises(ValueError, match="loss='nonsense'"):
         model.compile("nonsense")
 

@@ -1,8 +1,11 @@
 """The architectures: one file each, registered by importing this package."""
 
+from keras_audiogan.models import vocoder_discriminators  # noqa: F401
 from keras_audiogan.models.acgan_wavegan import ACGANWaveGAN
+from keras_audiogan.models.adversarial import AdversarialModel
 from keras_audiogan.models.audio_classifier import AudioClassifier
 from keras_audiogan.models.audio_gan import AudioGAN
+from keras_audiogan.models.cgan import CGAN, GAN
 from keras_audiogan.models.concat_wavegan import ConcatWaveGAN
 from keras_audiogan.models.conditional_gan import ConditionalGAN
 from keras_audiogan.models.control_wavegan import ControlWaveGAN
@@ -10,15 +13,21 @@ from keras_audiogan.models.digit_classifier import (
     DigitClassifier,
     DigitClassifierNetwork,
 )
-from keras_audiogan.models.gan import GAN
-from keras_audiogan.models.genre_cgan import GenreCGAN
+from keras_audiogan.models.discriminators import (
+    Discriminator,
+    list_discriminators,
+    register_discriminator,
+)
 from keras_audiogan.models.hifigan import HiFiGAN, HiFiGANGenerator
 from keras_audiogan.models.lstm_classifier import (
     LSTMClassifier,
     LSTMClassifierNetwork,
 )
-from keras_audiogan.models.melgan import MelGAN, MelGANGenerator
-from keras_audiogan.models.multiband_melgan import MultiBandMelGAN
+from keras_audiogan.models.melgan import (
+    MelGAN,
+    MelGANGenerator,
+    MultiBandMelGAN,
+)
 from keras_audiogan.models.parallel_wavegan import (
     ParallelWaveGAN,
     ParallelWaveGANGenerator,
@@ -39,9 +48,14 @@ from keras_audiogan.models.wavegan import (
     WaveGANGenerator,
 )
 
+# Its name before it was found that nothing in it is about genres.
+GenreCGAN = CGAN
+
 __all__ = [
+    "CGAN",
     "GAN",
     "ACGANWaveGAN",
+    "AdversarialModel",
     "AudioClassifier",
     "AudioGAN",
     "ConcatWaveGAN",
@@ -49,6 +63,7 @@ __all__ = [
     "ControlWaveGAN",
     "DigitClassifier",
     "DigitClassifierNetwork",
+    "Discriminator",
     "LSTMClassifier",
     "LSTMClassifierNetwork",
     "GenreCGAN",
@@ -67,5 +82,7 @@ __all__ = [
     "WaveGANGenerator",
     "get_architecture",
     "list_architectures",
+    "list_discriminators",
     "register_architecture",
+    "register_discriminator",
 ]

@@ -2,9 +2,9 @@
 
 Sources: Odena, Olah and Shlens, "Conditional Image Synthesis with Auxiliary
 Classifier GANs" (arXiv:1610.09585), and J. Hill's conditional audio GANs,
-whose layers the networks have: those of `concat_wavegan`, with a critic that
-sees no label and ends in one more output for each class (18,267,191 and
-1,088,771 parameters for two labels and 4,096 samples).
+whose layers the networks have: those of `concat_wavegan`, with a
+discriminator that sees no label and ends in one more output for each class
+(18,267,191 and 1,088,771 parameters for two labels and 4,096 samples).
 """
 
 from __future__ import annotations
@@ -15,29 +15,62 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_audiogan.models.audio_gan import Batch
-from keras_audiogan.models.discriminators import Discriminator
-from keras_audiogan.models.labelled_gan import LabelledGAN
-from keras_audiogan.models.labelled_networks import (
-    ClassifyingDiscriminator,
+from keras_audiogan.models.adversarial import Batch
+from keras_audiogan.models.discriminators import MultiDiscriminator
+from keras_audiogan.models.labelled_wavegan import (
+    LabelledWaveGAN,
     check_option,
-    class_accuracy,
-    class_loss,
 )
 from keras_audiogan.models.registry import register_architecture
 from keras_audiogan.training import distribution, losses
+from keras_audiogan.training.losses import class_accuracy, class_loss
 
 OBJECTIVES = ("acgan", "report")
 
 
-@register_architecture("acgan_wavegan")
-class ACGANWaveGAN(LabelledGAN):
-    """A WaveGAN whose critic also tells the class.
+class ClassifyingDiscriminator(MultiDiscriminator):
+    """Discriminators with a second output, for the class.
 
-    With `objective="acgan"`, the critic learns to classify real sound alone,
-    and the generator is judged on its own sound: the critic's idea of a
-    class is never that of a generator which has yet to learn it. (Odena et
-    al. let the critic classify both.)
+    The feature maps end with the class logits `(batch, num_classes)` and the
+    logits `(batch, 1)`.
+
+    Args:
+        discriminators: built with `1 + num_classes` outputs.
+        dtype: dtype policy.
+        name: name of the model.
+    """
+
+    def feature_maps(
+        self, views: list[Any], training: bool = False, classes: Any = None
+    ) -> list[list[Any]]:
+        """Returns one list of feature maps per sub-discriminator."""
+        return [
+            [*features, numbers[:, 1:], numbers[:, :1]]
+            for *features, numbers in super().feature_maps(views, training)
+        ]
+
+    def class_logits(self, outputs: list[list[Any]]) -> Any:
+        """Returns the class logits among what `feature_maps` returned.
+
+        Returns:
+            Float32 `(batch, num_classes)`, the mean of the discriminators'.
+        """
+        logits = [ops.cast(maps[-2], "float32") for maps in outputs]
+        return sum(logits) / len(logits)
+
+    def classify(self, audio: Any) -> Any:
+        """Returns the class logits of audio, `(batch, num_classes)`."""
+        return self.class_logits(self(audio, training=False))
+
+
+@register_architecture("acgan_wavegan")
+class ACGANWaveGAN(LabelledWaveGAN):
+    """A WaveGAN whose discriminator also tells the class.
+
+    With `objective="acgan"`, the discriminator learns to classify real sound
+    alone, and the generator is measured on its own sound: the
+    discriminator's idea of a class is never that of a generator which has
+    yet to learn it. (Odena et al. let it classify both.)
 
     With `objective="report"`, the losses are the report's: half the sum of
     the class losses on real and on generated sound is added to both halves.
@@ -55,63 +88,21 @@ class ACGANWaveGAN(LabelledGAN):
     ```
 
     Args:
-        labels: names of the classes, two or more.
         objective: `"acgan"` or `"report"`.
         class_weight: weight of the class losses.
         label_noise: lowest and highest target of real sound, with
             `objective="report"` and the loss `"dcgan"`.
-        slice_length: samples in a clip: `16 * 4**n` or `32 * 4**n`.
-        num_channels: 1 for mono, 2 for stereo, or any other count.
-        sampling_rate: in Hz.
-        latent_dim: size of a latent vector.
-        dim: channels of the narrowest block of the generator and of the
-            waveform critic; each further block has twice the channels.
-        kernel_size: taps of their convolutions.
-        first_layer: `"report"` or the slimmer `"planes"`; see
-            `ConcatWaveGAN`.
-        phase_shuffle: largest shift in the waveform critic; 0 for none.
-        critics: what judges and classifies: `"waveform"` (the report's),
-            `"spectral"` (see `SpectralDiscriminator`), or both.
-        spectral_dim: channels of the spectral critic's first convolution.
-        num_mel_bins: bands that it sees.
-        fft_length: window that it sees through, in samples.
-        frame_step: hop of that window, in samples.
-        augment: strength of the augmentation of what it sees, 0 for none.
-        ema_momentum: see `AudioGAN`.
-        level: how training files are levelled: `"peak"`, `"keep"` or a gain.
-        dtype: dtype policy of the networks.
-        name: name of the model.
-
-    Raises:
-        ValueError: if the labels, the length or an option is out of range.
+        **kwargs: those of `LabelledGenerator` and of `ConditionalGAN`.
     """
 
     discriminator: ClassifyingDiscriminator
 
     def __init__(
         self,
-        labels: tuple[str, ...] | list[str] | None = None,
         objective: str = "acgan",
         class_weight: float = 1.0,
         label_noise: tuple[float, float] | list[float] = (0.7, 1.2),
-        slice_length: int = 4096,
-        num_channels: int = 1,
-        sampling_rate: int = 4096,
-        latent_dim: int = 100,
-        dim: int = 32,
-        kernel_size: int = 25,
-        first_layer: str = "report",
-        phase_shuffle: int = 2,
-        critics: tuple[str, ...] | list[str] = ("waveform",),
-        spectral_dim: int = 32,
-        num_mel_bins: int = 32,
-        fft_length: int = 128,
-        frame_step: int = 64,
-        augment: float = 1.0,
-        ema_momentum: float = 0.999,
-        level: str | float = "peak",
-        dtype: Any = None,
-        name: str | None = None,
+        **kwargs: Any,
     ) -> None:
         check_option("objective", objective, OBJECTIVES)
         if class_weight < 0:
@@ -124,46 +115,24 @@ class ACGANWaveGAN(LabelledGAN):
                 "`label_noise` must be the lowest and the highest target. "
                 f"Received: label_noise={label_noise!r}"
             )
-        self.objective = objective
+        super().__init__(**kwargs)
+        self.in_report = objective == "report"
         self.class_weight = class_weight
         self.label_noise = tuple(label_noise)
-        super().__init__(
-            labels=labels,
-            slice_length=slice_length,
-            num_channels=num_channels,
-            sampling_rate=sampling_rate,
-            latent_dim=latent_dim,
-            dim=dim,
-            kernel_size=kernel_size,
-            first_layer=first_layer,
-            phase_shuffle=phase_shuffle,
-            critics=critics,
-            spectral_dim=spectral_dim,
-            num_mel_bins=num_mel_bins,
-            fft_length=fft_length,
-            frame_step=frame_step,
-            augment=augment,
-            ema_momentum=ema_momentum,
-            level=level,
-            dtype=dtype,
-            name=name,
-        )
 
-    def _make_discriminator(
-        self, num_classes: int, num_channels: int
-    ) -> Discriminator:
+    def make_discriminator(self) -> ClassifyingDiscriminator:
+        """Builds discriminators that end in a score and the classes."""
         return ClassifyingDiscriminator(
-            self._critics(num_channels, 1 + num_classes),
-            dtype=self._critic["dtype"],
+            self.make_discriminators(num_outputs=1 + self.num_classes),
+            dtype=self.dtype_policy,
         )
 
-    def compile(self, loss: Any = "wgan-gp", *args: Any, **kwargs: Any) -> None:
+    def compile(self, *args: Any, **kwargs: Any) -> None:
         """Chooses the loss and the optimisers; see `AudioGAN.compile`."""
-        super().compile(loss, *args, **kwargs)
-        chosen = self._loss()
-        if self.objective == "report" and chosen.name == "dcgan":
+        super().compile(*args, **kwargs)
+        if self.in_report and self.gan_loss.name == "dcgan":
             self.gan_loss = dataclasses.replace(
-                chosen, discriminator=self._noisy_cross_entropy
+                self.gan_loss, discriminator=self._noisy_cross_entropy
             )
 
     def _noisy_cross_entropy(self, real: Any, fake: Any) -> Any:
@@ -179,10 +148,6 @@ class ACGANWaveGAN(LabelledGAN):
         on_real = ops.mean(ops.softplus(real) - target * real)
         return 0.5 * (on_real + losses.binary_cross_entropy(fake, 0.0))
 
-    def _features(self, views: list[Any], batch: Batch) -> list[list[Any]]:
-        del batch
-        return self.discriminator.judge(views, training=True)
-
     def _discriminator_extra(
         self,
         real_outputs: list[list[Any]],
@@ -191,7 +156,7 @@ class ACGANWaveGAN(LabelledGAN):
     ) -> tuple[Any, dict[str, Any]]:
         logits = self.discriminator.class_logits(real_outputs)
         loss = on_real = class_loss(logits, batch["labels"])
-        if self.objective == "report":
+        if self.in_report:
             on_fake = class_loss(
                 self.discriminator.class_logits(fake_outputs), batch["labels"]
             )
@@ -207,17 +172,8 @@ class ACGANWaveGAN(LabelledGAN):
         del fake
         logits = self.discriminator.class_logits(fake_outputs)
         loss = class_loss(logits, batch["labels"])
-        share = 0.5 if self.objective == "report" else 1.0
+        share = 0.5 if self.in_report else 1.0
         return share * self.class_weight * loss, {
             "class/fake": loss,
             "accuracy/fake": class_accuracy(logits, batch["labels"]),
-        }
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments, fit for JSON."""
-        return {
-            **super().get_config(),
-            "objective": self.objective,
-            "class_weight": self.class_weight,
-            "label_noise": list(self.label_noise),
         }

@@ -2,11 +2,12 @@
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 
+from keras_audiogan.models.arguments import RecordedArguments
 from keras_audiogan.training import distribution
 
 # A clip whose peak is below this counts as silence and is not amplified
@@ -14,13 +15,13 @@ from keras_audiogan.training import distribution
 SILENCE_PEAK = 1e-3
 
 
-class AudioClassifier(keras.Model):
+class AudioClassifier(RecordedArguments, keras.Model):
     """A classifier from clips of audio to labels, with the preset protocol.
 
     A subclass builds `self.network`, a `keras.Model` whose call takes audio
-    and returns logits and which has a method `features(audio)`, and says in
-    `get_config` how it was built. Input is fitted to `slice_length` samples:
-    longer clips are cut, shorter ones are padded with zeros.
+    and returns logits and which has a method `features(audio)`. Input is
+    fitted to `slice_length` samples: longer clips are cut, shorter ones are
+    padded with zeros.
 
     Args:
         labels: The class names, in the order of the logits.
@@ -33,6 +34,8 @@ class AudioClassifier(keras.Model):
             that is not positive.
     """
 
+    task = "classify"
+    tiny: ClassVar[Mapping[str, Any]] = {}
     network: keras.Model
     default_learning_rate = 2e-3
 
@@ -42,9 +45,10 @@ class AudioClassifier(keras.Model):
         sampling_rate: int,
         num_channels: int = 1,
         slice_length: int = 8192,
-        **kwargs: Any,
+        dtype: Any = None,
+        name: str | None = None,
     ):
-        super().__init__(**kwargs)
+        super().__init__(dtype=dtype, name=name)
         labels = tuple(str(label) for label in labels)
         if len(labels) < 2 or len(set(labels)) != len(labels):
             raise ValueError(
@@ -102,23 +106,9 @@ class AudioClassifier(keras.Model):
     def on_preset_loaded(self, stems: set[str]) -> None:
         """Does nothing: the one network is what the preset holds."""
 
-    def get_config(self) -> dict[str, Any]:
-        """Returns the arguments of the constructor, fit for JSON."""
-        return {
-            "labels": list(self.labels),
-            "sampling_rate": self.sampling_rate,
-            "num_channels": self.num_channels,
-            "slice_length": self.slice_length,
-        }
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any], custom_objects=None):
-        """Rebuilds a model, without its weights, from `get_config`."""
-        return cls(**config)
-
     def save_to_preset(self, path, **kwargs: Any) -> None:
-        """Writes a preset folder; see `keras_audiogan.saving.save_preset`."""
-        from keras_audiogan.saving import save_preset
+        """Writes a preset folder; see `keras_audiogan.presets`."""
+        from keras_audiogan.presets.writer import save_preset
 
         save_preset(self, path, **kwargs)
 

@@ -1,9 +1,9 @@
-"""WaveGAN with its label concatenated, in the generator and in the critic.
+"""WaveGAN with its label concatenated, in generator and discriminator.
 
 Source: J. Hill's conditional audio GANs and their report, which trained this
 network to say "zero" or "one" and could not keep it from diverging. The
-generator, and the critic of `critics=("waveform",)`, have the report's layers
-and parameters (18,267,191 and 1,082,177 for two labels and 4,096 samples).
+generator and the `"waveform"` discriminator have the report's layers and
+parameters (18,267,191 and 1,082,177 for two labels and 4,096 samples).
 
 Different from it: the Wasserstein losses have their signs right and the
 gradient penalty knows the label; phase shuffle draws a shift at every step,
@@ -15,24 +15,104 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras_audiogan.models.discriminators import Discriminator
-from keras_audiogan.models.labelled_gan import LabelledGAN
-from keras_audiogan.models.labelled_networks import (
-    LabelledDiscriminator,
-    num_label_channels,
+from keras import ops
+
+from keras_audiogan.models.discriminators import (
+    Discriminator,
+    MultiDiscriminator,
+)
+from keras_audiogan.models.labelled_wavegan import (
+    LabelledWaveGAN,
+    beside_planes,
+    check_option,
+    planes,
 )
 from keras_audiogan.models.registry import register_architecture
 
+CONDITIONS = ("label", "sample")
+
+
+def in_label_channel(view: Any, classes: Any) -> Any:
+    """Puts a view in the channels of its class, and zeros in the others.
+
+    Args:
+        view: `(batch, ..., channels)`.
+        classes: weights of the classes, `(batch, num_classes)`.
+
+    Returns:
+        `(batch, ..., num_classes * channels)`, class by class.
+    """
+    weights = planes(view, classes)
+    placed = ops.expand_dims(weights, -1) * ops.expand_dims(view, -2)
+    channels = weights.shape[-1] * view.shape[-1]
+    return ops.reshape(placed, (*ops.shape(view)[:-1], channels))
+
+
+class LabelledDiscriminator(MultiDiscriminator):
+    """Discriminators that see the label in the channels of their view.
+
+    Args:
+        discriminators: built for views with the channels that
+            `num_label_channels` tells.
+        num_classes: labels.
+        condition_on: `"label"` for `beside_planes`, `"sample"` for
+            `in_label_channel`.
+        dtype: dtype policy.
+        name: name of the model.
+    """
+
+    def __init__(
+        self,
+        discriminators: list[Discriminator],
+        num_classes: int,
+        condition_on: str = "label",
+        dtype: Any = None,
+        name: str = "discriminator",
+    ) -> None:
+        super().__init__(discriminators, dtype=dtype, name=name)
+        self.num_classes = num_classes
+        self.condition_on = condition_on
+
+    def feature_maps(
+        self, views: list[Any], training: bool = False, classes: Any = None
+    ) -> list[list[Any]]:
+        """Returns one list of feature maps per sub-discriminator.
+
+        Args:
+            views: as `views` returns them, the signal's channels alone.
+            training: whether the networks train.
+            classes: weights of the classes, `(batch, num_classes)`; all
+                classes alike if not given.
+        """
+        if classes is None:
+            shape = (ops.shape(views[0])[0], self.num_classes)
+            classes = ops.full(shape, 1.0 / self.num_classes)
+        label = (
+            beside_planes if self.condition_on == "label" else in_label_channel
+        )
+        return super().feature_maps(
+            [label(view, classes) for view in views], training=training
+        )
+
+
+def num_label_channels(
+    condition_on: str, num_channels: int, num_classes: int
+) -> int:
+    """Returns the channels that a labelled view has."""
+    if condition_on == "label":
+        return num_channels + num_classes
+    return num_channels * num_classes
+
 
 @register_architecture("concat_wavegan")
-class ConcatWaveGAN(LabelledGAN):
+class ConcatWaveGAN(LabelledWaveGAN):
     """A WaveGAN whose label is concatenated to what its networks see.
 
-    In the critic the label stands beside the signal, as one constant channel
-    per class (`condition_on="label"`, the report's table 4); or the signal
-    stands in the channel of its label, with zeros in the others
-    (`condition_on="sample"`, the report's own idea), so that a critic cannot
-    overlook the label.
+    In the discriminator the label stands beside the signal, as one constant
+    channel per class (`condition_on="label"`, the report's table 4); or the
+    signal stands in the channel of its label, with zeros in the others
+    (`condition_on="sample"`, the report's own idea), so that a discriminator
+    cannot overlook the label.
 
     Example:
 
@@ -44,95 +124,23 @@ class ConcatWaveGAN(LabelledGAN):
     ```
 
     Args:
-        labels: names of the classes, two or more.
         condition_on: `"label"` or `"sample"`.
-        slice_length: samples in a clip: `16 * 4**n` or `32 * 4**n`.
-        num_channels: 1 for mono, 2 for stereo, or any other count.
-        sampling_rate: in Hz.
-        latent_dim: size of a latent vector.
-        dim: channels of the narrowest block of the generator and of the
-            waveform critic; each further block has twice the channels.
-        kernel_size: taps of their convolutions.
-        first_layer: `"report"`: the label beside 4,094 numbers made of the
-            latents, and a dense layer of 16.8 million parameters from these;
-            `"planes"`: the label as constant channels beside the first 16
-            frames, which takes a twelfth of the parameters.
-        phase_shuffle: largest shift in the waveform critic; 0 for none.
-        critics: what judges: `"waveform"` (the report's), `"spectral"` (see
-            `SpectralDiscriminator`), or both.
-        spectral_dim: channels of the spectral critic's first convolution.
-        num_mel_bins: bands that it sees.
-        fft_length: window that it sees through, in samples.
-        frame_step: hop of that window, in samples.
-        augment: strength of the augmentation of what it sees, 0 for none.
-        ema_momentum: see `AudioGAN`.
-        level: how training files are levelled: `"peak"`, `"keep"` or a gain.
-        dtype: dtype policy of the networks.
-        name: name of the model.
-
-    Raises:
-        ValueError: if the labels, the length or an option is out of range.
+        **kwargs: those of `LabelledGenerator` and of `ConditionalGAN`.
     """
 
-    def __init__(
-        self,
-        labels: tuple[str, ...] | list[str] | None = None,
-        condition_on: str = "label",
-        slice_length: int = 4096,
-        num_channels: int = 1,
-        sampling_rate: int = 4096,
-        latent_dim: int = 100,
-        dim: int = 32,
-        kernel_size: int = 25,
-        first_layer: str = "report",
-        phase_shuffle: int = 2,
-        critics: tuple[str, ...] | list[str] = ("waveform",),
-        spectral_dim: int = 32,
-        num_mel_bins: int = 32,
-        fft_length: int = 128,
-        frame_step: int = 64,
-        augment: float = 1.0,
-        ema_momentum: float = 0.999,
-        level: str | float = "peak",
-        dtype: Any = None,
-        name: str | None = None,
-    ) -> None:
-        self.condition_on = condition_on
-        super().__init__(
-            labels=labels,
-            slice_length=slice_length,
-            num_channels=num_channels,
-            sampling_rate=sampling_rate,
-            latent_dim=latent_dim,
-            dim=dim,
-            kernel_size=kernel_size,
-            first_layer=first_layer,
-            phase_shuffle=phase_shuffle,
-            critics=critics,
-            spectral_dim=spectral_dim,
-            num_mel_bins=num_mel_bins,
-            fft_length=fft_length,
-            frame_step=frame_step,
-            augment=augment,
-            ema_momentum=ema_momentum,
-            level=level,
-            dtype=dtype,
-            name=name,
-        )
+    def __init__(self, condition_on: str = "label", **kwargs: Any) -> None:
+        check_option("condition_on", condition_on, CONDITIONS)
+        super().__init__(**kwargs)
 
-    def _make_discriminator(
-        self, num_classes: int, num_channels: int
-    ) -> Discriminator:
+    def make_discriminator(self) -> Discriminator:
+        """Builds discriminators of views that hold the label."""
+        condition_on = self.arguments["condition_on"]
         channels = num_label_channels(
-            self.condition_on, num_channels, num_classes
+            condition_on, self.num_channels, self.num_classes
         )
         return LabelledDiscriminator(
-            self._critics(channels),
-            num_classes,
-            self.condition_on,
-            dtype=self._critic["dtype"],
+            self.make_discriminators(num_channels=channels),
+            self.num_classes,
+            condition_on,
+            dtype=self.dtype_policy,
         )
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments, fit for JSON."""
-        return {**super().get_config(), "condition_on": self.condition_on}

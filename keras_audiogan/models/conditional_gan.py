@@ -6,7 +6,8 @@ from typing import Any
 
 from keras import ops
 
-from keras_audiogan.models.audio_gan import AudioGAN, Batch
+from keras_audiogan.models.adversarial import Batch
+from keras_audiogan.models.audio_gan import AudioGAN
 
 
 class ConditionalGAN(AudioGAN):
@@ -16,9 +17,9 @@ class ConditionalGAN(AudioGAN):
     as `classes`, float rows of one weight per label that add up to 1:
     one-hot in training, anything between in `interpolate`.
 
-    - The generator is called with `[latents, classes]`.
-    - The discriminator's `judge` gets `classes=`, unless the architecture
-      overrides `_features`.
+    - The generator is called with `[latents, classes]`, and told
+      `num_classes`.
+    - The discriminator's `feature_maps` gets `classes=`.
 
     Args:
         labels: names of the classes, two or more.
@@ -29,9 +30,15 @@ class ConditionalGAN(AudioGAN):
     """
 
     conditional = True
+    leading_arguments = ("labels",)
+    derived_arguments: tuple[str, ...] = ("num_classes",)
     labels: tuple[str, ...]
 
-    def __init__(self, *, labels: Any, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        labels: tuple[str, ...] | list[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
         check_labels(labels)
         super().__init__(labels=labels, **kwargs)
 
@@ -40,8 +47,13 @@ class ConditionalGAN(AudioGAN):
         """How many labels the generator knows."""
         return len(self.labels)
 
-    def _as_batch(self, data: Any) -> Batch:
-        batch = super()._as_batch(data)
+    def network_context(self) -> dict[str, Any]:
+        """Returns the `derived_arguments` of networks."""
+        return {"num_classes": self.num_classes}
+
+    def as_batch(self, data: Any) -> Batch:
+        """Returns what `fit` was given as a dict, with `"classes"`."""
+        batch = super().as_batch(data)
         if "labels" not in batch:
             raise ValueError(
                 f"{type(self).__name__} is trained with labels: pass a dict "
@@ -59,14 +71,15 @@ class ConditionalGAN(AudioGAN):
         return self.generator([latents, batch["classes"]], training=True)
 
     def _features(self, views: list[Any], batch: Batch) -> list[list[Any]]:
-        # Not every discriminator takes classes; those of this family do.
-        judge: Any = self.discriminator.judge
-        return judge(views, training=True, classes=batch["classes"])
+        return self.discriminator.feature_maps(
+            views, training=True, classes=batch["classes"]
+        )
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Audio of `[latents, classes]`, from the generator's average."""
         del training
-        return self.ema_generator(list(inputs), training=False)
+        made = self.ema_generator(list(inputs), training=False)
+        return self.representation.synthesise(made)
 
 
 def check_labels(labels: Any) -> None:

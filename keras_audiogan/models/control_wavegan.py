@@ -2,33 +2,25 @@
 
 Source: Lee and Seok, "Controllable Generative Adversarial Network"
 (arXiv:1708.00598), with the networks of `concat_wavegan` for 4,096 samples.
-The critic sees no label. A classifier that is neither the critic's nor fed
-by the generator learns from real sound alone, and its loss on generated
+The discriminator sees no label. A classifier of its own, not fed by the
+generator, learns from real sound alone, and its loss on generated
 sound is added to the generator's, with a weight that adapts.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 from keras import ops
 
-from keras_audiogan.models.audio_gan import Batch
-from keras_audiogan.models.discriminators import (
-    Discriminator,
-    MultiDiscriminator,
-)
-from keras_audiogan.models.labelled_gan import LabelledGAN
-from keras_audiogan.models.labelled_networks import (
-    build_critics,
-    check_option,
-    class_accuracy,
-    class_loss,
-)
+from keras_audiogan.models.adversarial import Batch
+from keras_audiogan.models.discriminators import discriminator_specs
+from keras_audiogan.models.labelled_wavegan import LabelledWaveGAN
 from keras_audiogan.models.registry import register_architecture
-from keras_audiogan.models.wavegan import CRITICS
 from keras_audiogan.training import distribution, optimizers
+from keras_audiogan.training.losses import class_accuracy, class_loss
 
 _CLASSIFIER_OPTIMIZER = {
     "class_name": "Adam",
@@ -37,7 +29,7 @@ _CLASSIFIER_OPTIMIZER = {
 
 
 @register_architecture("control_wavegan")
-class ControlWaveGAN(LabelledGAN):
+class ControlWaveGAN(LabelledWaveGAN):
     """A WaveGAN whose label is enforced by a separate classifier.
 
     The generator's loss is the adversarial one plus the control weight times
@@ -64,78 +56,51 @@ class ControlWaveGAN(LabelledGAN):
     ```
 
     Args:
-        labels: names of the classes, two or more.
-        classifier_view: what the classifier looks at: `"spectral"` or
-            `"waveform"`; its sizes are those of the critic of that name.
+        classifier: what the classifier is, in the form of `discriminators`:
+            the network of a kind, e.g. `{"kind": "spectral"}`, with one
+            output for each class.
         control_weight: what the weight starts from.
         control_rate: how fast it adapts; 0 keeps it as it is.
         control_target: how many times the loss on real sound the loss on
             generated sound shall be.
         max_control_weight: bound of the weight.
-        slice_length: samples in a clip: `16 * 4**n` or `32 * 4**n`.
-        num_channels: 1 for mono, 2 for stereo, or any other count.
-        sampling_rate: in Hz.
-        latent_dim: size of a latent vector.
-        dim: channels of the narrowest block of the generator and of the
-            waveform critic; each further block has twice the channels.
-        kernel_size: taps of their convolutions.
-        first_layer: `"report"` or the slimmer `"planes"`; see
-            `ConcatWaveGAN`.
-        phase_shuffle: largest shift in the waveform critic; 0 for none.
-        critics: what tells real from generated: `"waveform"`, `"spectral"`
-            (see `SpectralDiscriminator`), or both.
-        spectral_dim: channels of the first convolution of spectral networks.
-        num_mel_bins: bands that they see.
-        fft_length: window that they see through, in samples.
-        frame_step: hop of that window, in samples.
-        augment: strength of the augmentation of what they see, 0 for none.
-        ema_momentum: see `AudioGAN`.
-        level: how training files are levelled: `"peak"`, `"keep"` or a gain.
-        dtype: dtype policy of the networks.
-        name: name of the model.
-
-    Raises:
-        ValueError: if the labels, the length or an option is out of range.
+        **kwargs: those of `LabelledGenerator` and of `ConditionalGAN`.
     """
+
+    tiny = {
+        **LabelledWaveGAN.tiny,
+        "classifier": {
+            "kind": "spectral",
+            "dim": 2,
+            "num_mel_bins": 16,
+            "fft_length": 64,
+            "frame_step": 16,
+        },
+    }
+    deterministic = {
+        **LabelledWaveGAN.deterministic,
+        "classifier": {**tiny["classifier"], "augment": 0.0},
+    }
 
     def __init__(
         self,
-        labels: tuple[str, ...] | list[str] | None = None,
-        classifier_view: str = "spectral",
+        classifier: Any = "spectral",
         control_weight: float = 1.0,
         control_rate: float = 0.01,
         control_target: float = 1.0,
         max_control_weight: float = 10.0,
-        slice_length: int = 4096,
-        num_channels: int = 1,
-        sampling_rate: int = 4096,
-        latent_dim: int = 100,
-        dim: int = 32,
-        kernel_size: int = 25,
-        first_layer: str = "report",
-        phase_shuffle: int = 2,
-        critics: tuple[str, ...] | list[str] = ("waveform",),
-        spectral_dim: int = 32,
-        num_mel_bins: int = 32,
-        fft_length: int = 128,
-        frame_step: int = 64,
-        augment: float = 1.0,
-        ema_momentum: float = 0.999,
-        level: str | float = "peak",
-        dtype: Any = None,
-        name: str | None = None,
+        **kwargs: Any,
     ) -> None:
-        check_option("classifier_view", classifier_view, CRITICS)
-        self._control: dict[str, Any] = {
-            "control_weight": control_weight,
-            "control_rate": control_rate,
-            "control_target": control_target,
-            "max_control_weight": max_control_weight,
-        }
-        for key, value in self._control.items():
-            if value < 0:
+        for key in (
+            "control_weight",
+            "control_rate",
+            "control_target",
+            "max_control_weight",
+        ):
+            if self.arguments[key] < 0:
                 raise ValueError(
-                    f"`{key}` must be 0 or more. Received: {key}={value}"
+                    f"`{key}` must be 0 or more. "
+                    f"Received: {key}={self.arguments[key]}"
                 )
         if control_weight > max_control_weight:
             raise ValueError(
@@ -143,34 +108,14 @@ class ControlWaveGAN(LabelledGAN):
                 f"Received: control_weight={control_weight}, "
                 f"max_control_weight={max_control_weight}"
             )
-        self.classifier_view = classifier_view
-        super().__init__(
-            labels=labels,
-            slice_length=slice_length,
-            num_channels=num_channels,
-            sampling_rate=sampling_rate,
-            latent_dim=latent_dim,
-            dim=dim,
-            kernel_size=kernel_size,
-            first_layer=first_layer,
-            phase_shuffle=phase_shuffle,
-            critics=critics,
-            spectral_dim=spectral_dim,
-            num_mel_bins=num_mel_bins,
-            fft_length=fft_length,
-            frame_step=frame_step,
-            augment=augment,
-            ema_momentum=ema_momentum,
-            level=level,
-            dtype=dtype,
-            name=name,
-        )
-        (self.classifier,) = build_critics(
-            [classifier_view],
-            num_channels=num_channels,
+        self.control_rate = control_rate
+        self.control_target = control_target
+        self.max_control_weight = max_control_weight
+        super().__init__(**kwargs)
+        self.classifier = self.make_from_spec(
+            self.arguments["classifier"],
+            "classifier",
             num_outputs=self.num_classes,
-            name="classifier",
-            **self._critic,
         )
         self.control_weight = keras.Variable(
             keras.initializers.Constant(control_weight),
@@ -181,18 +126,21 @@ class ControlWaveGAN(LabelledGAN):
             name="control_weight",
         )
 
-    def _make_discriminator(
-        self, num_classes: int, num_channels: int
-    ) -> Discriminator:
-        del num_classes
-        critics = self._critics(num_channels)
-        if len(critics) == 1:
-            return critics[0]
-        return MultiDiscriminator(critics, dtype=self._critic["dtype"])
+    @classmethod
+    def normalized_arguments(
+        cls, arguments: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Returns arguments under today's names, in one form."""
+        new = super().normalized_arguments(arguments)
+        if "classifier" in new:
+            (new["classifier"],) = discriminator_specs(
+                [new["classifier"]], cls.discriminator_defaults, "classifier"
+            )
+        return new
 
     def compile(
         self,
-        loss: Any = "wgan-gp",
+        loss: Any = None,
         *args: Any,
         classifier_optimizer: Any = None,
         **kwargs: Any,
@@ -210,10 +158,8 @@ class ControlWaveGAN(LabelledGAN):
         self.optimizer = optimizers.OptimizerPair(
             self.optimizer.generator,
             self.optimizer.discriminator,
-            classifier=self._guard(
-                classifier_optimizer or _CLASSIFIER_OPTIMIZER,
-                self.classifier,
-                None,
+            classifier=self.guarded_optimizer(
+                classifier_optimizer or _CLASSIFIER_OPTIMIZER, self.classifier
             ),
         )
 
@@ -224,7 +170,7 @@ class ControlWaveGAN(LabelledGAN):
 
     def adversarial_step(self, batch: Batch) -> dict[str, Any]:
         """Updates the classifier, then as `AudioGAN`, then the weight."""
-        part = self._part(batch, self.critic_steps - 1)
+        part = self._part(batch, self.discriminator_steps - 1)
         _, logs = self.optimizer.others["classifier"].minimize(
             lambda: self._classifier_loss(part)
         )
@@ -242,24 +188,19 @@ class ControlWaveGAN(LabelledGAN):
         }
 
     def _adapt(self, on_real: Any, on_fake: Any) -> None:
-        control = self._control
-        excess = on_fake - control["control_target"] * on_real
+        excess = on_fake - self.control_target * on_real
         excess = distribution.all_reduce_sum(excess)
         excess = excess / distribution.num_replicas()
         weight = ops.convert_to_tensor(self.control_weight)
         weight = ops.clip(
-            weight + control["control_rate"] * excess,
+            weight + self.control_rate * excess,
             0.0,
-            control["max_control_weight"],
+            self.max_control_weight,
         )
         # A loss that is not finite must not end up in the weight.
         old = ops.convert_to_tensor(self.control_weight)
         weight = ops.where(ops.isfinite(excess), weight, old)
         distribution.assign([self.control_weight], [weight])
-
-    def _features(self, views: list[Any], batch: Batch) -> list[list[Any]]:
-        del batch
-        return self.discriminator.judge(views, training=True)
 
     def _generator_extra(
         self, fake: Any, fake_outputs: list[list[Any]], batch: Batch
@@ -277,11 +218,3 @@ class ControlWaveGAN(LabelledGAN):
     def preset_weights(self) -> dict[str, keras.Model]:
         """File stem -> network, as a preset folder holds them."""
         return {**super().preset_weights, "classifier": self.classifier}
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments, fit for JSON."""
-        return {
-            **super().get_config(),
-            **self._control,
-            "classifier_view": self.classifier_view,
-        }

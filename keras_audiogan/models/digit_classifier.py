@@ -63,6 +63,13 @@ class DigitClassifier(AudioClassifier):
         (3, 2)
     """
 
+    tiny = {
+        "labels": ["yes", "no", "maybe"],
+        "slice_length": 1024,
+        "fft_length": 128,
+        "num_mel_bins": 16,
+        "filters": [4, 4, 8],
+    }
     config_limits = {
         "num_channels": 64,
         "slice_length": 1 << 22,
@@ -102,7 +109,7 @@ class DigitClassifier(AudioClassifier):
             )
         if max_frequency is None:
             max_frequency = 0.475 * sampling_rate
-        self._config: dict[str, Any] = {
+        self._options: dict[str, Any] = {
             "fft_length": int(fft_length),
             "frame_step": int(frame_step),
             "num_mel_bins": int(num_mel_bins),
@@ -117,7 +124,7 @@ class DigitClassifier(AudioClassifier):
             slice_length=slice_length,
             name="classifier",
             dtype=self.dtype_policy,
-            **self._config,
+            **self._options,
         )
         self.network.build((None, slice_length, num_channels))
         self.build((None, slice_length, num_channels))
@@ -125,11 +132,7 @@ class DigitClassifier(AudioClassifier):
     @property
     def num_features(self) -> int:
         """The width of `features`."""
-        return self._config["filters"][-1]
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the arguments of the constructor, fit for JSON."""
-        return {**super().get_config(), **self._config}
+        return self._options["filters"][-1]
 
 
 @keras.saving.register_keras_serializable("keras_audiogan")

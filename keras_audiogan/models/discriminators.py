@@ -1,68 +1,185 @@
-"""What discriminators have in common, and those that many generators share.
+"""What discriminators have in common, their table, and the shared ones.
 
-A discriminator judges *views* of a sound: the waveform itself, or a spectrum
-of it. Gradient penalties are taken in the views, each in units of its own
-standard deviation, so that one weight serves them all.
+A discriminator looks at *views* of a sound: the waveform itself, or a
+spectrum of it. Gradient penalties are taken in the views, each in units of
+its own standard deviation, so that one weight serves them all.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import keras
 from keras import ops
 
 from keras_audiogan.layers import LogMelSpectrogram, SpectrogramAugment
+from keras_audiogan.models.networks import BuiltNetwork
 from keras_audiogan.training import gradients
+
+T = TypeVar("T", bound=type)
 
 # Bring log-mel spectra of sound levelled to its peak to about [-1, 3].
 _LOG_MEL_SHIFT, _LOG_MEL_SCALE = 3.0, 2.8
 
+_KINDS: dict[str, Any] = {}
+# More of them side by side than anybody has tried.
+_MOST = 16
+# What every discriminator is told by the model that it is built for.
+_CONTEXT = (
+    "slice_length",
+    "num_channels",
+    "sampling_rate",
+    "num_classes",
+    "num_outputs",
+    "dtype",
+)
 
-class Discriminator(keras.Model):
+
+def register_discriminator(kind: str) -> Callable[[T], T]:
+    """Enters a `Discriminator` in the table of kinds.
+
+    Args:
+        kind: the name that `discriminators=[{"kind": ...}]` asks for.
+    """
+
+    def decorate(cls: T) -> T:
+        _KINDS[kind] = cls
+        return cls
+
+    return decorate
+
+
+def list_discriminators() -> list[str]:
+    """Returns the kinds of discriminators, sorted."""
+    return sorted(_KINDS)
+
+
+def discriminator_specs(
+    given: Any,
+    defaults: Mapping[str, Mapping[str, Any]],
+    argument: str = "discriminators",
+) -> list[dict[str, Any]]:
+    """Returns what `discriminators` asks for in its full form.
+
+    Args:
+        given: a kind, a dict of a `kind` and the arguments of its class, or a
+            list of either.
+        defaults: kind -> the architecture's own defaults of its arguments.
+        argument: what the model calls it.
+
+    Raises:
+        ValueError: if there is none, too many, or one without a known kind.
+    """
+    entries = [given] if isinstance(given, (str, Mapping)) else given
+    specs = []
+    for entry in entries if isinstance(entries, Sequence) else ():
+        spec = {"kind": entry} if isinstance(entry, str) else entry
+        if not isinstance(spec, Mapping) or spec.get("kind") not in _KINDS:
+            raise ValueError(
+                f"`{argument}` must name a `kind`, one of "
+                f"{list_discriminators()}. Received: {argument}={entry!r}"
+            )
+        specs.append(
+            {
+                "kind": spec["kind"],
+                **defaults.get(spec["kind"], {}),
+                **spec,
+            }
+        )
+    if not 0 < len(specs) <= _MOST:
+        raise ValueError(
+            f"`{argument}` must name 1 to {_MOST}, e.g. "
+            f'[{{"kind": "spectral"}}]. Received: {argument}={given!r}'
+        )
+    return specs
+
+
+def make_discriminator(
+    spec: Mapping[str, Any], name: str, available: Mapping[str, Any]
+) -> Discriminator:
+    """Builds a discriminator.
+
+    Args:
+        spec: its `kind`, and arguments of its class.
+        name: name of the network.
+        available: what the model knows. A class takes of it the sizes of the
+            sound, the dtype, and the arguments that it `shares`.
+
+    Raises:
+        ValueError: if it does not take an argument, or one is out of range.
+    """
+    options = dict(spec)
+    kind = options.pop("kind")
+    discriminator_class = _KINDS[kind]
+    known = inspect.signature(discriminator_class.__init__).parameters
+    allowed = sorted(set(known) - {"self", "name", *_CONTEXT})
+    unknown = sorted(set(options) - set(allowed))
+    if unknown:
+        raise ValueError(
+            f"The discriminator {kind!r} takes the arguments {allowed}. "
+            f"Received: {unknown}"
+        )
+    shared = {
+        key: value
+        for key, value in available.items()
+        if key in known and key in (*_CONTEXT, *discriminator_class.shares)
+    }
+    return discriminator_class(**{**shared, **options}, name=name)
+
+
+class Discriminator(BuiltNetwork):
     """Base class: audio `(batch, time, channels)` -> lists of feature maps.
 
     The result has one entry per sub-discriminator, each a list of feature
-    maps with the logits last. A subclass defines `judge`, and `views` where
-    it looks at something else than the waveform.
+    maps with the logits last. A subclass defines `feature_maps`, and `views`
+    where it looks at something else than the waveform.
 
     Attributes:
         view_scales: typical standard deviation of each view.
+        shares: arguments that it takes from the model, if that has them,
+            unless they are given.
     """
 
     view_scales: tuple[float, ...] = (1.0,)
+    shares: tuple[str, ...] = ()
 
     def views(self, audio: Any, training: bool = False) -> list[Any]:
         """Returns what the discriminator looks at."""
         del training
         return [audio]
 
-    def judge(
-        self, views: list[Any], training: bool = False
+    def feature_maps(
+        self, views: list[Any], training: bool = False, classes: Any = None
     ) -> list[list[Any]]:
-        """Returns the feature maps of views, per sub-discriminator."""
+        """Returns the feature maps of views, per sub-discriminator.
+
+        Args:
+            views: as `views` returns them.
+            training: whether the networks train.
+            classes: weights of the classes, `(batch, num_classes)`, for those
+                that know labels; the others overlook them.
+        """
         raise TypeError(
-            f"{type(self).__name__} must define `judge(views, training)`."
+            f"{type(self).__name__} must define "
+            "`feature_maps(views, training, classes)`."
         )
 
     def call(self, audio: Any, training: bool = False) -> list[list[Any]]:
         """Returns the feature maps of audio, per sub-discriminator."""
-        return self.judge(self.views(audio, training), training=training)
-
-    def build(self, input_shape: Any) -> None:
-        """Marks the model as built; constructors build the layers."""
-        del input_shape
-        self.built = True
+        return self.feature_maps(self.views(audio, training), training=training)
 
 
+@register_discriminator("spectral")
 class SpectralDiscriminator(Discriminator):
-    """Judges a log-mel spectrogram as a picture.
+    """Looks at a log-mel spectrogram as a picture.
 
     Four strided 4 x 4 convolutions with leaky ReLU and one dense layer, after
     DCGAN (arXiv:1511.06434) without batch normalisation. A picture shows what
     is said; a waveform also shows phase, which hardly matters to the ear and
-    which a waveform critic can always win by.
+    which a discriminator of waveforms can always win by.
 
     Args:
         slice_length: samples of a clip.
@@ -102,6 +219,11 @@ class SpectralDiscriminator(Discriminator):
         name: str = "spectral",
     ) -> None:
         super().__init__(dtype=dtype, name=name)
+        if dim < 1 or not 0.0 <= augment <= 4.0:
+            raise ValueError(
+                "`dim` of a spectral discriminator must be 1 or more, and "
+                f"`augment` in [0, 4]. Received: dim={dim}, augment={augment}"
+            )
         policy = self.dtype_policy
         self.log_mel = LogMelSpectrogram(
             sampling_rate,
@@ -149,15 +271,16 @@ class SpectralDiscriminator(Discriminator):
             if num_classes
             else None
         )
-        self.build((None, slice_length, num_channels))
-        with keras.name_scope(self.name, caller=self):
-            self.log_mel.build((None, slice_length, num_channels))
-            for i, conv in enumerate(self.convs):
-                conv.build((None, *shape))
-                shape = [-(-shape[0] // 2), -(-shape[1] // 2), dim * 2**i]
-            self.score.build((None, num_features))
-            if self.projection is not None:
-                self.projection.build((None, num_classes))
+        layers: list[tuple[Any, Any]] = [
+            (self.log_mel, (None, slice_length, num_channels))
+        ]
+        for i, conv in enumerate(self.convs):
+            layers.append((conv, (None, *shape)))
+            shape = [-(-shape[0] // 2), -(-shape[1] // 2), dim * 2**i]
+        layers.append((self.score, (None, num_features)))
+        if self.projection is not None:
+            layers.append((self.projection, (None, num_classes)))
+        self.build_layers(layers)
 
     def views(self, audio: Any, training: bool = False) -> list[Any]:
         """Returns the log-mel spectrogram, roughly of mean 0, deviation 1."""
@@ -171,7 +294,7 @@ class SpectralDiscriminator(Discriminator):
         """The value of digital silence in the view."""
         return (math.log(self.log_mel.floor) + _LOG_MEL_SHIFT) / _LOG_MEL_SCALE
 
-    def judge(
+    def feature_maps(
         self, views: list[Any], training: bool = False, classes: Any = None
     ) -> list[list[Any]]:
         """Returns `[[features, ..., logits]]`, logits `(batch, outputs)`."""
@@ -183,12 +306,7 @@ class SpectralDiscriminator(Discriminator):
             features.append(x)
         x = ops.reshape(x, (-1, x.shape[1] * x.shape[2] * x.shape[3]))
         logits = self.score(x)
-        if classes is not None:
-            if self.projection is None:
-                raise ValueError(
-                    "Only a discriminator with `num_classes` judges by label. "
-                    "Received: classes for one without"
-                )
+        if classes is not None and self.projection is not None:
             x = ops.cast(x, "float32")
             weights = self.projection(classes)
             logits = logits + ops.sum(x * weights, axis=-1, keepdims=True)
@@ -226,12 +344,12 @@ class MultiDiscriminator(Discriminator):
             for view in each.views(audio, training)
         ]
 
-    def judge(
-        self, views: list[Any], training: bool = False
+    def feature_maps(
+        self, views: list[Any], training: bool = False, classes: Any = None
     ) -> list[list[Any]]:
-        """Returns one list of feature maps per discriminator."""
+        """Returns one list of feature maps per sub-discriminator."""
         return [
             features
             for each, view in zip(self.discriminators, views, strict=True)
-            for features in each.judge([view], training=training)
+            for features in each.feature_maps([view], training, classes)
         ]

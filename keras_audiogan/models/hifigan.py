@@ -14,8 +14,7 @@ from keras_audiogan.layers.normalized_conv import (
     NormalizedConv1DTranspose,
 )
 from keras_audiogan.models.registry import register_architecture
-from keras_audiogan.models.vocoder import Vocoder, VocoderGenerator
-from keras_audiogan.training import gradients
+from keras_audiogan.models.vocoder import TINY, Vocoder, VocoderGenerator
 
 
 class HiFiGANGenerator(VocoderGenerator):
@@ -145,7 +144,7 @@ class HiFiGANGenerator(VocoderGenerator):
         # What is summed is the whole reach of causal convolutions, twice the
         # half of centred ones.
         self.context_frames = math.ceil(reach if causal else reach / 2) + 1
-        self._build_layers(sizes)
+        self.build_convolutions(sizes)
 
     def call(self, mel: Any, training: bool = False) -> Any:
         """Returns sound, float32."""
@@ -153,18 +152,18 @@ class HiFiGANGenerator(VocoderGenerator):
         slope = self.negative_slope
         x = self.conv_in(mel)
         for upsample, blocks in zip(self.upsamples, self.blocks, strict=True):
-            x = upsample(gradients.leaky_relu(x, slope))
+            x = upsample(ops.leaky_relu(x, slope))
             total: Any = None
             for index, block in enumerate(blocks):
                 y = x
                 for first, second in block:
-                    z = first(gradients.leaky_relu(y, slope))
+                    z = first(ops.leaky_relu(y, slope))
                     if second is not None:
-                        z = second(gradients.leaky_relu(z, slope))
+                        z = second(ops.leaky_relu(z, slope))
                     y = y + z
                 total = total + y if index else y
             x = total / len(blocks)
-        return ops.tanh(self.conv_out(gradients.leaky_relu(x, 0.01)))
+        return ops.tanh(self.conv_out(ops.leaky_relu(x, 0.01)))
 
 
 @register_architecture("hifigan")
@@ -177,62 +176,33 @@ class HiFiGAN(Vocoder):
     8), block_kernel_sizes=(3, 5, 7), block_dilations=((1, 2), (2, 6), (3,
     12)), block_type=2`.
 
-    Args:
-        sampling_rate: in Hz.
-        mel: arguments of `MelFeatures`; the original's by default.
-        channels: see `HiFiGANGenerator`.
-        kernel_size: see `HiFiGANGenerator`.
-        upsample_rates: see `HiFiGANGenerator`.
-        upsample_kernel_sizes: see `HiFiGANGenerator`.
-        block_kernel_sizes: see `HiFiGANGenerator`.
-        block_dilations: see `HiFiGANGenerator`.
-        block_type: see `HiFiGANGenerator`.
-        use_bias: see `HiFiGANGenerator`.
-        negative_slope: see `HiFiGANGenerator`.
-        **kwargs: see `Vocoder`.
+    Args: those of `HiFiGANGenerator` and of `Vocoder`.
     """
 
+    generator_class = HiFiGANGenerator
     mel_defaults = MEL_SETTINGS["hifigan"]
-    discriminator_defaults = {"kind": "multi_period_multi_scale"}
+    default_arguments = {
+        "discriminators": [{"kind": "multi_period_multi_scale"}]
+    }
     default_loss = "hifigan"
-
-    def __init__(
-        self,
-        sampling_rate: int = 22050,
-        slice_length: int = 8192,
-        mel: dict[str, Any] | None = None,
-        discriminator: dict[str, Any] | None = None,
-        channels: int = 512,
-        kernel_size: int = 7,
-        upsample_rates: Sequence[int] = (8, 8, 2, 2),
-        upsample_kernel_sizes: Sequence[int] = (16, 16, 4, 4),
-        block_kernel_sizes: Sequence[int] = (3, 7, 11),
-        block_dilations: Sequence[Sequence[int]] = ((1, 3, 5),) * 3,
-        block_type: int = 1,
-        use_bias: bool = True,
-        negative_slope: float = 0.1,
-        weight_norm: bool = True,
-        causal: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            HiFiGANGenerator,
+    tiny = {
+        **TINY,
+        "channels": 8,
+        "upsample_rates": [4, 4],
+        "upsample_kernel_sizes": [8, 8],
+        "block_kernel_sizes": [3, 5],
+        "block_dilations": [[1, 2], [1, 3]],
+        "discriminators": [
             {
-                "channels": channels,
-                "kernel_size": kernel_size,
-                "upsample_rates": list(upsample_rates),
-                "upsample_kernel_sizes": list(upsample_kernel_sizes),
-                "block_kernel_sizes": list(block_kernel_sizes),
-                "block_dilations": [list(each) for each in block_dilations],
-                "block_type": block_type,
-                "use_bias": use_bias,
-                "negative_slope": negative_slope,
-            },
-            sampling_rate=sampling_rate,
-            slice_length=slice_length,
-            mel=mel,
-            discriminator=discriminator,
-            weight_norm=weight_norm,
-            causal=causal,
-            **kwargs,
-        )
+                "kind": "multi_period_multi_scale",
+                "periods": [2, 3],
+                "period_channels": 2,
+                "period_max_channels": 4,
+                "period_rates": [2, 1],
+                "num_scales": 2,
+                "scale_channels": 16,
+                "scale_max_channels": 16,
+                "scale_rates": [2],
+            }
+        ],
+    }

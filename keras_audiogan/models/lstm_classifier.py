@@ -69,6 +69,13 @@ class LSTMClassifier(AudioClassifier):
     """
 
     default_learning_rate = 3e-3
+    tiny = {
+        "labels": ["yes", "no", "maybe"],
+        "slice_length": 1024,
+        "num_coefficients": 5,
+        "num_mel_bins": 16,
+        "units": [4, 4],
+    }
     config_limits = {
         "num_channels": 64,
         "slice_length": 1 << 22,
@@ -117,7 +124,7 @@ class LSTMClassifier(AudioClassifier):
             fft_length = frame_length(sampling_rate)
         if frame_step is None:
             frame_step = max(1, fft_length // 2)
-        self._config: dict[str, Any] = {
+        self._options: dict[str, Any] = {
             "inputs": inputs,
             "threshold_db": float(threshold_db),
             "num_coefficients": int(num_coefficients),
@@ -134,7 +141,7 @@ class LSTMClassifier(AudioClassifier):
             slice_length=slice_length,
             name="classifier",
             dtype="float32",
-            **self._config,
+            **self._options,
         )
         self.network.build((None, slice_length, num_channels))
         self.build((None, slice_length, num_channels))
@@ -142,11 +149,7 @@ class LSTMClassifier(AudioClassifier):
     @property
     def num_features(self) -> int:
         """The width of `features`."""
-        return self._config["units"][-1]
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the arguments of the constructor, fit for JSON."""
-        return {**super().get_config(), **self._config}
+        return self._options["units"][-1]
 
 
 @keras.saving.register_keras_serializable("keras_audiogan")

@@ -1,4 +1,4 @@
-"""MelGAN: waveforms from mel spectrograms by transposed convolutions."""
+"""MelGAN and multi-band MelGAN: sound by transposed convolutions."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from keras_audiogan.layers.normalized_conv import (
     NormalizedConv1D,
     NormalizedConv1DTranspose,
 )
+from keras_audiogan.layers.representations import SubBands
 from keras_audiogan.models.registry import register_architecture
-from keras_audiogan.models.vocoder import Vocoder, VocoderGenerator
-from keras_audiogan.training import gradients
+from keras_audiogan.models.vocoder import TINY, Vocoder, VocoderGenerator
 
 
 class MelGANGenerator(VocoderGenerator):
@@ -126,7 +126,7 @@ class MelGANGenerator(VocoderGenerator):
             out_channels, kernel_size, "conv_out", dtype="float32"
         )
         self.context_frames = math.ceil(reach) + 1
-        self._build_layers(
+        self.build_convolutions(
             (
                 (self.conv_in, num_mel_bins),
                 *(
@@ -149,11 +149,11 @@ class MelGANGenerator(VocoderGenerator):
         slope = self.negative_slope
         x = self.conv_in(mel)
         for upsample, stacks in zip(self.upsamples, self.stacks, strict=True):
-            x = upsample(gradients.leaky_relu(x, slope))
+            x = upsample(ops.leaky_relu(x, slope))
             for conv, out, skip in stacks:
-                y = conv(gradients.leaky_relu(x, slope))
-                x = out(gradients.leaky_relu(y, slope)) + skip(x)
-        x = self.conv_out(gradients.leaky_relu(x, slope))
+                y = conv(ops.leaky_relu(x, slope))
+                x = out(ops.leaky_relu(y, slope)) + skip(x)
+        x = self.conv_out(ops.leaky_relu(x, slope))
         return ops.tanh(x) if self.final_activation else x
 
 
@@ -175,62 +175,92 @@ class MelGAN(Vocoder):
     again = vocoder.vocode(mel)       # (1, frames * 256, 1)
     ```
 
-    Args:
-        sampling_rate: in Hz.
-        mel: arguments of `MelFeatures`; the original's by default.
-        channels: see `MelGANGenerator`.
-        kernel_size: see `MelGANGenerator`.
-        upsample_rates: see `MelGANGenerator`.
-        num_stacks: see `MelGANGenerator`.
-        stack_kernel_size: see `MelGANGenerator`.
-        use_bias: see `MelGANGenerator`.
-        padding: see `MelGANGenerator`.
-        negative_slope: see `MelGANGenerator`.
-        final_activation: see `MelGANGenerator`.
-        **kwargs: see `Vocoder`.
+    Args: those of `MelGANGenerator` and of `Vocoder`.
     """
 
+    generator_class = MelGANGenerator
     mel_defaults = MEL_SETTINGS["melgan"]
-    discriminator_defaults = {"kind": "multi_scale"}
+    default_arguments = {"discriminators": [{"kind": "multi_scale"}]}
     default_loss = "melgan"
+    tiny = {
+        **TINY,
+        "channels": 8,
+        "upsample_rates": [4, 4],
+        "num_stacks": 2,
+    }
+
+
+@register_architecture("multiband_melgan")
+class MultiBandMelGAN(Vocoder):
+    """Multi-band MelGAN, the fastest of the family on a CPU.
+
+    The generator makes the bands of a pseudo quadrature mirror filter bank,
+    each at a fraction of the rate, and the bank puts them together.
+
+    Source: Yang et al., "Multi-band MelGAN" (arXiv:2005.05106); numbers from
+    kan-bayashi/ParallelWaveGAN, `multi_band_melgan.v2`. The default loss is
+    its: half full-band and half sub-band multi-resolution STFT loss, and
+    least squares against three scales.
+
+    Args:
+        num_bands: bands; `num_bands * prod(upsample_rates)` is the hop.
+        pqmf_taps: order of the filters, even.
+        pqmf_cutoff: their cutoff, as a part of half the rate.
+        pqmf_beta: of their Kaiser window.
+        **kwargs: those of `MelGANGenerator` and of `Vocoder`.
+    """
+
+    generator_class = MelGANGenerator
+    mel_defaults = MEL_SETTINGS["parallel_wavegan"]
+    default_arguments = {
+        "slice_length": 16384,
+        "channels": 384,
+        "upsample_rates": (8, 4, 2),
+        "num_stacks": 4,
+        "discriminators": [
+            {
+                "kind": "multi_scale",
+                "downsample_rates": [4, 4, 4],
+                "max_channels": 512,
+            }
+        ],
+    }
+    default_loss = "multiband_melgan"
+    normalizes_mels = True
+    tiny = {
+        **TINY,
+        "channels": 8,
+        "upsample_rates": [2, 2],
+        "num_stacks": 2,
+    }
 
     def __init__(
         self,
-        sampling_rate: int = 22050,
-        slice_length: int = 8192,
-        mel: dict[str, Any] | None = None,
-        discriminator: dict[str, Any] | None = None,
-        channels: int = 512,
-        kernel_size: int = 7,
-        upsample_rates: Sequence[int] = (8, 8, 2, 2),
-        num_stacks: int = 3,
-        stack_kernel_size: int = 3,
-        use_bias: bool = True,
-        padding: str = "reflect",
-        negative_slope: float = 0.2,
-        final_activation: bool = True,
-        weight_norm: bool = True,
-        causal: bool = False,
+        num_bands: int = 4,
+        pqmf_taps: int = 62,
+        pqmf_cutoff: float = 0.142,
+        pqmf_beta: float = 9.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            MelGANGenerator,
-            {
-                "channels": channels,
-                "kernel_size": kernel_size,
-                "upsample_rates": list(upsample_rates),
-                "num_stacks": num_stacks,
-                "stack_kernel_size": stack_kernel_size,
-                "use_bias": use_bias,
-                "padding": padding,
-                "negative_slope": negative_slope,
-                "final_activation": final_activation,
-            },
-            sampling_rate=sampling_rate,
-            slice_length=slice_length,
-            mel=mel,
-            discriminator=discriminator,
-            weight_norm=weight_norm,
-            causal=causal,
-            **kwargs,
+        self.num_bands = num_bands
+        super().__init__(num_bands=num_bands, **kwargs)
+
+    def make_representation(self) -> SubBands:
+        """Returns the filter bank whose bands the generator makes."""
+        return SubBands(
+            self.num_bands,
+            self.arguments["pqmf_taps"],
+            self.arguments["pqmf_cutoff"],
+            self.arguments["pqmf_beta"],
         )
+
+    def network_context(self) -> dict[str, Any]:
+        """Returns the `derived_arguments` of networks."""
+        return {**super().network_context(), "out_channels": self.num_bands}
+
+    @property
+    def context_frames(self) -> int:
+        """Frames to either side that a sample depends on."""
+        # A filter reaches half its taps to either side.
+        bank = -(-self.arguments["pqmf_taps"] // self.features.frame_step)
+        return super().context_frames + bank

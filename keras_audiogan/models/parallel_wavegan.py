@@ -17,12 +17,12 @@ from keras_audiogan.layers.normalized_conv import (
     pad_time,
 )
 from keras_audiogan.models.registry import register_architecture
-from keras_audiogan.models.vocoder import Vocoder, VocoderGenerator
-from keras_audiogan.training import distribution, gradients
+from keras_audiogan.models.vocoder import TINY, Vocoder, VocoderGenerator
+from keras_audiogan.training import distribution
 
 
 class ParallelWaveGANGenerator(VocoderGenerator):
-    """A WaveNet of gated residual blocks over noise, told of by mels.
+    """A WaveNet of gated residual blocks over noise, conditioned on mels.
 
     Args:
         num_mel_bins: bands of the input.
@@ -140,7 +140,7 @@ class ParallelWaveGANGenerator(VocoderGenerator):
             smoothing += 2.0 * factor / rate
         self.context_frames = math.ceil(frames + smoothing) + context_window + 1
         half = gate_channels // 2
-        self._build_layers(
+        self.build_convolutions(
             [
                 (self.upsample_conv_in, num_mel_bins),
                 (self.conv_in, 1),
@@ -187,7 +187,7 @@ class ParallelWaveGANGenerator(VocoderGenerator):
         ):
             x = smooth(ops.repeat(x, rate, axis=1))
             if self.upsample_slope is not None:
-                x = gradients.leaky_relu(x, self.upsample_slope)
+                x = ops.leaky_relu(x, self.upsample_slope)
         return x[..., 0]
 
 
@@ -203,74 +203,29 @@ class ParallelWaveGAN(Vocoder):
     It is called with `[mel, noise]`, noise from a standard normal; with mels
     alone it draws the noise. `vocode` draws it from a seed.
 
-    Args:
-        sampling_rate: in Hz.
-        mel: arguments of `MelFeatures`; kan-bayashi's by default.
-        num_layers: see `ParallelWaveGANGenerator`.
-        num_stacks: see `ParallelWaveGANGenerator`.
-        kernel_size: see `ParallelWaveGANGenerator`.
-        residual_channels: see `ParallelWaveGANGenerator`.
-        gate_channels: see `ParallelWaveGANGenerator`.
-        skip_channels: see `ParallelWaveGANGenerator`.
-        context_window: see `ParallelWaveGANGenerator`.
-        upsample_rates: see `ParallelWaveGANGenerator`.
-        frequency_kernel_size: see `ParallelWaveGANGenerator`.
-        upsample_slope: see `ParallelWaveGANGenerator`.
-        use_bias: see `ParallelWaveGANGenerator`.
-        **kwargs: see `Vocoder`.
+    Args: those of `ParallelWaveGANGenerator` and of `Vocoder`.
     """
 
+    generator_class = ParallelWaveGANGenerator
     mel_defaults = MEL_SETTINGS["parallel_wavegan"]
-    discriminator_defaults = {"kind": "dilated"}
+    default_arguments = {
+        "slice_length": 25600,
+        "discriminators": [{"kind": "dilated"}],
+    }
     default_loss = "parallel_wavegan"
     normalizes_mels = True
     # Its 30 layers each hold all samples of a chunk; as fast as 512.
     default_chunk_frames = 128
-
-    def __init__(
-        self,
-        sampling_rate: int = 22050,
-        slice_length: int = 25600,
-        mel: dict[str, Any] | None = None,
-        discriminator: dict[str, Any] | None = None,
-        num_layers: int = 30,
-        num_stacks: int = 3,
-        kernel_size: int = 3,
-        residual_channels: int = 64,
-        gate_channels: int = 128,
-        skip_channels: int = 64,
-        context_window: int = 2,
-        upsample_rates: Sequence[int] = (4, 4, 4, 4),
-        frequency_kernel_size: int = 1,
-        upsample_slope: float | None = None,
-        use_bias: bool = True,
-        weight_norm: bool = True,
-        causal: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            ParallelWaveGANGenerator,
-            {
-                "num_layers": num_layers,
-                "num_stacks": num_stacks,
-                "kernel_size": kernel_size,
-                "residual_channels": residual_channels,
-                "gate_channels": gate_channels,
-                "skip_channels": skip_channels,
-                "context_window": context_window,
-                "upsample_rates": list(upsample_rates),
-                "frequency_kernel_size": frequency_kernel_size,
-                "upsample_slope": upsample_slope,
-                "use_bias": use_bias,
-            },
-            sampling_rate=sampling_rate,
-            slice_length=slice_length,
-            mel=mel,
-            discriminator=discriminator,
-            weight_norm=weight_norm,
-            causal=causal,
-            **kwargs,
-        )
+    tiny = {
+        **TINY,
+        "num_layers": 4,
+        "num_stacks": 2,
+        "residual_channels": 4,
+        "gate_channels": 8,
+        "skip_channels": 4,
+        "upsample_rates": [4, 4],
+        "discriminators": [{"kind": "dilated", "num_layers": 3, "channels": 4}],
+    }
 
     def _draw(self, mel: Any) -> Any:
         shape = ops.shape(mel)

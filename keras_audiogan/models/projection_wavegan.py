@@ -18,8 +18,9 @@ import keras
 from keras import ops
 
 from keras_audiogan.layers import StridedConv1DTranspose
-from keras_audiogan.models.conditional_gan import ConditionalGAN, check_labels
-from keras_audiogan.models.discriminators import SpectralDiscriminator
+from keras_audiogan.models.conditional_gan import ConditionalGAN
+from keras_audiogan.models.discriminators import Discriminator
+from keras_audiogan.models.networks import BuiltNetwork
 from keras_audiogan.models.registry import register_architecture
 from keras_audiogan.models.wavegan import (
     NUM_START_FRAMES,
@@ -28,10 +29,20 @@ from keras_audiogan.models.wavegan import (
 )
 
 
-class ProjectionWaveGANGenerator(keras.Model):
+class ProjectionWaveGANGenerator(BuiltNetwork):
     """`[latents, classes]` -> audio `(batch, time, channels)`.
 
-    Args: see `ProjectionWaveGAN`.
+    Args:
+        slice_length: `16 * 4**n` or `32 * 4**n` samples.
+        num_classes: labels.
+        num_channels: of the audio.
+        latent_dim: size of a latent vector.
+        dim: channels of the narrowest block; each block before it has twice
+            the channels.
+        kernel_size: taps of the transposed convolutions.
+        embedding_dim: size of a label's vector.
+        dtype: dtype policy.
+        name: name of the model.
     """
 
     def __init__(
@@ -75,27 +86,19 @@ class ProjectionWaveGANGenerator(keras.Model):
                 zip(outputs, self.strides, strict=True)
             )
         ]
-        self.build(None)
-        with keras.name_scope(self.name, caller=self):
-            self.embedding.build((None, num_classes))
-            condition = (None, latent_dim + embedding_dim)
-            self.dense.build(condition)
-            length = NUM_START_FRAMES
-            for modulation, upconv, width, stride in zip(
-                self.modulations,
-                self.upconvs,
-                widths,
-                self.strides,
-                strict=True,
-            ):
-                modulation.build(condition)
-                upconv.build((None, length, width))
-                length *= stride
-
-    def build(self, input_shape: Any) -> None:
-        """Marks the model as built; the constructor builds the layers."""
-        del input_shape
-        self.built = True
+        condition = (None, latent_dim + embedding_dim)
+        layers: list[tuple[Any, Any]] = [
+            (self.embedding, (None, num_classes)),
+            (self.dense, condition),
+        ]
+        length = NUM_START_FRAMES
+        for modulation, upconv, width, stride in zip(
+            self.modulations, self.upconvs, widths, self.strides, strict=True
+        ):
+            layers.append((modulation, condition))
+            layers.append((upconv, (None, length, width)))
+            length *= stride
+        self.build_layers(layers)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Returns float32 audio in [-1, 1]."""
@@ -131,123 +134,38 @@ class ProjectionWaveGAN(ConditionalGAN):
     clips = gan.sample(labels=["yes", "no", "yes"], seed=0)
     ```
 
-    Args:
-        labels: names of the classes, two or more.
-        slice_length: samples in a clip: `16 * 4**n` or `32 * 4**n`.
-        num_channels: 1 for mono, 2 for stereo, or any other count.
-        sampling_rate: in Hz.
-        latent_dim: size of a latent vector.
-        dim: channels of the generator's narrowest block; each block before
-            it has twice the channels.
-        kernel_size: taps of the generator's convolutions.
-        embedding_dim: size of a label's vector in the generator.
-        spectral_dim: channels of the discriminator's first convolution.
-        num_mel_bins: bands that the discriminator sees.
-        fft_length: window that it sees through, in samples.
-        frame_step: hop of that window, in samples.
-        min_frequency: lower edge of its lowest band, in Hz.
-        augment: strength of the augmentation of what the discriminator
-            sees: 1 for shifts of an eighth of the clip and cut-outs of a
-            fifth, 0 for none.
-        ema_momentum: see `AudioGAN`.
-        level: how training files are levelled: `"peak"`, `"keep"` or a gain.
-        dtype: dtype policy of the networks.
-        name: name of the model.
-
-    Raises:
-        ValueError: if the length or an option is out of its range.
+    Args: those of `ProjectionWaveGANGenerator` and of `ConditionalGAN`.
     """
 
-    def __init__(
-        self,
-        labels: tuple[str, ...] | list[str] | None = None,
-        slice_length: int = 16384,
-        num_channels: int = 1,
-        sampling_rate: int = 16000,
-        latent_dim: int = 100,
-        dim: int = 24,
-        kernel_size: int = 25,
-        embedding_dim: int = 64,
-        spectral_dim: int = 32,
-        num_mel_bins: int = 64,
-        fft_length: int = 256,
-        frame_step: int = 128,
-        min_frequency: float = 40.0,
-        augment: float = 1.0,
-        ema_momentum: float = 0.999,
-        level: str | float = "peak",
-        dtype: Any = None,
-        name: str | None = None,
-    ) -> None:
-        check_labels(labels)
-        if not 0.0 <= augment <= 4.0:
-            raise ValueError(
-                f"`augment` must be in [0, 4]. Received: augment={augment}"
-            )
-        num_classes = len(labels or ())
-        self._options: dict[str, Any] = {
-            "dim": dim,
-            "kernel_size": kernel_size,
-            "embedding_dim": embedding_dim,
-        }
-        self._critic_options: dict[str, Any] = {
-            "num_mel_bins": num_mel_bins,
-            "fft_length": fft_length,
-            "frame_step": frame_step,
-            "min_frequency": min_frequency,
-        }
-        self.spectral_dim = spectral_dim
-        self.augment = augment
+    generator_class = ProjectionWaveGANGenerator
+    default_arguments = {
+        "discriminators": [{"kind": "spectral", "augment": 1.0}]
+    }
+    discriminator_defaults = {"spectral": {"augment": 1.0}}
+    default_loss = "relativistic"
+    tiny = {
+        "labels": ["yes", "no", "maybe"],
+        "slice_length": 256,
+        "sampling_rate": 8000,
+        "latent_dim": 6,
+        "dim": 2,
+        "embedding_dim": 4,
+        "discriminators": [
+            {
+                "kind": "spectral",
+                "dim": 2,
+                "num_mel_bins": 16,
+                "fft_length": 64,
+                "frame_step": 16,
+            }
+        ],
+    }
+    deterministic = {
+        "discriminators": [{**tiny["discriminators"][0], "augment": 0.0}]
+    }
 
-        def generator(network_name: str) -> ProjectionWaveGANGenerator:
-            return ProjectionWaveGANGenerator(
-                slice_length,
-                num_classes,
-                num_channels,
-                latent_dim,
-                **self._options,
-                dtype=dtype,
-                name=network_name,
-            )
-
-        discriminator = SpectralDiscriminator(
-            slice_length,
-            num_channels,
-            sampling_rate,
-            spectral_dim,
-            **self._critic_options,
-            num_classes=num_classes,
-            augment=augment,
-            dtype=dtype,
-            name="discriminator",
+    def make_discriminator(self) -> Discriminator:
+        """Builds discriminators that take the label by projection."""
+        return self._side_by_side(
+            self.make_discriminators(num_classes=self.num_classes)
         )
-        super().__init__(
-            generator=generator("generator"),
-            discriminator=discriminator,
-            ema_generator=generator("ema_generator"),
-            slice_length=slice_length,
-            sampling_rate=sampling_rate,
-            num_channels=num_channels,
-            latent_dim=latent_dim,
-            labels=labels,
-            level=level,
-            ema_momentum=ema_momentum,
-            dtype=dtype,
-            name=name,
-        )
-
-    def compile(
-        self, loss: Any = "relativistic", *args: Any, **kwargs: Any
-    ) -> None:
-        """Chooses the loss and the optimisers; see `AudioGAN.compile`."""
-        super().compile(loss, *args, **kwargs)
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments, fit for JSON."""
-        return {
-            **super().get_config(),
-            **self._options,
-            **self._critic_options,
-            "spectral_dim": self.spectral_dim,
-            "augment": self.augment,
-        }

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_audiogan.audio.files import read_audio, write_audio
+from keras_audiogan.audio.plots import save_sheet
 from keras_audiogan.layers import MelFeatures
 from keras_audiogan.layers.normalized_conv import NormalizedConv
-from keras_audiogan.models.audio_gan import AudioGAN, Batch
-from keras_audiogan.models.vocoder_discriminators import make_discriminator
-from keras_audiogan.training import distribution, optimizers
+from keras_audiogan.models.adversarial import (
+    AdversarialModel,
+    Batch,
+    root_mean_square,
+    statistics,
+)
+from keras_audiogan.models.networks import BuiltNetwork
+from keras_audiogan.training import distribution
 from keras_audiogan.training.vocoder_losses import (
     SUB_BAND,
     MultiResolutionSTFTLoss,
@@ -24,13 +32,44 @@ from keras_audiogan.training.vocoder_losses import (
     mel_loss,
 )
 from keras_audiogan.training.vocoder_objectives import (
+    OBJECTIVES,
     VocoderObjective,
     get_objective,
 )
 
+# Clips that the statistics of mels are taken from.
+_FITTED_CLIPS = 256
+# What `write_samples` shows: this many files, up to this many seconds.
+_SAMPLES, _SAMPLE_SECONDS = 4, 5
 
-class VocoderGenerator(keras.Model):
-    """Base class of generators: layers that the constructor builds.
+
+# What makes any vocoder tiny; clips must be longer than half the longest
+# window of the STFT loss.
+TINY: dict[str, Any] = {
+    "sampling_rate": 8000,
+    "slice_length": 2048,
+    "mel": {
+        "num_mel_bins": 8,
+        "fft_length": 64,
+        "frame_step": 16,
+        "window_length": 64,
+        "min_frequency": 0.0,
+        "max_frequency": None,
+    },
+    "discriminators": [
+        {
+            "kind": "multi_scale",
+            "num_scales": 2,
+            "channels": 4,
+            "max_channels": 8,
+            "downsample_rates": [2],
+        }
+    ],
+}
+
+
+class VocoderGenerator(BuiltNetwork):
+    """Base class of generators.
 
     Attributes:
         context_frames: frames to either side that a sample depends on.
@@ -38,19 +77,14 @@ class VocoderGenerator(keras.Model):
 
     context_frames: int
 
-    def build(self, input_shape: Any) -> None:
-        """Marks the model as built; constructors build the layers."""
-        del input_shape
-        self.built = True
-
-    def _build_layers(self, sizes: Sequence[tuple[Any, int]]) -> None:
-        self.build(None)
-        with keras.name_scope(self.name, caller=self):
-            for layer, channels in sizes:
-                layer.build((None, None, channels))
+    def build_convolutions(self, sizes: Iterable[tuple[Any, int]]) -> None:
+        """Builds 1-D convolutions, each given with its input channels."""
+        self.build_layers(
+            (layer, (None, None, channels)) for layer, channels in sizes
+        )
 
 
-class Vocoder(AudioGAN):
+class Vocoder(AdversarialModel):
     """A generator of sound from mel spectrograms, and its discriminator.
 
     A vocoder owns its front end, `features`: rate, transform, filters, log,
@@ -65,68 +99,53 @@ class Vocoder(AudioGAN):
     that this update had generated, so that the generator runs once.
 
     Args:
-        make_generator: builds the generator: called twice with
-            `generator_options`, `num_mel_bins`, `weight_norm`, `causal`,
-            `dtype` and `name`.
-        generator_options: what the architecture's own arguments are.
         sampling_rate: in Hz.
         slice_length: samples in a training clip, a multiple of the hop.
         mel: arguments of `MelFeatures` that differ from the architecture's.
-        discriminator: `kind` and arguments of the discriminator (see
-            `make_discriminator`) that differ from the architecture's.
-        weight_norm: whether the generator has weight norm;
-            `fuse_weight_norm` takes it away.
-        causal: whether a sample depends on no later frame.
-        num_bands: bands that the generator makes of one channel.
+        discriminators: what tells real from generated sound: kinds, or dicts
+            of a `kind` and the arguments of its class, e.g. `[{"kind":
+            "multi_scale", "channels": 8}]`; the architecture's by default.
         level: how training files are levelled: `"peak"`, `"keep"` or a gain.
         ema_momentum: see `AudioGAN`.
-        labels: None; there for what all generators have.
-        num_channels: 1.
         dtype: dtype policy of the networks.
         name: name of the model.
+        **network: arguments of the generator.
 
     Raises:
         ValueError: if sizes do not fit together.
     """
 
-    is_vocoder = True
-    config_limits = {"slice_length": 1 << 24, "num_bands": 64}
-    mel_defaults: dict[str, Any] = {}
-    discriminator_defaults: dict[str, Any] = {}
-    default_loss = "hifigan"
+    task = "vocode"
+    derived_arguments: tuple[str, ...] = ("num_mel_bins", "out_channels")
+    mel_defaults: ClassVar[Mapping[str, Any]] = {}
+    run_options = frozenset({"discriminator_start"})
     # Frames that `vocode` takes at a time, by what memory they need.
     default_chunk_frames = 512
-    # Whether a training sets mean and scale of the mels from its data.
+    # Whether a training run takes mean and scale of the mels from its data.
     normalizes_mels = False
+    labels = None
+    num_channels = 1
 
     def __init__(
         self,
-        make_generator: Callable[..., keras.Model],
-        generator_options: dict[str, Any],
-        *,
-        sampling_rate: int,
-        slice_length: int,
-        mel: dict[str, Any] | None,
-        discriminator: dict[str, Any] | None,
-        weight_norm: bool,
-        causal: bool,
-        num_bands: int = 1,
-        level: str | float = "peak",
+        sampling_rate: int = 22050,
+        slice_length: int = 8192,
+        mel: dict[str, Any] | None = None,
+        discriminators: Any = None,
         ema_momentum: float = 0.999,
-        labels: Any = None,
-        num_channels: int = 1,
+        level: str | float = "peak",
         dtype: Any = None,
         name: str | None = None,
+        **network: Any,
     ) -> None:
-        if num_channels != 1 or labels:
-            raise ValueError(
-                "A vocoder makes one channel, and knows no labels. Received: "
-                f"num_channels={num_channels}, labels={labels!r}"
-            )
-        mel = {**self.mel_defaults, **(mel or {})}
-        mel["sampling_rate"] = sampling_rate
+        del discriminators
+        super().__init__(
+            level=level, ema_momentum=ema_momentum, dtype=dtype, name=name
+        )
+        mel = {**(mel or {}), "sampling_rate": sampling_rate}
         features = MelFeatures(**mel, name="features")
-        rates = generator_options["upsample_rates"]
+        rates = network["upsample_rates"]
+        num_bands = network.get("num_bands", 1)
         hop = math.prod(rates) * num_bands
         if hop != features.frame_step or slice_length % hop:
             raise ValueError(
@@ -136,50 +155,43 @@ class Vocoder(AudioGAN):
                 f"num_bands={num_bands}, frame_step={features.frame_step}, "
                 f"slice_length={slice_length}"
             )
-        judge = {**self.discriminator_defaults, **(discriminator or {})}
-        if discriminator and "kind" in discriminator:
-            judge = dict(discriminator)
-        for options in (generator_options, judge):
+        for options in (network, *self.arguments["discriminators"]):
             _check_slope(options.get("negative_slope", 0.0))
-
-        def generator(name: str) -> keras.Model:
-            return make_generator(
-                **generator_options,
-                num_mel_bins=features.num_mel_bins,
-                weight_norm=weight_norm,
-                causal=causal,
-                dtype=dtype,
-                name=name,
-            )
-
-        super().__init__(
-            generator=generator("generator"),
-            ema_generator=generator("ema_generator"),
-            discriminator=make_discriminator(**judge, dtype=dtype),
-            slice_length=slice_length,
-            sampling_rate=sampling_rate,
-            num_channels=1,
-            latent_dim=0,
-            labels=None,
-            level=level,
-            ema_momentum=ema_momentum,
-            dtype=dtype,
-            name=name,
-        )
         features.build((None, None, 1))
         self.features = features
+        # What the mel loss compares: as in HiFi-GAN these mels reach to half
+        # the rate, whatever the input's do, and are not normalised.
         self._loss_features = MelFeatures(
             **{**mel, "max_frequency": None, "mean": None, "scale": None},
             name="loss_features",
         )
         self._loss_features.build((None, None, 1))
-        self.weight_norm = weight_norm
-        self.causal = causal
-        self._generator_options = generator_options
-        self._mel = mel
-        self._judge_options = judge
+        self.sampling_rate = sampling_rate
+        self.slice_length = slice_length
+        self.weight_norm = network["weight_norm"]
+        self.causal = network["causal"]
         self._adversarial = True
-        self.objective: VocoderObjective | None = None
+        self.build_networks()
+
+    @classmethod
+    def normalized_arguments(
+        cls, arguments: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Returns arguments under today's names, in one form."""
+        new = super().normalized_arguments(arguments)
+        channels, labels = new.pop("num_channels", 1), new.pop("labels", None)
+        if channels != 1 or labels:
+            raise ValueError(
+                "A vocoder makes one channel, and knows no labels. Received: "
+                f"num_channels={channels}, labels={labels!r}"
+            )
+        mel = {**cls.mel_defaults, **(new.get("mel") or {})}
+        mel.pop("sampling_rate", None)
+        return {**new, "mel": mel}
+
+    def network_context(self) -> dict[str, Any]:
+        """Returns the `derived_arguments` of networks."""
+        return {"num_mel_bins": self.features.num_mel_bins}
 
     @property
     def context_frames(self) -> int:
@@ -188,12 +200,11 @@ class Vocoder(AudioGAN):
 
     # Training
 
-    def compile(  # type: ignore[override]  # noqa: D417
+    def compile(  # noqa: D417
         self,
         loss: str | VocoderObjective | None = None,
         generator_optimizer: Any = None,
         discriminator_optimizer: Any = None,
-        critic_steps: int | None = None,
         learning_rate: float | None = None,
         seed: int | None = None,
         discriminator_start: int | None = None,
@@ -209,7 +220,6 @@ class Vocoder(AudioGAN):
             generator_optimizer: a Keras optimiser or what
                 `keras.optimizers.get` takes.
             discriminator_optimizer: the same for the discriminator.
-            critic_steps: 1, or None.
             learning_rate: replaces that of both default optimisers.
             seed: seed of noise in training.
             discriminator_start: steps before the discriminator enters; 0 if
@@ -217,11 +227,12 @@ class Vocoder(AudioGAN):
             **kwargs: `jit_compile`, `run_eagerly` and `steps_per_execution`,
                 as in Keras.
         """
-        if critic_steps not in (None, 1):
-            raise ValueError(
-                "A vocoder's discriminator is updated once a step. "
-                f"Received: critic_steps={critic_steps}"
-            )
+        for key in ("discriminator_steps", "critic_steps"):
+            if kwargs.pop(key, None) not in (None, 1):
+                raise ValueError(
+                    "A vocoder's discriminator is updated once a step. "
+                    f"Received: {key} other than 1"
+                )
         objective = get_objective(loss or self.default_loss)
         if discriminator_start is not None:
             objective = objective.changed(
@@ -239,33 +250,23 @@ class Vocoder(AudioGAN):
                 "0. Received: discriminator_start="
                 f"{objective.discriminator_start}"
             )
-        kwargs.setdefault("jit_compile", self.jit_compile)
-        keras.Model.compile(self, optimizer=None, loss=None, **kwargs)
-        self.objective = objective
-        self.gan_loss = objective  # type: ignore[assignment]
-        self.critic_steps = 1
-        self.optimizer = optimizers.OptimizerPair(
-            self._guard(
-                generator_optimizer or objective.generator_optimizer,
-                self.generator,
-                learning_rate,
-            ),
-            self._guard(
-                discriminator_optimizer or objective.discriminator_optimizer,
-                self.discriminator,
-                learning_rate,
-            ),
+        self.compile_loss(
+            objective,
+            generator_optimizer=generator_optimizer,
+            discriminator_optimizer=discriminator_optimizer,
+            learning_rate=learning_rate,
+            seed=seed,
+            **kwargs,
         )
-        full = MultiResolutionSTFTLoss()
-        self._stft = full if objective.stft_weight else None
+        self._stft = (
+            MultiResolutionSTFTLoss() if objective.stft_weight else None
+        )
         self._subband_stft = (
             MultiResolutionSTFTLoss(**SUB_BAND)
             if objective.subband_stft_weight
             else None
         )
         self._adversarial = objective.discriminator_start == 0
-        if seed is not None:
-            self._seed(seed)
 
     def fit(self, *args: Any, callbacks: Any = None, **kwargs: Any) -> Any:
         """Trains; see `keras.Model.fit`.
@@ -273,16 +274,13 @@ class Vocoder(AudioGAN):
         The discriminator enters at its step: the graph of the step is then
         made anew, so that it costs nothing before.
         """
-        objective = self._objective()
-        callbacks = [
-            _DiscriminatorStart(objective.discriminator_start),
-            *(callbacks or []),
-        ]
+        start = self.compiled_loss().discriminator_start
+        callbacks = [_DiscriminatorStart(start), *(callbacks or [])]
         return super().fit(*args, callbacks=callbacks, **kwargs)
 
     def adversarial_from(self, step: int) -> None:
         """Decides by the number of steps taken whether it is adversarial."""
-        adversarial = step >= self._objective().discriminator_start
+        adversarial = step >= self.compiled_loss().discriminator_start
         if adversarial != self._adversarial:
             self._adversarial = adversarial
             self.make_train_function(force=True)
@@ -312,21 +310,17 @@ class Vocoder(AudioGAN):
             real_outputs = None
         _, (fake, logs) = self.optimizer.generator.minimize(
             lambda: self._reconstruction(inputs, audio, real_outputs),
-            _statistics(self.generator, self.discriminator),
+            statistics([self.generator, self.discriminator]),
         )
         fake = ops.stop_gradient(fake)
         if self._adversarial:
             _, more = self.optimizer.discriminator.minimize(
-                lambda: self._judgement(audio, fake),
-                _statistics(self.discriminator),
+                lambda: self._discriminator_loss(audio, fake),
+                statistics([self.discriminator]),
             )
             logs = {**logs, **more}
         self._update_average()
-        return {
-            **logs,
-            "level/real": _level(audio),
-            "skipped": ops.cast(self.optimizer.skipped, "float32"),
-        }
+        return {**logs, **self.step_logs(audio)}
 
     def features_of_clip(self, audio: Any) -> Any:
         """Mels of training clips: as many frames as a clip has hops."""
@@ -341,9 +335,10 @@ class Vocoder(AudioGAN):
         self, inputs: Any, audio: Any, real_outputs: Any
     ) -> tuple[Any, Any]:
         """Loss of a generator update: `(loss, (fake, logs))`."""
-        objective = self._objective()
+        objective = self.compiled_loss()
         bands = self.generator(inputs, training=True)
-        fake = ops.reshape(self._from_bands(bands), (-1, audio.shape[1], 1))
+        fake = self.representation.synthesise(bands)
+        fake = ops.reshape(fake, (-1, audio.shape[1], 1))
         total: Any = 0.0
         logs = {}
         if self._stft is not None:
@@ -351,11 +346,15 @@ class Vocoder(AudioGAN):
             logs["rec/stft"] = loss
             total = total + objective.stft_weight * loss
         if self._subband_stft is not None:
-            loss = sum(self._subband_stft(bands, self._to_bands(audio)))
+            loss = sum(
+                self._subband_stft(bands, self.representation.analyse(audio))
+            )
             logs["rec/subband_stft"] = loss
             total = total + objective.subband_stft_weight * loss
         if objective.mel_weight or not logs:
-            loss = mel_loss(self._loss_mel(fake), self._loss_mel(audio))
+            loss = mel_loss(
+                self._loss_features(fake), self._loss_features(audio)
+            )
             logs["rec/mel"] = loss
             if objective.mel_weight:
                 total = total + objective.mel_weight * loss
@@ -374,12 +373,12 @@ class Vocoder(AudioGAN):
                 )
                 logs["rec/feature_matching"] = loss
                 total = total + objective.feature_matching_weight * loss
-        logs["level/fake"] = _level(fake)
+        logs["level/fake"] = root_mean_square(fake)
         return total, (fake, logs)
 
-    def _judgement(self, audio: Any, fake: Any) -> tuple[Any, Any]:
+    def _discriminator_loss(self, audio: Any, fake: Any) -> tuple[Any, Any]:
         """Loss of a discriminator update: `(loss, logs)`."""
-        objective = self._objective()
+        objective = self.compiled_loss()
         real, generated = discriminator_adversarial_loss(
             self.discriminator(fake, training=True),
             self.discriminator(audio, training=True),
@@ -388,19 +387,6 @@ class Vocoder(AudioGAN):
         )
         total = real + generated
         return total, {"adv/discriminator": total}
-
-    def _loss_mel(self, audio: Any) -> Any:
-        """The mels that the mel loss compares.
-
-        As in HiFi-GAN they reach to half the rate, whatever the input's do,
-        and are not normalised.
-        """
-        return self._loss_features(audio)
-
-    def _objective(self) -> VocoderObjective:
-        if self.objective is None:
-            raise ValueError("Call `compile()` before training.")
-        return self.objective
 
     # What an architecture may override
 
@@ -425,19 +411,13 @@ class Vocoder(AudioGAN):
             )
         return mel[:, start:stop]
 
-    def _from_bands(self, bands: Any) -> Any:
-        """Sound of what the generator makes."""
-        return bands
-
-    def _to_bands(self, audio: Any) -> Any:
-        return audio
-
     # Use
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Sound `(batch, frames * hop, 1)` of mels, from the average."""
         del training
-        return self._from_bands(self.ema_generator(inputs, training=False))
+        made = self.ema_generator(inputs, training=False)
+        return self.representation.synthesise(made)
 
     def mel(self, audio: Any) -> np.ndarray:
         """The mel spectrogram that this vocoder understands.
@@ -559,7 +539,7 @@ class Vocoder(AudioGAN):
         config = {
             **self.get_config(),
             "weight_norm": False,
-            "discriminator": {"kind": "none"},
+            "discriminators": ["none"],
         }
         fused = type(self)(**config, dtype=self.dtype_policy)
         for networks in (
@@ -577,38 +557,64 @@ class Vocoder(AudioGAN):
         fused._average_is_new = self._average_is_new
         return fused
 
-    def sample(self, *args: Any, **kwargs: Any) -> np.ndarray:
-        """Not for vocoders: see `vocode`.
+    # What a training run asks
 
-        Raises:
-            ValueError: always.
+    @classmethod
+    def loss_names(cls) -> tuple[str, ...]:
+        """Returns the names of the losses that `compile` knows."""
+        return tuple(OBJECTIVES)
+
+    @classmethod
+    def fit_arguments(
+        cls, arguments: Mapping[str, Any], dataset: Any
+    ) -> dict[str, Any]:
+        """Returns arguments with mels normalised by the data.
+
+        Mean and standard deviation of each band go into `mel`, where the
+        architecture normalises mels and they are not given: those whose
+        originals take raw mels say `normalizes_mels = False`.
         """
-        raise ValueError(
-            "A vocoder makes sound of mel spectrograms, not of nothing: use "
-            "`vocode(audio_or_mel)`, or the command audiogan vocode."
+        mel = dict(arguments.get("mel") or {})
+        if not cls.normalizes_mels or "mean" in mel:
+            return dict(arguments)
+        rate = arguments["sampling_rate"]
+        features = MelFeatures(
+            **{**cls.mel_defaults, **mel, "sampling_rate": rate}
         )
+        clips = dataset.real_clips(min(_FITTED_CLIPS, 4 * dataset.num_slices))
+        return {**arguments, "mel": {**mel, **features.fit(clips)}}
 
-    sample_batches = sample  # type: ignore[assignment]
-    interpolate = sample  # type: ignore[assignment]
+    def run_compile_options(self, loaded: Iterable[str]) -> dict[str, Any]:
+        """Lets a discriminator that a preset brought begin at once."""
+        return {"discriminator_start": 0} if "discriminator" in loaded else {}
 
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments, fit for JSON."""
-        return {
-            "sampling_rate": self.sampling_rate,
-            "slice_length": self.slice_length,
-            "num_channels": 1,
-            "mel": {
-                key: value
-                for key, value in self._mel.items()
-                if key != "sampling_rate"
-            },
-            "discriminator": self._judge_options,
-            "weight_norm": self.weight_norm,
-            "causal": self.causal,
-            "level": self.level,
-            "ema_momentum": self.ema_momentum,
-            **self._generator_options,
-        }
+    def preview_source(self, dataset: Any, num_clips: int) -> Any:
+        """Returns real clips, which previews make again."""
+        return dataset.real_clips(num_clips)
+
+    def preview(self, num_clips: int, seed: int, source: Any) -> np.ndarray:
+        """Returns what is made of the mels of the source's clips."""
+        return self.vocode(source[:num_clips], seed=seed)
+
+    def write_samples(self, folder: Path, dataset: Any, seed: int) -> None:
+        """Writes the longest recordings made again, and both as pictures."""
+        rate = self.sampling_rate
+        length = _SAMPLE_SECONDS * rate
+        shown = []
+        files = sorted(dataset.folder.files, key=lambda file: -file.num_samples)
+        for index, entry in enumerate(files[:_SAMPLES]):
+            real, _ = read_audio(entry.path, sampling_rate=rate, num_channels=1)
+            real = real[:length]
+            again = self.vocode(real, seed=seed)[0]
+            write_audio(folder / f"{index}.flac", again, rate)
+            shown += [
+                np.pad(clip, [(0, length - len(clip)), (0, 0)])
+                for clip in (real, again)
+            ]
+        titles = [
+            f"{i // 2} {('real', 'made')[i % 2]}" for i in range(len(shown))
+        ]
+        save_sheet(folder / "sheet.png", np.stack(shown), rate, titles=titles)
 
 
 class _DiscriminatorStart(keras.callbacks.Callback):
@@ -645,15 +651,6 @@ def _normalized_layers(network: keras.Model) -> list[NormalizedConv]:
     ]
 
 
-def _statistics(*networks: keras.Model) -> list[keras.Variable]:
-    return [
-        variable
-        for network in networks
-        for variable in network.weights
-        if not variable.trainable
-    ]
-
-
 def _as_batch_of_sound(audio: Any) -> np.ndarray:
     audio = np.asarray(audio, "float32")
     if audio.ndim == 1:
@@ -670,8 +667,3 @@ def _as_batch_of_sound(audio: Any) -> np.ndarray:
             "Sound must be finite numbers. Received: some that are not"
         )
     return audio
-
-
-def _level(audio: Any) -> Any:
-    """Root mean square of audio, full scale is 1."""
-    return ops.sqrt(ops.mean(ops.square(ops.cast(audio, "float32"))))

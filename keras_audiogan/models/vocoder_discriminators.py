@@ -6,52 +6,17 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 from keras import ops
 
 from keras_audiogan.layers.normalized_conv import (
     NormalizedConv1D,
     NormalizedConv2D,
 )
-from keras_audiogan.models.discriminators import Discriminator
+from keras_audiogan.models.discriminators import (
+    Discriminator,
+    register_discriminator,
+)
 from keras_audiogan.training import gradients
-
-
-def make_discriminator(
-    kind: str, dtype: Any = None, **options: Any
-) -> Discriminator:
-    """Builds a discriminator of mono sound.
-
-    Args:
-        kind: `"multi_scale"` (MelGAN), `"dilated"` or `"residual"` (Parallel
-            WaveGAN), `"multi_period_multi_scale"` (HiFi-GAN), or `"none"`.
-        dtype: dtype policy.
-        **options: arguments of its class.
-
-    Raises:
-        ValueError: if the kind or an option is unknown.
-    """
-    if kind not in KINDS:
-        raise ValueError(
-            f"`kind` of a discriminator must be one of {sorted(KINDS)}. "
-            f"Received: kind={kind!r}"
-        )
-    try:
-        return KINDS[kind](**options, dtype=dtype)
-    except TypeError as error:
-        raise ValueError(
-            f"The discriminator {kind!r} does not take these options: {error}"
-        ) from error
-
-
-class _ConvDiscriminator(Discriminator):
-    """A discriminator made of layers that are built in the constructor."""
-
-    def _build_layers(self, sizes: Sequence[tuple[Any, tuple]]) -> None:
-        self.build(None)
-        with keras.name_scope(self.name, caller=self):
-            for layer, shape in sizes:
-                layer.build(shape)
 
 
 def average_pool(
@@ -82,7 +47,8 @@ def average_pool(
     return pool(x) / pool(ops.ones_like(x[:1, :, :1]))
 
 
-class MultiScaleDiscriminator(_ConvDiscriminator):
+@register_discriminator("multi_scale")
+class MultiScaleDiscriminator(Discriminator):
     """MelGAN's discriminators of the sound and of its averages.
 
     Source: arXiv:1910.06711; descriptinc/melgan-neurips and
@@ -171,10 +137,10 @@ class MultiScaleDiscriminator(_ConvDiscriminator):
                 inputs = spec["filters"]
                 layers.append(layer)
             self.scales.append(layers)
-        self._build_layers(sizes)
+        self.build_layers(sizes)
 
-    def judge(
-        self, views: list[Any], training: bool = False
+    def feature_maps(
+        self, views: list[Any], training: bool = False, classes: Any = None
     ) -> list[list[Any]]:
         """Returns the feature maps of every scale, logits last."""
         (audio,) = views
@@ -192,7 +158,8 @@ class MultiScaleDiscriminator(_ConvDiscriminator):
         return outputs
 
 
-class DilatedDiscriminator(_ConvDiscriminator):
+@register_discriminator("dilated")
+class DilatedDiscriminator(Discriminator):
     """Parallel WaveGAN's discriminator: convolutions without strides.
 
     Source: arXiv:1910.11480; kan-bayashi/ParallelWaveGAN.
@@ -240,15 +207,15 @@ class DilatedDiscriminator(_ConvDiscriminator):
                     dtype="float32" if last else self.dtype_policy,
                 )
             )
-        self._build_layers(
+        self.build_layers(
             [
                 (conv, (None, None, channels if i else 1))
                 for i, conv in enumerate(self.convs)
             ]
         )
 
-    def judge(
-        self, views: list[Any], training: bool = False
+    def feature_maps(
+        self, views: list[Any], training: bool = False, classes: Any = None
     ) -> list[list[Any]]:
         """Returns one list of feature maps, a logit a sample last."""
         (x,) = views
@@ -260,7 +227,8 @@ class DilatedDiscriminator(_ConvDiscriminator):
         return [[*features, self.convs[-1](x, training=training)]]
 
 
-class ResidualDiscriminator(_ConvDiscriminator):
+@register_discriminator("residual")
+class ResidualDiscriminator(Discriminator):
     """Parallel WaveGAN's other discriminator: gated residual blocks.
 
     Source: kan-bayashi/ParallelWaveGAN,
@@ -337,12 +305,12 @@ class ResidualDiscriminator(_ConvDiscriminator):
             (self.conv_out_0, skip_channels),
             (self.conv_out_1, skip_channels),
         ]
-        self._build_layers(
+        self.build_layers(
             [(layer, (None, None, channels)) for layer, channels in sizes]
         )
 
-    def judge(
-        self, views: list[Any], training: bool = False
+    def feature_maps(
+        self, views: list[Any], training: bool = False, classes: Any = None
     ) -> list[list[Any]]:
         """Returns one list of feature maps, a logit a sample last."""
         del training
@@ -363,7 +331,8 @@ class ResidualDiscriminator(_ConvDiscriminator):
         return [[*features, self.conv_out_1(gradients.leaky_relu(x, slope))]]
 
 
-class MultiPeriodMultiScaleDiscriminator(_ConvDiscriminator):
+@register_discriminator("multi_period_multi_scale")
+class MultiPeriodMultiScaleDiscriminator(Discriminator):
     """HiFi-GAN's discriminators: of periods, then of scales.
 
     Source: arXiv:2010.05646; jik876/hifi-gan, and with
@@ -509,10 +478,10 @@ class MultiPeriodMultiScaleDiscriminator(_ConvDiscriminator):
             )
             sizes.append((layers[-1], (None, None, inputs)))
             self.scale_layers.append(layers)
-        self._build_layers(sizes)
+        self.build_layers(sizes)
 
-    def judge(
-        self, views: list[Any], training: bool = False
+    def feature_maps(
+        self, views: list[Any], training: bool = False, classes: Any = None
     ) -> list[list[Any]]:
         """Returns the feature maps of periods, then of scales."""
         (audio,) = views
@@ -554,6 +523,7 @@ def fold(audio: Any, period: int) -> Any:
     return ops.reshape(audio, (-1, (length + missing) // period, period, 1))
 
 
+@register_discriminator("none")
 class NoDiscriminator(Discriminator):
     """Stands for none, in vocoders that are only used.
 
@@ -566,8 +536,8 @@ class NoDiscriminator(Discriminator):
         super().__init__(dtype=dtype, name=name)
         self.build(None)
 
-    def judge(
-        self, views: list[Any], training: bool = False
+    def feature_maps(
+        self, views: list[Any], training: bool = False, classes: Any = None
     ) -> list[list[Any]]:
         """Says that there is none.
 
@@ -576,14 +546,5 @@ class NoDiscriminator(Discriminator):
         """
         raise ValueError(
             "This vocoder has no discriminator to train with: it was made for "
-            "use. Load it with its weight norm, or name a `discriminator`."
+            "use. Load it with its weight norm, or name its `discriminators`."
         )
-
-
-KINDS: dict[str, Any] = {
-    "none": NoDiscriminator,
-    "multi_scale": MultiScaleDiscriminator,
-    "dilated": DilatedDiscriminator,
-    "residual": ResidualDiscriminator,
-    "multi_period_multi_scale": MultiPeriodMultiScaleDiscriminator,
-}

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from keras_audiogan.presets.strict_json import PresetError, read_json, short
+from keras_audiogan.presets.upgrade import upgrade_config
 
-FORMAT_VERSION = 1
+# 2 names the task, and discriminators by one list; 1 is read as well.
+FORMAT_VERSION = 2
 
 CONFIG_FILE = "config.json"
 TRAINING_FILE = "training.json"
@@ -38,14 +40,15 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Reads and checks the config.json of a preset folder.
 
-    Needs neither Keras nor NumPy.
+    One of an older format version comes back as today's would say it. Needs
+    neither Keras nor NumPy.
 
     Args:
         path: A preset folder.
 
     Returns:
-        A dict with `format_version`, `architecture`, `class_name`, `config`
-        (the constructor's arguments), `sampling_rate` (Hz, or None),
+        A dict with `format_version`, `task`, `architecture`, `class_name`,
+        `config` (the constructor's arguments), `sampling_rate` (Hz, or None),
         `num_channels` (or None), `labels` (a list, or None),
         `library_version` and `weights` (file stem -> `num_parameters`,
         `num_bytes`, `sha256`).
@@ -76,7 +79,7 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
             advice="Update with: pip install -U keras-audiogan",
             expected=FORMAT_VERSION,
         )
-    if version != FORMAT_VERSION:
+    if version < 1:
         raise PresetError(
             file,
             "unknown format_version",
@@ -111,7 +114,19 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
         )
     for stem, entry in weights.items():
         _check_weights_entry(file, stem, entry)
-    return config
+    if version < FORMAT_VERSION:
+        try:
+            config = upgrade_config(config)
+        except (TypeError, ValueError) as error:
+            raise PresetError(
+                file, f"`config` of format version {version} is wrong: {error}"
+            ) from error
+    task = _field(file, config, "task", str)
+    if not _ARCHITECTURE.fullmatch(task):
+        raise PresetError(
+            file, "`task` must be a lower-case name", received=task
+        )
+    return {**config, "format_version": FORMAT_VERSION}
 
 
 def read_training(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -166,7 +181,7 @@ def as_stems(path: Path, weights: Iterable[str]) -> set[str]:
 def check_limits(
     path: Path, config: Mapping[str, Any], limits: Mapping[str, int]
 ) -> None:
-    """Checks integer arguments against the limits of an architecture.
+    """Checks integers, at any depth, against an architecture's limits.
 
     Args:
         path: The config.json, for the error.
@@ -177,16 +192,20 @@ def check_limits(
     Raises:
         PresetError: if an argument exceeds its limit.
     """
-    for name, limit in limits.items():
-        value = config.get(name)
+    for name, value in config.items():
+        if name in limits:
+            for item in value if isinstance(value, list) else [value]:
+                if isinstance(item, (int, float)) and item > limits[name]:
+                    raise PresetError(
+                        path,
+                        f"`config.{name}` is larger than this architecture "
+                        "allows",
+                        expected=f"at most {limits[name]}",
+                        received=item,
+                    )
         for item in value if isinstance(value, list) else [value]:
-            if isinstance(item, (int, float)) and item > limit:
-                raise PresetError(
-                    path,
-                    f"`config.{name}` is larger than this architecture allows",
-                    expected=f"at most {limit}",
-                    received=item,
-                )
+            if isinstance(item, dict):
+                check_limits(path, item, limits)
 
 
 def _is_folder(path: Path) -> bool:

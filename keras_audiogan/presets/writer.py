@@ -1,4 +1,4 @@
-"""The writer of preset folders; see `keras_audiogan.saving`."""
+"""The writer of preset folders; see `keras_audiogan.presets`."""
 
 from __future__ import annotations
 
@@ -206,6 +206,7 @@ def _describe(model: Any) -> dict[str, Any]:
     labels = getattr(model, "labels", None)
     return {
         "format_version": FORMAT_VERSION,
+        "task": type(model).task,
         "architecture": type(model).architecture,
         "class_name": keras.saving.get_registered_name(type(model)),
         "config": model.get_config(),

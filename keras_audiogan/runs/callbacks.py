@@ -116,8 +116,8 @@ class Previews(StepCallback):
         every: Steps between previews; None for one at the end.
         num_samples: Clips in a preview.
         seed: Seed of the latents.
-        source: For vocoders: sound `(num_samples, time, 1)` that they make
-            again.
+        source: What the model's `preview_source` returned; None for models
+            whose previews need nothing.
 
     Attributes:
         audio: The newest preview, float32 `(num_samples, time, channels)`.
@@ -156,10 +156,9 @@ class Previews(StepCallback):
     def make(self) -> None:
         """Makes a preview of the model as it is."""
         synchronise(self.model)
-        if self.source is None:
-            self.audio = self.model.sample(self.num_samples, seed=self.seed)
-        else:
-            self.audio = self.model.vocode(self.source, seed=self.seed)
+        self.audio = self.model.preview(
+            self.num_samples, self.seed, self.source
+        )
         self.audio_step = self.step
         if self.folder is None:
             return

@@ -319,8 +319,9 @@ def check_model_arguments(
     """
     import inspect
 
+    arguments = model_class.normalized_arguments(arguments)
     known = set(inspect.signature(model_class).parameters)
-    known -= {"self", "dtype", "name", "labels", "kwargs", "args"}
+    known -= {"dtype", "name", "labels"}
     own = {"slice_length", "sampling_rate", "num_channels", "level"}
     for name in arguments:
         if name in own:

@@ -32,8 +32,9 @@ from keras_audiogan.audio.plots import save_sheet
 from keras_audiogan.presets.cards import data_sets
 from keras_audiogan.data import AudioDataset, AudioFolder, hold_out
 from keras_audiogan.data.keras_feed import KerasFeed
+from keras_audiogan.models import AudioGAN, Vocoder
 from keras_audiogan.models.registry import get_architecture
-from keras_audiogan.runs import classifier_run, vocoder_runs
+from keras_audiogan.runs import classifier_run
 from keras_audiogan.runs import options as options_module
 from keras_audiogan.runs.alarms import Alarms
 from keras_audiogan.runs.callbacks import (
@@ -63,6 +64,12 @@ from keras_audiogan.runs.run_records import (
     stored_options,
 )
 from keras_audiogan.training.vocoder_objectives import OBJECTIVES
+
+
+# Options that not every kind of model has.
+KIND_OPTIONS = AudioGAN.run_options | Vocoder.run_options
+# What they may be told all the same, since it is so.
+_HARMLESS = {"critic_steps": 1}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -255,10 +262,10 @@ def _prepare(options: TrainingOptions) -> _Plan:
         data = data.matched(config["labels"] or ())
     if options.keep_best == "label_accuracy":
         _check_labels_are_heard(options, config, conditional)
-    vocoder = bool(getattr(model_class, "is_vocoder", False))
-    _check_kind(options, vocoder)
-    critic_steps = options.critic_steps or _default_critic_steps(
-        model_class, options.loss
+    _check_kind(options, model_class)
+    critic_steps = (
+        options.critic_steps
+        or model_class.default_discriminator_steps(options.loss)
     )
     dataset = AudioDataset(
         data,
@@ -277,8 +284,8 @@ def _prepare(options: TrainingOptions) -> _Plan:
         labels=conditional,
         balance=bool(options.balance),
     )
-    if vocoder and stored is None and options.preset is None:
-        vocoder_runs.set_statistics(model_class, config, dataset)
+    if stored is None and options.preset is None:
+        config = model_class.fit_arguments(config, dataset)
     policy = resolve_precision(_value(options.precision))
     if stored is not None:
         check_data(options.folder, dataset)
@@ -346,7 +353,7 @@ def _adapt_to_data(
     if "sampling_rate" not in config:
         most = max(data.rates, key=data.rates.__getitem__)
         config["sampling_rate"] = min(most, defaults["sampling_rate"].default)
-    if not getattr(model_class, "is_vocoder", False):
+    if "labels" in defaults:
         config["labels"] = list(data.labels) if data.labels else None
 
 
@@ -392,49 +399,29 @@ def _check_labels_are_heard(
         )
 
 
-def _check_kind(options: TrainingOptions, vocoder: bool) -> None:
-    """Checks that the options are for this kind of generator."""
-    if vocoder:
-        wrong = [
-            name
-            for name in ("penalty", "evaluate_every")
-            if getattr(options, name) is not None
-        ]
-        if options.critic_steps not in (None, 1):
-            wrong.append("critic_steps")
-        if options.loss in LOSSES:
-            wrong.append("loss")
-    else:
-        wrong = [
-            name
-            for name in ("discriminator_start",)
-            if getattr(options, name) is not None
-        ]
-        if options.loss in OBJECTIVES:
-            wrong.append("loss")
+def _check_kind(options: TrainingOptions, model_class: Any) -> None:
+    """Checks that the options are for this kind of model."""
+    wrong = [
+        name
+        for name in KIND_OPTIONS - model_class.run_options
+        if getattr(options, name) not in (None, _HARMLESS.get(name))
+    ]
+    if options.loss not in (None, *model_class.loss_names()):
+        wrong.append("loss")
     if wrong:
-        kind = "a vocoder" if vocoder else "this architecture"
         raise ValueError(
-            f"These options are not for {kind}: {', '.join(wrong)}. Received: "
+            "These options are not for a model of the architecture "
+            f"{model_class.architecture}: {', '.join(sorted(wrong))}. "
+            "Received: "
             + ", ".join(f"{name}={getattr(options, name)!r}" for name in wrong)
         )
-
-
-def _default_critic_steps(model_class: Any, loss: str | None) -> int:
-    from keras_audiogan.training import losses
-
-    if getattr(model_class, "is_vocoder", False):
-        return 1
-    if loss is None:
-        loss = inspect.signature(model_class.compile).parameters["loss"].default
-    return losses.get_loss(loss).critic_steps
 
 
 def _make_model(plan: _Plan) -> keras.Model:
     options = plan.options
     keras.utils.set_random_seed(_value(options.seed))
     model = plan.model_class(**plan.config, dtype=plan.policy)
-    discriminator_start = options.discriminator_start
+    chosen: dict[str, Any] = {}
     if options.preset is not None:
         path = _text(options.preset)
         stems = set(model.preset_weights)
@@ -442,20 +429,15 @@ def _make_model(plan: _Plan) -> keras.Model:
             stems.discard("discriminator")
         held = set(saving.read_config(path)["weights"])
         saving.load_preset_weights(model, path, weights=stems & held)
-        if (
-            discriminator_start is None
-            and getattr(model, "is_vocoder", False)
-            and "discriminator" in stems & held
-        ):
-            discriminator_start = 0
-    chosen = {
+        chosen |= model.run_compile_options(stems & held)
+    chosen |= {
         name: value
         for name, value in (
             ("loss", options.loss),
-            ("critic_steps", options.critic_steps),
+            ("discriminator_steps", options.critic_steps),
             ("learning_rate", options.learning_rate),
             ("penalty", options.penalty),
-            ("discriminator_start", discriminator_start),
+            ("discriminator_start", options.discriminator_start),
         )
         if value is not None
     }
@@ -517,16 +499,13 @@ def _fit(
                 "needs some thousand steps to catch up.",
                 "yellow",
             )
-    is_vocoder = getattr(model, "is_vocoder", False)
     previews = Previews(
         folder / "previews" if chief else None,
         every=options.preview_every,
         num_samples=_value(options.num_previews),
         seed=_value(options.seed),
-        source=(
-            plan.dataset.real_clips(_value(options.num_previews))
-            if is_vocoder
-            else None
+        source=model.preview_source(
+            plan.dataset, _value(options.num_previews)
         ),
     )
     log = RunLog(
@@ -569,10 +548,10 @@ def _fit(
                 feed.close()
     step = max(start, checkpoints.step)
     if chief and stop.signal is None:
-        if is_vocoder:
-            vocoder_runs.write_samples(model, folder / "samples", plan.dataset)
-        else:
-            _write_samples(model, folder / "samples", _value(options.seed))
+        (folder / "samples").mkdir(parents=True, exist_ok=True)
+        model.write_samples(
+            folder / "samples", plan.dataset, _value(options.seed)
+        )
         export(step)
     return RunResult(
         folder=folder,
@@ -581,7 +560,7 @@ def _fit(
         steps=steps,
         signal=stop.signal,
         alarms=dict(alarms.counts),
-        vocoder=is_vocoder,
+        vocoder=model.task == "vocode",
     )
 
 
@@ -627,15 +606,6 @@ def _evaluation(
     )
 
 
-def _write_samples(model: keras.Model, folder: Path, seed: int) -> None:
-    """Writes clips that stand for the model, and a picture of them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    clips = model.sample(8, seed=seed)
-    for index, clip in enumerate(clips[:4]):
-        write_audio(folder / f"{index}.flac", clip, model.sampling_rate)
-    save_sheet(folder / "sheet.png", clips, model.sampling_rate)
-
-
 def _training_record(
     plan: _Plan,
     model: keras.Model,
@@ -659,7 +629,7 @@ def _training_record(
     recipe |= {
         "precision": plan.policy,
         "loss": gan_loss.name,
-        "critic_steps": model.critic_steps,
+        "critic_steps": model.discriminator_steps,
         "generator_optimizer": _optimizer(model.optimizer.generator),
         "discriminator_optimizer": _optimizer(model.optimizer.discriminator),
     }

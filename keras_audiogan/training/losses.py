@@ -90,6 +90,26 @@ def squared_norms(gradients: Any) -> Any:
     return ops.sum(ops.square(gradients), axis=axes)
 
 
+def class_loss(logits: Any, labels: Any) -> Any:
+    """Mean cross-entropy of class logits, float32.
+
+    Args:
+        logits: `(batch, num_classes)`.
+        labels: integers `(batch,)`.
+    """
+    logits = ops.cast(logits, "float32")
+    entropy = ops.sparse_categorical_crossentropy(
+        labels, logits, from_logits=True
+    )
+    return ops.mean(entropy)
+
+
+def class_accuracy(logits: Any, labels: Any) -> Any:
+    """Share of rows whose largest logit is the label's, float32."""
+    best = ops.cast(ops.argmax(logits, axis=-1), "int32")
+    return ops.mean(ops.cast(best == ops.cast(labels, "int32"), "float32"))
+
+
 @dataclass(frozen=True)
 class GANLoss:
     """An adversarial loss with the defaults it is trained with.
@@ -99,7 +119,7 @@ class GANLoss:
         discriminator: `(real_logits, fake_logits) -> loss`.
         generator: `(real_logits, fake_logits) -> loss`.
         needs_real_logits: whether the generator's loss reads `real_logits`.
-        critic_steps: discriminator updates per generator update.
+        discriminator_steps: discriminator updates per generator update.
         gradient_penalty: weight of the penalty on interpolates; 0 for none.
         r1: weight gamma of `gamma / 2 * |grad D(real)|^2` (arXiv:1801.04406),
             slopes in units of each view's standard deviation; 0 for none.
@@ -114,7 +134,7 @@ class GANLoss:
     discriminator: LossFunction
     generator: LossFunction
     needs_real_logits: bool = False
-    critic_steps: int = 1
+    discriminator_steps: int = 1
     gradient_penalty: float = 0.0
     r1: float = 0.0
     r2: float = 0.0
@@ -197,7 +217,7 @@ LOSSES = {
             "wgan",
             wasserstein_discriminator,
             wasserstein_generator,
-            critic_steps=5,
+            discriminator_steps=5,
             clip=0.01,
             **_both(_rmsprop(5e-5)),
         ),
@@ -205,7 +225,7 @@ LOSSES = {
             "wgan-gp",
             wasserstein_discriminator,
             wasserstein_generator,
-            critic_steps=5,
+            discriminator_steps=5,
             gradient_penalty=10.0,
             **_both(_adam(1e-4, 0.5, 0.9)),
         ),

@@ -42,10 +42,6 @@ class VocoderObjective:
     generator_optimizer: dict[str, Any] = field(default_factory=dict)
     discriminator_optimizer: dict[str, Any] = field(default_factory=dict)
 
-    # What `AudioGAN` asks of a loss.
-    critic_steps = 1
-    clip = None
-
     def changed(self, **values: Any) -> VocoderObjective:
         """Returns this objective with other numbers.
 

@@ -1,0 +1,358 @@
+"""The plain GAN on sound, with labels and without.
+
+Sources: Goodfellow et al., "Generative Adversarial Nets" (arXiv:1406.2661),
+with its non-saturating loss; Mirza and Osindero, "Conditional Generative
+Adversarial Nets" (arXiv:1411.1784), which concatenate the label to the
+latents in the generator, and to what the first half of the discriminator made
+of the signal; and a university coursework that trained the second on GTZAN's
+genres, once with dense and once with convolutional networks.
+
+Different from the coursework: its generator ended in no activation at all,
+with nothing to keep the sound within full scale; this one ends in tanh (and,
+like it, not in a sigmoid). The last layer of the discriminator ends in
+logits, as there. The sizes are ours.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_audiogan.models.audio_gan import AudioGAN
+from keras_audiogan.models.conditional_gan import ConditionalGAN
+from keras_audiogan.models.discriminators import (
+    Discriminator,
+    register_discriminator,
+)
+from keras_audiogan.models.labelled_wavegan import check_option
+from keras_audiogan.models.networks import BuiltNetwork
+from keras_audiogan.models.registry import register_architecture
+from keras_audiogan.models.wavegan import WaveGANGenerator
+
+NETWORKS = ("dense", "conv")
+
+
+class DenseGenerator(BuiltNetwork):
+    """Latents -> audio `(batch, time, channels)`, of dense layers alone.
+
+    Three layers with leaky ReLU, of `dim`, `2 * dim` and `4 * dim` units, and
+    one with a unit for each sample, which ends in tanh.
+
+    Args:
+        slice_length: samples of a clip.
+        num_channels: of the audio.
+        latent_dim: size of the input, a label's part included.
+        dim: see above.
+        dtype: dtype policy.
+        name: name of the model.
+    """
+
+    def __init__(
+        self,
+        slice_length: int,
+        num_channels: int = 1,
+        latent_dim: int = 100,
+        dim: int = 64,
+        dtype: Any = None,
+        name: str = "generator",
+    ) -> None:
+        super().__init__(dtype=dtype, name=name)
+        self.shape_of_clip = (slice_length, num_channels)
+        self.hidden = _dense_layers([dim, 2 * dim, 4 * dim], self.dtype_policy)
+        self.last = keras.layers.Dense(
+            slice_length * num_channels, name="output", dtype=self.dtype_policy
+        )
+        self.build_layers(
+            zip(
+                [*self.hidden, self.last],
+                [(None, latent_dim), *((None, dim * 2**i) for i in range(3))],
+                strict=True,
+            )
+        )
+
+    def call(self, latents: Any, training: bool = False) -> Any:
+        """Returns float32 audio in [-1, 1]."""
+        del training
+        x = latents
+        for layer in self.hidden:
+            x = ops.leaky_relu(layer(x), 0.2)
+        x = ops.reshape(self.last(x), (-1, *self.shape_of_clip))
+        return ops.tanh(ops.cast(x, "float32"))
+
+
+class ConditionedGenerator(BuiltNetwork):
+    """`[latents, classes]` -> audio: a generator of both, concatenated.
+
+    Args:
+        network: built generator of `latent_dim + num_classes` numbers.
+        dtype: dtype policy.
+        name: name of the model.
+    """
+
+    def __init__(
+        self, network: keras.Model, dtype: Any = None, name: str = "generator"
+    ) -> None:
+        super().__init__(dtype=dtype, name=name)
+        self.network = network
+        self.build(None)
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Returns float32 audio in [-1, 1]."""
+        latents, classes = inputs
+        classes = ops.cast(classes, latents.dtype)
+        both = ops.concatenate([latents, classes], axis=-1)
+        return self.network(both, training=training)
+
+
+@register_discriminator("dense")
+class DenseDiscriminator(Discriminator):
+    """The waveform made into one vector by two dense layers.
+
+    Args:
+        slice_length: samples of a clip.
+        num_channels: of the audio.
+        dim: the first layer has `4 * dim` units.
+        num_outputs: units of the second one.
+        dtype: dtype policy.
+        name: name of the model.
+    """
+
+    view_scales = (0.1,)
+    shares = ("dim",)
+
+    def __init__(
+        self,
+        slice_length: int,
+        num_channels: int = 1,
+        dim: int = 64,
+        num_outputs: int = 1,
+        dtype: Any = None,
+        name: str = "discriminator",
+    ) -> None:
+        super().__init__(dtype=dtype, name=name)
+        self.num_samples = slice_length * num_channels
+        self.stages = _dense_layers([4 * dim, num_outputs], self.dtype_policy)
+        self.build_layers(
+            zip(
+                self.stages,
+                [(None, self.num_samples), (None, 4 * dim)],
+                strict=True,
+            )
+        )
+
+    def feature_maps(
+        self, views: list[Any], training: bool = False, classes: Any = None
+    ) -> list[list[Any]]:
+        """Returns `[[features, vector]]`."""
+        del training, classes
+        (x,) = views
+        first, second = self.stages
+        x = ops.leaky_relu(first(ops.reshape(x, (-1, self.num_samples))), 0.2)
+        return [[x, second(x)]]
+
+
+class VectorDiscriminator(Discriminator):
+    """A score from a trunk's vector of the signal and, if any, the label.
+
+    The vector and an embedding of the label pass one dense layer with leaky
+    ReLU, without which the label could only shift the score, and then the last
+    one. The embedding begins as large as the vector: a bare one-hot label went
+    unheard for thousands of steps.
+
+    Args:
+        trunk: built discriminator of one view that ends in `dim` numbers.
+        dim: how many.
+        num_classes: labels; 0 for none.
+        dtype: dtype policy.
+        name: name of the model.
+    """
+
+    def __init__(
+        self,
+        trunk: Discriminator,
+        dim: int,
+        num_classes: int = 0,
+        dtype: Any = None,
+        name: str = "discriminator",
+    ) -> None:
+        super().__init__(dtype=dtype, name=name)
+        self.trunk = trunk
+        self.num_classes = num_classes
+        self.view_scales = trunk.view_scales
+        self.embedding = (
+            keras.layers.Dense(
+                dim,
+                use_bias=False,
+                kernel_initializer=keras.initializers.RandomNormal(stddev=1.0),
+                name="embedding",
+                dtype=self.dtype_policy,
+            )
+            if num_classes
+            else None
+        )
+        self.hidden = keras.layers.Dense(
+            dim, name="hidden", dtype=self.dtype_policy
+        )
+        self.score = keras.layers.Dense(1, name="output", dtype="float32")
+        layers: list[tuple[Any, Any]] = [
+            (self.hidden, (None, 2 * dim if num_classes else dim)),
+            (self.score, (None, dim)),
+        ]
+        if self.embedding is not None:
+            layers.append((self.embedding, (None, num_classes)))
+        self.build_layers(layers)
+
+    def views(self, audio: Any, training: bool = False) -> list[Any]:
+        """Returns the trunk's view."""
+        return self.trunk.views(audio, training)
+
+    def feature_maps(
+        self, views: list[Any], training: bool = False, classes: Any = None
+    ) -> list[list[Any]]:
+        """Returns `[[features, ..., logits]]`, logits `(batch, 1)`.
+
+        Args:
+            views: as `views` returns them.
+            training: whether the networks train.
+            classes: weights of the classes, `(batch, num_classes)`; all
+                classes alike if not given.
+        """
+        ((*features, x),) = self.trunk.feature_maps(views, training=training)
+        x = ops.leaky_relu(x, 0.2)
+        if self.embedding is not None:
+            if classes is None:
+                shape = (ops.shape(x)[0], self.num_classes)
+                classes = ops.full(shape, 1.0 / self.num_classes)
+            label = self.embedding(ops.cast(classes, x.dtype))
+            x = ops.concatenate([x, label], axis=-1)
+        x = ops.leaky_relu(self.hidden(x), 0.2)
+        return [[*features, x, self.score(x)]]
+
+
+def _dense_layers(units: list[int], policy: Any) -> list[keras.layers.Dense]:
+    return [
+        keras.layers.Dense(number, name=f"dense_{i}", dtype=policy)
+        for i, number in enumerate(units)
+    ]
+
+
+class _Plain(AudioGAN):
+    """What `GAN` and `CGAN` share: networks that are dense or convolutional.
+
+    Args:
+        network: `"dense"`, of four dense layers that end in tanh (then
+            `slice_length` may be any number), or `"conv"`, WaveGAN's
+            generator. A `"waveform"` discriminator is of the same kind.
+        dim: channels of the narrowest convolution, or units of the first
+            dense layer; each further one has twice as many.
+        kernel_size: taps of the convolutions.
+        embedding_dim: size of the vector that the discriminator makes of a
+            clip.
+        **kwargs: as `AudioGAN`.
+    """
+
+    discriminator_defaults = {"spectral": {"augment": 1.0}}
+    default_loss = "dcgan"
+    num_label_classes = 0
+
+    def __init__(
+        self,
+        network: str = "dense",
+        dim: int = 64,
+        kernel_size: int = 25,
+        embedding_dim: int = 128,
+        **kwargs: Any,
+    ) -> None:
+        check_option("network", network, NETWORKS)
+        specs = self.arguments["discriminators"]
+        if len(specs) != 1:
+            raise ValueError(
+                "A plain GAN has one of `discriminators`. "
+                f"Received: discriminators={specs}"
+            )
+        super().__init__(**kwargs)
+
+    def make_generator(self, name: str) -> keras.Model:
+        """Builds the generator, of latents and any label's part."""
+        dense = self.arguments["network"] == "dense"
+        network = self.make_network(
+            DenseGenerator if dense else WaveGANGenerator,
+            name,
+            latent_dim=self.latent_dim + self.num_label_classes,
+        )
+        if not self.num_label_classes:
+            return network
+        return ConditionedGenerator(network, self.dtype_policy, name)
+
+    def make_discriminator(self) -> Discriminator:
+        """Builds a discriminator of the vector of another one."""
+        (spec,) = self.arguments["discriminators"]
+        if spec["kind"] == "waveform" and self.arguments["network"] == "dense":
+            spec = {"kind": "dense"}
+        size = self.arguments["embedding_dim"]
+        trunk = self.make_from_spec(spec, "trunk", num_outputs=size)
+        return VectorDiscriminator(
+            trunk, size, self.num_label_classes, dtype=self.dtype_policy
+        )
+
+
+@register_architecture("gan")
+class GAN(_Plain):
+    """A generator and a discriminator, and nothing else.
+
+    Args:
+        network: `"dense"`, of four dense layers that end in tanh (then
+            `slice_length` may be any number), or `"conv"`, WaveGAN's
+            generator. A `"waveform"` discriminator is of the same kind.
+        dim: channels of the narrowest convolution, or units of the first
+            dense layer; each further one has twice as many.
+        kernel_size: taps of the convolutions.
+        embedding_dim: size of the vector that the discriminator makes of a
+            clip.
+        **kwargs: as `AudioGAN`.
+    """
+
+    tiny = {
+        "slice_length": 256,
+        "sampling_rate": 8000,
+        "latent_dim": 6,
+        "dim": 2,
+        "embedding_dim": 16,
+    }
+
+
+@register_architecture("cgan", aliases=["genre_cgan"])
+class CGAN(_Plain, ConditionalGAN):
+    """A plain GAN with its label concatenated, for genres or anything else.
+
+    The one-hot label stands beside the latents in the generator, and beside
+    the vector that the discriminator makes of the signal.
+
+    Example:
+
+    ```python
+    gan = keras_audiogan.models.CGAN(labels=("blues", "jazz"))
+    gan.compile()
+    gan.fit({"audio": audio, "labels": labels}, batch_size=64, epochs=500)
+    clips = gan.sample(labels="blues", num_samples=4, seed=0)
+    ```
+
+    Args:
+        network: see `GAN`, as the next three.
+        dim: see `GAN`.
+        kernel_size: see `GAN`.
+        embedding_dim: see `GAN`.
+        **kwargs: as `ConditionalGAN`.
+    """
+
+    tiny = {**GAN.tiny, "network": "conv", "labels": ["yes", "no", "maybe"]}
+    deterministic = {
+        "discriminators": [{"kind": "waveform", "phase_shuffle": 0}]
+    }
+
+    @property
+    def num_label_classes(self) -> int:  # type: ignore[override]
+        """The label's part of the generator's input."""
+        return self.num_classes
