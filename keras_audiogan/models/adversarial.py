@@ -23,7 +23,6 @@ from keras_audiogan.models.discriminators import (
     make_discriminator,
 )
 from keras_audiogan.presets.model_sizes import is_measuring
-from keras_audiogan.presets.upgrade import upgrade_arguments
 from keras_audiogan.training import distribution, optimizers, precision
 
 Batch = dict[str, Any]
@@ -137,9 +136,7 @@ class AdversarialModel(RecordedArguments, keras.Model):
         cls, arguments: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Returns arguments under today's names, in one form."""
-        parameters = cls.__signature__.parameters  # type: ignore[attr-defined]
-        default = parameters["discriminators"].default
-        new = upgrade_arguments(arguments, default, parameters)
+        new = cls.upgraded_arguments(arguments)
         if new.get("discriminators", new) is None:
             del new["discriminators"]
         if "discriminators" in new:
@@ -147,6 +144,17 @@ class AdversarialModel(RecordedArguments, keras.Model):
                 new["discriminators"], cls.discriminator_defaults
             )
         return new
+
+    @classmethod
+    def upgraded_arguments(cls, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns arguments under today's names."""
+        return dict(arguments)
+
+    @classmethod
+    def default_discriminators(cls) -> list[dict[str, Any]]:
+        """Returns the specs of the architecture's own discriminators."""
+        signature: Any = cls.__signature__  # type: ignore[attr-defined]
+        return signature.parameters["discriminators"].default
 
     def build_networks(self) -> None:
         """Builds the networks; a base class calls it when its sizes stand."""

@@ -20,6 +20,7 @@ from keras_audiogan.models.adversarial import (
     statistics,
 )
 from keras_audiogan.models.sampling import Sampling
+from keras_audiogan.presets.upgrade import upgrade_gan
 from keras_audiogan.training import distribution, gradients, losses
 
 
@@ -102,6 +103,12 @@ class AudioGAN(Sampling, AdversarialModel):
         self.latent_dim = latent_dim
         self.labels = tuple(labels) if labels is not None else None
         self.build_networks()
+
+    @classmethod
+    def upgraded_arguments(cls, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns arguments under today's names: no more critics."""
+        own = cls.__signature__.parameters  # type: ignore[attr-defined]
+        return upgrade_gan(arguments, cls.default_discriminators(), own)
 
     # Training
 

@@ -22,6 +22,7 @@ from keras_audiogan.models.adversarial import (
     statistics,
 )
 from keras_audiogan.models.networks import BuiltNetwork
+from keras_audiogan.presets.upgrade import upgrade_vocoder
 from keras_audiogan.training import distribution
 from keras_audiogan.training.vocoder_losses import (
     SUB_BAND,
@@ -172,6 +173,11 @@ class Vocoder(AdversarialModel):
         self.causal = network["causal"]
         self._adversarial = True
         self.build_networks()
+
+    @classmethod
+    def upgraded_arguments(cls, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns arguments under today's names: a list of discriminators."""
+        return upgrade_vocoder(arguments, cls.default_discriminators())
 
     @classmethod
     def normalized_arguments(

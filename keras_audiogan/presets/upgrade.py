@@ -51,31 +51,27 @@ def upgrade_config(config: Mapping[str, Any]) -> dict[str, Any]:
                 config["class_name"], config["class_name"]
             ),
         }
-        if task != "classify":
-            upgraded["config"] = upgrade_arguments(config["config"])
+        if task == "vocode":
+            upgraded["config"] = upgrade_vocoder(config["config"])
+        elif task == "generate":
+            upgraded["config"] = upgrade_gan(config["config"])
     return upgraded
 
 
-def upgrade_arguments(
-    arguments: Mapping[str, Any],
-    defaults: Sequence[Mapping[str, Any]] = (),
-    own: Container[str] = (),
+def upgrade_vocoder(
+    arguments: Mapping[str, Any], defaults: Sequence[Mapping[str, Any]] = ()
 ) -> dict[str, Any]:
-    """Returns a model's arguments under today's names.
+    """Returns a vocoder's arguments under today's names.
 
-    - `critics` and the options of each become `discriminators`; the
-      `classifier_view` of a ControlGAN becomes its `classifier`.
-    - A vocoder's `discriminator` becomes the one entry of `discriminators`.
+    `discriminator` becomes the one entry of `discriminators`.
 
     Args:
         arguments: by any name that they ever had.
-        defaults: the architecture's own discriminators, which options of
-            critics and of a discriminator without a `kind` speak of.
-        own: names that the architecture itself takes.
+        defaults: the architecture's own discriminators, which options
+            without a `kind` change.
 
     Raises:
-        ValueError: if an option is there under both names, or the old one
-            is not what it was.
+        ValueError: if there are both names, or the old one is no dict.
     """
     new = dict(arguments)
     if new.get("discriminator", new) is None:
@@ -90,6 +86,29 @@ def upgrade_arguments(
             )
         base = {} if "kind" in options or not defaults else defaults[0]
         new["discriminators"] = [{**base, **options}]
+    return new
+
+
+def upgrade_gan(
+    arguments: Mapping[str, Any],
+    defaults: Sequence[Mapping[str, Any]] = (),
+    own: Container[str] = (),
+) -> dict[str, Any]:
+    """Returns the arguments of a generator of clips under today's names.
+
+    `critics` and the options of each become `discriminators`; the
+    `classifier_view` of a ControlGAN becomes its `classifier`.
+
+    Args:
+        arguments: by any name that they ever had.
+        defaults: the architecture's own discriminators, which options of
+            critics speak of where `critics` is not given.
+        own: names that the architecture itself takes.
+
+    Raises:
+        ValueError: if there are both names.
+    """
+    new = dict(arguments)
     old = [
         name
         for name in ("critics", *_OF_DISCRIMINATORS)
