@@ -27,11 +27,13 @@ quality: $(VENV)/.installed-dev typecheck
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/python -P -m keras_audiogan.zoo.cards --check
+	$(BIN)/python -P -m keras_audiogan.zoo.index --check
 
 style: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/python -P -m keras_audiogan.zoo.cards
+	$(BIN)/python -P -m keras_audiogan.zoo.index
 
 # Type checkers do not run the import hooks of an editable install, so they
 # are shown the installed layout as a tree of symlinks.
