@@ -42,6 +42,7 @@ typecheck: $(VENV)/.installed-dev
 	mkdir -p .typecheck/keras_audiogan
 	ln -s ../../keras_audiogan/* ../../zoo ../../cli .typecheck/keras_audiogan/
 	MYPYPATH=.typecheck $(BIN)/mypy -p keras_audiogan
+	MYPYPATH=.typecheck $(BIN)/mypy tests/typing_cases.py
 
 wheel: $(VENV)/.installed-test
 	$(BIN)/python -m build

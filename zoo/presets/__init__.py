@@ -433,7 +433,8 @@ def _folder(folder: Path) -> Path:
 
 def _forms() -> str:
     return (
-        "Expected the name of a preset that `audiogan list` shows, a folder "
+        "Expected the name of a bundled preset "
+        f"({', '.join(list_presets()) or 'there are none'}), a folder "
         "(./my_preset) or hf://owner/name[@revision]."
     )
 
