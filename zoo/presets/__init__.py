@@ -141,7 +141,7 @@ def resolve(
     looks_like_path = "/" in name or os.sep in name or name[:1] in (".", "~")
     if looks_like_path:
         folder = Path(name).expanduser()
-        if _is_folder(folder):
+        if os.path.isdir(folder):
             return _folder(folder)
         raise ValueError(_unknown(name))
     bundled = list_presets()
@@ -149,7 +149,7 @@ def resolve(
         name = ALIASES.get(name, name)
     if name in bundled:
         return PRESETS_FOLDER / name
-    if name and _is_folder(Path(name)):
+    if name and os.path.isdir(Path(name)):
         return _folder(Path(name))
     raise ValueError(_unknown(name))
 
@@ -317,7 +317,7 @@ def _resolve_any(
         return resolve(name, token=token)
     except ValueError:
         path = Path(name).expanduser()
-        if _exists(path) and _is_checkpoint(path):
+        if os.path.exists(path) and _is_checkpoint(path):
             return path
         raise
 
@@ -333,13 +333,6 @@ def _is_checkpoint(path: Path) -> bool:
     except converters.ConversionError:
         return False
     return True
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):
-        return False
 
 
 def preset_info(
@@ -365,6 +358,7 @@ def preset_info(
         ValueError: if there is no such preset, or its files are broken.
     """
     folder = resolve(name, token=token)
+    is_bundled = folder.parent == PRESETS_FOLDER
     config, training = read_config(folder), read_training(folder)
     headers = {
         stem: weight_files.read_header(folder / f"{stem}{WEIGHTS_SUFFIX}")
@@ -376,7 +370,7 @@ def preset_info(
     data = cards.data_sets(training)
     licenses = [entry["license"] for entry in data if entry.get("license")]
     return {
-        "name": folder.absolute().name if _is_bundled(folder) else str(name),
+        "name": folder.name if is_bundled else str(name),
         "path": folder,
         "summary": cards.summary(config, training),
         "task": task_of(config),
@@ -401,32 +395,19 @@ def preset_info(
     }
 
 
-def _is_bundled(folder: Path) -> bool:
-    return folder.parent == PRESETS_FOLDER
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False
-
-
 def _folder(folder: Path) -> Path:
     """Returns a folder, or the exported preset of a training run's."""
     if not (folder / CONFIG_FILE).is_file():
         exported = folder / RUN_PRESET
         if (exported / CONFIG_FILE).is_file():
             return exported
+        if not os.path.isdir(folder):
+            raise PresetError(folder, "there is no such folder")
         raise PresetError(
             folder,
-            f"this is not a preset folder: it has no {CONFIG_FILE}"
-            if _is_folder(folder)
-            else "there is no such folder",
+            f"this is not a preset folder: it has no {CONFIG_FILE}",
             advice="`audiogan convert` makes a preset of an original "
-            "author's checkpoint"
-            if _is_folder(folder)
-            else None,
+            "author's checkpoint",
         )
     return folder
 
