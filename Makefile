@@ -27,11 +27,13 @@ quality: $(VENV)/.installed-dev typecheck
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/python -P -m keras_audiogan.zoo.cards --check
+	$(BIN)/python -P -m keras_audiogan.zoo.index --check
 
 style: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/python -P -m keras_audiogan.zoo.cards
+	$(BIN)/python -P -m keras_audiogan.zoo.index
 
 # Type checkers do not run the import hooks of an editable install, so they
 # are shown the installed layout as a tree of symlinks.
@@ -40,6 +42,7 @@ typecheck: $(VENV)/.installed-dev
 	mkdir -p .typecheck/keras_audiogan
 	ln -s ../../keras_audiogan/* ../../zoo ../../cli .typecheck/keras_audiogan/
 	MYPYPATH=.typecheck $(BIN)/mypy -p keras_audiogan
+	MYPYPATH=.typecheck $(BIN)/mypy tests/typing_cases.py
 
 wheel: $(VENV)/.installed-test
 	$(BIN)/python -m build

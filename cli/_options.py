@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -66,7 +67,21 @@ class HubUri(click.ParamType):
             self.fail(str(error), param, ctx)
 
 
-preset_argument: Decorator = click.argument("preset", metavar="PRESET")
+def complete_preset(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Complete the name of a preset that is here, or else a folder's."""
+    from keras_audiogan import zoo
+
+    names = [n for n in zoo.list_presets() if n.startswith(incomplete)]
+    if not names:
+        return [CompletionItem(incomplete, type="dir")]
+    return [CompletionItem(name) for name in names]
+
+
+preset_argument: Decorator = click.argument(
+    "preset", metavar="PRESET", shell_complete=complete_preset
+)
 
 
 def output_option(help: str, **kwargs: Any) -> Decorator:

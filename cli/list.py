@@ -1,12 +1,15 @@
-"""`audiogan list`: the bundled presets, without starting Keras."""
+"""`audiogan list`: the zoo's presets, without starting Keras."""
 
 import json
+import shutil
 from typing import Any
 
 import click
 
 from keras_audiogan.cli import _format
 
+# Left out one by one where the terminal is too narrow for all columns.
+SPARE_COLUMNS = ("parameters", "architecture", "trained on")
 NUM_FIGURES = 3
 # Shown first where a preset has them.
 KEY_FIGURES = (
@@ -16,37 +19,37 @@ KEY_FIGURES = (
     "mel_cepstral_distortion",
     "log_mel_distance",
 )
-COLUMNS = (
-    "preset",
-    "architecture",
-    "data",
-    "rate",
-    "seconds",
-    "parameters",
-    "size",
-    "measured",
-)
 
 
 @click.command()
 @click.argument("pattern", default="*", metavar="[PATTERN]")
+@click.option(
+    "--task",
+    type=click.Choice(["generate", "vocode", "autoencode", "classify"]),
+    help="Only presets for this: generate makes clips from nothing, vocode "
+    "makes sound of mel spectrograms, autoencode turns sound into latents and "
+    "back, classify names what it hears.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(pattern: str, as_json: bool) -> None:
-    """Show the presets that this installation holds.
+def command(pattern: str, task: str | None, as_json: bool) -> None:
+    """Show the presets of the zoo, and where each of them is.
 
-    PATTERN is a name with * and ?, in quotes. Other presets are on the Hub:
-    every command takes hf://owner/name in place of a name.
+    PATTERN is a name with * and ?, in quotes. In the column "where" package
+    is what every installation holds, checkout is what only the repository
+    does, and hub must be fetched first: `audiogan pull
+    hf://keras-audiogan/NAME`. Presets of others are on the Hub, too: every
+    command takes hf://owner/name in place of a name.
 
     \b
     Examples:
       audiogan list
+      audiogan list --task vocode
       audiogan list "wavegan_*"
       audiogan list --json
     """
     from keras_audiogan import zoo
 
-    names = zoo.list_presets(pattern)
-    infos = [zoo.preset_info(name) for name in names]
+    infos = zoo.find_presets(pattern, task=task)
     if as_json:
         shown = [
             {key: value for key, value in info.items() if key != "training"}
@@ -54,32 +57,62 @@ def command(pattern: str, as_json: bool) -> None:
         ]
         click.echo(json.dumps(shown, indent=2, default=str))
         return
-    if not infos and pattern == "*":
-        click.echo("No preset is bundled with this installation.")
-        return
     if not infos:
+        wanted = f" for the task {task}" if task else ""
+        names = [info["name"] for info in zoo.find_presets(task=task)]
         raise click.ClickException(
-            f"No bundled preset matches {pattern!r}. Bundled are: "
-            f"{', '.join(zoo.list_presets()) or 'none'}."
+            f"No preset of the zoo{wanted} matches {pattern!r}. There are: "
+            f"{', '.join(names) or 'none'}."
         )
-    _format.print_table(COLUMNS, [_row(info) for info in infos])
+    # A pipe has no width, and gets everything.
+    rows = _fit(list(map(_row, infos)), shutil.get_terminal_size((999, 24))[0])
+    _format.print_table(list(rows[0]), [list(row.values()) for row in rows])
 
 
-def _row(info: dict[str, Any]) -> tuple[str, ...]:
-    from keras_audiogan.presets import cards
-
+def _row(info: dict[str, Any]) -> dict[str, str]:
     counts = info["num_parameters"]
     count = counts.get("generator", sum(counts.values()))
-    names = sorted(info["metrics"], key=lambda name: name not in KEY_FIGURES)
-    figures = [(name, info["metrics"][name]) for name in names[:NUM_FIGURES]]
-    return (
-        info["name"],
-        info["architecture"],
-        ", ".join(entry.get("name", "?") for entry in info["data"]) or "-",
-        _format.hertz(info["sampling_rate"]),
-        # Of a vocoder it is the length of training clips only.
-        "any" if cards.is_vocoder(info) else _format.number(info["duration"]),
-        f"{count:,}",
-        _format.size(info["num_bytes"]),
-        ", ".join(f"{name} {value:.3g}" for name, value in figures) or "-",
-    )
+    rate = info["sampling_rate"]
+    # The length of a vocoder's clips matters to its training only.
+    seconds = None if info["task"] == "vocode" else info["duration"]
+    sound = [
+        f"{seconds:.3g} s" if seconds else "",
+        f"{rate / 1000:g} kHz" if rate else "",
+    ]
+    return {
+        "preset": info["name"],
+        "task": info["task"],
+        "architecture": info["architecture"],
+        "sound": ", ".join(filter(None, sound)) or "-",
+        "parameters": f"{count:,}",
+        "size": _format.size(info["num_bytes"]),
+        "where": info["where"],
+        "trained on": ", ".join(data.get("name", "?") for data in info["data"])
+        or "-",
+        "measured": _measured(info["metrics"]),
+    }
+
+
+def _measured(metrics: dict[str, float]) -> str:
+    """Return the figures that matter most, in a few words."""
+    names = sorted(metrics, key=lambda name: name not in KEY_FIGURES)
+    shown = [f"{name} {metrics[name]:.3g}" for name in names[:NUM_FIGURES]]
+    return ", ".join(shown) or "-"
+
+
+def _fit(rows: list[dict[str, str]], width: int) -> list[dict[str, str]]:
+    """Leave out and shorten until the table is not wider than the terminal."""
+
+    def total() -> int:
+        columns = [[name, *(row[name] for row in rows)] for name in rows[0]]
+        return sum(max(map(len, column)) + 2 for column in columns) - 2
+
+    for name in SPARE_COLUMNS:
+        if total() > width:
+            rows = [{k: v for k, v in r.items() if k != name} for r in rows]
+    longest = max(len(row["measured"]) for row in rows)
+    room = max(longest - max(total() - width, 0), len("measured"))
+    for row in rows:
+        if len(row["measured"]) > room:
+            row["measured"] = row["measured"][: room - 1] + "…"
+    return rows

@@ -4,12 +4,13 @@ import importlib
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from keras_audiogan.cli import _errors
 from keras_audiogan.cli._options import ARGUMENTS
 
 COMMANDS = {
-    "list": "Show the presets that this installation holds.",
+    "list": "Show the presets of the zoo, and where each of them is.",
     "info": "Show what a preset is, what it was trained on, how good it is.",
     "sample": "Write sounds made by a preset.",
     "vocode": "Make sound again of recordings or of mel spectrograms.",
@@ -65,6 +66,19 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def shell_complete(
+        self, ctx: click.Context, incomplete: str
+    ) -> list[CompletionItem]:
+        """Complete a command without importing any of them."""
+        return [
+            *(
+                CompletionItem(name, help=help)
+                for name, help in COMMANDS.items()
+                if name.startswith(incomplete)
+            ),
+            *click.Command.shell_complete(self, ctx, incomplete),
+        ]
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the chosen command with errors turned into one line."""
         with _errors.reported(ctx):
@@ -108,4 +122,11 @@ def main() -> None:
     that holds one, a training run, or hf://owner/name[@revision].
 
     Errors are one line; AUDIOGAN_DEBUG=1 shows where they come from.
+
+    \b
+    The Tab key completes commands, options and presets after this line
+    in ~/.bashrc, ~/.zshrc or ~/.config/fish/config.fish:
+      bash  eval "$(_AUDIOGAN_COMPLETE=bash_source audiogan)"
+      zsh   eval "$(_AUDIOGAN_COMPLETE=zsh_source audiogan)"
+      fish  _AUDIOGAN_COMPLETE=fish_source audiogan | source
     """

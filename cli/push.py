@@ -6,7 +6,11 @@ from keras_audiogan.cli import _options
 
 
 @click.command()
-@click.argument("source", metavar="RUN_OR_PRESET")
+@click.argument(
+    "source",
+    metavar="RUN_OR_PRESET",
+    shell_complete=_options.complete_preset,
+)
 @click.argument("uri", type=_options.HubUri(), metavar="HF_URI")
 @click.option("--private", is_flag=True, help="Make a new repository private.")
 @click.option(

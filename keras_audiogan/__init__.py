@@ -19,7 +19,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from keras_audiogan.models import AudioGAN, WaveGAN
+    from keras_audiogan.models import (
+        AudioClassifier,
+        AudioGAN,
+        Vocoder,
+        WaveGAN,
+    )
     from keras_audiogan.zoo import (
         from_preset,
         list_presets,
@@ -30,7 +35,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AudioClassifier": "keras_audiogan.models",
     "AudioGAN": "keras_audiogan.models",
+    "Vocoder": "keras_audiogan.models",
     "WaveGAN": "keras_audiogan.models",
     "from_preset": "keras_audiogan.zoo",
     "list_presets": "keras_audiogan.zoo",
@@ -39,7 +46,9 @@ _HOMES = {
 }
 
 __all__ = [
+    "AudioClassifier",
     "AudioGAN",
+    "Vocoder",
     "WaveGAN",
     "__version__",
     "from_preset",

@@ -3,6 +3,7 @@
 import errno
 import importlib
 import importlib.util
+import json
 import os
 import signal
 import subprocess
@@ -87,6 +88,68 @@ def test_light_commands_are_quick_and_import_nothing_heavy(arguments):
         check=True,
     )
     assert loaded.stdout.splitlines()[-1] == "loaded []"
+
+
+def test_list_fits_a_terminal_of_a_hundred_columns():
+    result = audiogan("list", COLUMNS="100")
+    lines = result.stdout.splitlines()
+    assert max(map(len, lines)) <= 100
+    for name in ("preset", "task", "sound", "size", "where", "measured"):
+        assert name in lines[0].split()
+    assert "parameters" not in lines[0]
+    assert any("hifigan_speech" in x and " 22.05 kHz " in x for x in lines)
+
+
+def test_list_of_a_task():
+    result = CliRunner().invoke(main, ["list", "--task", "vocode", "--json"])
+    infos = json.loads(result.stdout)
+    assert {info["task"] for info in infos} == {"vocode"}
+    assert "hifigan_speech" in [info["name"] for info in infos]
+    assert {info["where"] for info in infos} <= {"package", "checkout"}
+    result = CliRunner().invoke(main, ["list", "wave*", "--task", "classify"])
+    assert result.exit_code == 1
+    assert "for the task classify matches 'wave*'" in result.output
+    assert "digit_classifier" in result.output
+
+
+@pytest.mark.parametrize(
+    ("typed", "wanted"),
+    [
+        ("li", ["plain,list"]),
+        ("sample wavegan_di", ["plain,wavegan_digits"]),
+        ("push projection_wavegan_di", ["plain,projection_wavegan_digits"]),
+        ("sample ./mine", ["dir,./mine"]),
+        ("list --task v", ["plain,vocode"]),
+    ],
+)
+def test_the_shell_completes(typed, wanted):
+    words = f"audiogan {typed}"
+    begin = time.perf_counter()
+    result = audiogan(
+        _AUDIOGAN_COMPLETE="bash_complete",
+        COMP_WORDS=words,
+        COMP_CWORD=str(len(words.split()) - 1),
+    )
+    assert time.perf_counter() - begin < PATIENCE
+    assert result.stdout.split() == wanted, result.stderr
+
+
+def test_completing_a_preset_imports_nothing_heavy():
+    code = (
+        "import sys; from keras_audiogan.cli.main import main\n"
+        "from click.shell_completion import ShellComplete\n"
+        "complete = ShellComplete(main, {}, 'audiogan', '_X')\n"
+        "found = complete.get_completions(['sample'], 'wavegan_di')\n"
+        "print(*(item.value for item in found))\n"
+        f"print('loaded', [m for m in {HEAVY} if m in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout.splitlines() == ["wavegan_digits", "loaded []"]
 
 
 def test_unknown_command_names_the_nearest():

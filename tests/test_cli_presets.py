@@ -324,7 +324,7 @@ def test_list_shows_a_row_for_every_bundled_preset():
 def test_list_of_a_pattern_that_nothing_matches():
     result = audiogan("list", "no_such_*")
     assert result.exit_code == 1
-    assert "No bundled preset matches 'no_such_*'" in result.stderr
+    assert "No preset of the zoo matches 'no_such_*'" in result.stderr
 
 
 def test_convert_refuses_a_folder_in_use_and_what_is_no_checkpoint(tmp_path):

@@ -1,7 +1,9 @@
 """The wheel and the sdist, built from a copy of the tree and used elsewhere."""
 
+import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -11,8 +13,13 @@ import zipfile
 
 import pytest
 
+from keras_audiogan.presets import weight_files
+from keras_audiogan.zoo import index
+
 ROOT = pathlib.Path(__file__).parents[1]
 MEGABYTE = 10**6
+# An index takes 100 MB; the rest is for what is not a preset.
+LARGEST_WHEEL = 90 * MEGABYTE
 SHIPPED = (
     "CONTRIBUTING.md",
     "LICENSE",
@@ -47,9 +54,14 @@ def setuptools_settings():
     return settings["tool"]["setuptools"]
 
 
-def bundled_presets():
+def all_presets():
     presets = ROOT / "zoo" / "presets"
     return sorted(path.parent for path in presets.glob("*/config.json"))
+
+
+def bundled_presets():
+    outside = index.not_in_wheel(ROOT)
+    return [path for path in all_presets() if path.name not in outside]
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +124,53 @@ def test_wheel_has_one_top_level_package(wheel):
     assert "keras_audiogan/py.typed" in names
 
 
-def test_wheel_holds_every_file_of_every_preset(wheel):
+def test_the_files_that_the_wheel_carries_fit_into_it():
+    files = [
+        path
+        for folder in (ROOT / "keras_audiogan", ROOT / "cli", ROOT / "zoo")
+        for path in folder.rglob("*.py")
+    ]
+    for preset in bundled_presets():
+        files += [path for path in preset.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < LARGEST_WHEEL
+
+
+def test_every_architecture_of_the_zoo_has_a_preset_in_the_wheel():
+    def architectures(folders):
+        return {
+            json.loads((folder / "config.json").read_text())["architecture"]
+            for folder in folders
+        }
+
+    assert architectures(bundled_presets()) == architectures(all_presets())
+
+
+def test_the_readme_uses_no_preset_that_the_wheel_lacks():
+    readme = (ROOT / "README.md").read_text()
+    used = {
+        path.name
+        for path in all_presets()
+        if re.search(rf'(from_preset\(\s*"|audiogan \w+ ){path.name}\b', readme)
+    }
+    assert used
+    assert used <= {path.name for path in bundled_presets()}
+
+
+def test_pictures_have_eight_bits_a_pixel():
+    for picture in ROOT.glob("zoo/presets/*/samples/*.png"):
+        depth, colours = picture.read_bytes()[24:26]  # Of the header, IHDR.
+        assert depth <= 8, picture
+        assert colours in (0, 3), f"{picture} is neither grey nor of a palette"
+
+
+def test_weights_of_the_wheel_are_float16():
+    for preset in bundled_presets():
+        for file in preset.glob("*.safetensors"):
+            header = weight_files.read_header(file)
+            assert header.metadata["storage_dtype"] == "float16", file
+
+
+def test_wheel_holds_every_file_of_its_presets_and_of_no_other(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     presets = ROOT / "zoo" / "presets"
     wanted = {
@@ -121,12 +179,10 @@ def test_wheel_holds_every_file_of_every_preset(wheel):
         for path in preset.rglob("*")
         if path.is_file()
     }
-    assert wanted
-    assert wanted <= names
-
-
-def test_wheel_is_small_enough_for_the_package_index(wheel):
-    assert wheel.stat().st_size < 100 * MEGABYTE
+    prefix = "keras_audiogan/zoo/presets/"
+    found = {name for name in names if name.startswith(prefix)}
+    assert found == wanted | {f"{prefix}__init__.py", f"{prefix}index.json"}
+    assert wheel.stat().st_size < LARGEST_WHEEL
 
 
 def test_sdist_can_be_tested_and_rebuilt(dist):
@@ -164,12 +220,29 @@ def test_installed_wheel_lists_and_samples_away_from_the_tree(
 
     audiogan = (sys.executable, "-P", "-m", "keras_audiogan.cli")
     listed = run(*audiogan, "list", cwd=tmp_path, PYTHONPATH=str(installed))
-    for preset in bundled_presets():
-        assert preset.name in listed
+    where = {
+        line.split()[0]: re.search(r" (package|checkout|hub) ", line)[1]
+        for line in listed.splitlines()[1:]
+    }
+    bundled = {path.name for path in bundled_presets()}
+    assert where == {
+        path.name: "package" if path.name in bundled else "hub"
+        for path in all_presets()
+    }
+    missing = subprocess.run(
+        [*audiogan, "info", "wavegan_words"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "audiogan pull hf://keras-audiogan/wavegan_words" in missing.stderr
 
     weights = [
         path
-        for path in ROOT.glob("zoo/presets/*/generator.safetensors")
+        for preset in bundled_presets()
+        for path in preset.glob("generator.safetensors")
         if not path.parent.name.endswith("_speech")
     ]
     smallest = min(weights, key=lambda path: path.stat().st_size).parent.name

@@ -1,28 +1,30 @@
 """The zoo: presets by name, from a folder or from the Hub.
 
-Nothing is imported before it is used: `list_presets` and `preset_info` need
-neither Keras nor NumPy.
+Nothing is imported before it is used: `list_presets`, `find_presets` and
+`preset_info` need neither Keras nor NumPy.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from keras_audiogan.models.registry import (
+        get_architecture,
+        list_architectures,
+        register_architecture,
+    )
     from keras_audiogan.zoo.hub import HubError, parse_uri, pull, upload_preset
     from keras_audiogan.zoo.presets import (
+        find_presets,
         from_preset,
         list_presets,
         preset_info,
         resolve,
     )
-    from keras_audiogan.zoo.registry import (
-        get_architecture,
-        list_architectures,
-        register_architecture,
-    )
 
 __all__ = [
     "HubError",
+    "find_presets",
     "from_preset",
     "get_architecture",
     "list_architectures",
@@ -35,23 +37,17 @@ __all__ = [
     "upload_preset",
 ]
 
-_MODULES = {
-    "hub": ("HubError", "parse_uri", "pull", "upload_preset"),
-    "presets": ("from_preset", "list_presets", "preset_info", "resolve"),
-    "registry": (
-        "get_architecture",
-        "list_architectures",
-        "register_architecture",
-    ),
-}
-_HOMES = {name: home for home, names in _MODULES.items() for name in names}
+_HUB = ("HubError", "parse_uri", "pull", "upload_preset")
 
 
 def __getattr__(name: str) -> Any:
     """Imports the module of a public name when it is first asked for."""
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    home = f"{__name__}.hub" if name in _HUB else f"{__name__}.presets"
+    if name.endswith(("_architecture", "_architectures")):
+        home = "keras_audiogan.models.registry"
+    value = getattr(import_module(home), name)
     globals()[name] = value
     return value
 

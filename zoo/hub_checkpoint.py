@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from keras_audiogan.converters import ConversionError, choose_files
 from keras_audiogan.converters.checkpoint_names import list_names
@@ -14,7 +12,7 @@ from keras_audiogan.zoo.hub_errors import (
     PASSING,
     HubError,
     Notify,
-    attempt,
+    caller,
 )
 from keras_audiogan.zoo.hub_files import HubURI, client, parse_uri
 from keras_audiogan.zoo.hub_pull import (
@@ -80,11 +78,7 @@ def _fetch_checkpoint(
 
     target = parse_uri(uri)
     api = client(token)
-
-    def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        bound = functools.partial(function, target.repo_id, *args, **kwargs)
-        return attempt(bound, f"pull {target}", notify=notify)
-
+    call = caller(target.repo_id, f"pull {target}", notify)
     if constants.HF_HUB_OFFLINE:
         cached = _find_in_cache(target, token)
         if cached is None:

@@ -8,13 +8,14 @@ again first.
 from __future__ import annotations
 
 import errno
+import functools
 import json
 import logging
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Notify = Callable[[str], None]
 Result = TypeVar("Result")
@@ -36,6 +37,31 @@ _LOG_IN = (
     "Log in with `hf auth login`, or set HF_TOKEN to a token from "
     "https://huggingface.co/settings/tokens"
 )
+_OFFLINE = "the client is offline (HF_HUB_OFFLINE is set)"
+# The client's errors that say all themselves, the more special ones first:
+# what happened and how to mend it.
+_KINDS = {
+    "OfflineModeIsEnabled": (_OFFLINE, "Unset HF_HUB_OFFLINE"),
+    "RevisionNotFoundError": (
+        "the repository has no such revision",
+        "Name a branch, a tag or a full commit hash, or leave the revision out",
+    ),
+    "GatedRepoError": (
+        "its author grants access one by one",
+        "Ask for access on the repository's page, then log in with "
+        "`hf auth login`",
+    ),
+    "RepositoryNotFoundError": (
+        "there is no such repository, or it is private and you may not see it",
+        f"Check the spelling. Is it private? {_LOG_IN}",
+    ),
+    "RemoteEntryNotFoundError": (
+        "the repository is not a keras-audiogan preset, or not whole: a file "
+        "is missing",
+        "Check the name; `audiogan list` shows the zoo's presets",
+    ),
+    "LocalTokenNotFoundError": ("no token is stored on this machine", _LOG_IN),
+}
 
 
 class HubError(RuntimeError):
@@ -92,6 +118,33 @@ def attempt(
                 f"{delay:.0f} s."
             )
         time.sleep(delay)
+
+
+def caller(
+    repo_id: str, task: str, notify: Notify | None
+) -> Callable[..., Any]:
+    """Returns a function that calls the client about one repository.
+
+    Args:
+        repo_id: `owner/name`, the first argument of every call.
+        task: As for `attempt`.
+        notify: As for `attempt`.
+
+    Returns:
+        A function of a method of the client and its further arguments;
+        `waits` is kept for `attempt`.
+    """
+
+    def call(
+        function: Callable[..., Any],
+        *args: Any,
+        waits: tuple[float, ...] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        bound = functools.partial(function, repo_id, *args, **kwargs)
+        return attempt(bound, task, notify=notify, waits=waits)
+
+    return call
 
 
 def explain(error: BaseException, task: str) -> HubError:
@@ -244,45 +297,19 @@ def _problem(error: BaseException) -> tuple[str, str]:
         return any(isinstance(cause, kind) for cause in chain)
 
     endpoint = constants.ENDPOINT
-    offline = "the client is offline (HF_HUB_OFFLINE is set)"
     if constants.HF_HUB_OFFLINE and has(errors.LocalEntryNotFoundError):
         return (
-            f"{offline} and the cache {constants.HF_HUB_CACHE} does not hold "
+            f"{_OFFLINE} and the cache {constants.HF_HUB_CACHE} does not hold "
             "all of it",
             "Unset HF_HUB_OFFLINE and pull it once, or give the path of a "
             "preset folder",
         )
-    if has(errors.OfflineModeIsEnabled):
-        return offline, "Unset HF_HUB_OFFLINE"
-    if has(errors.RevisionNotFoundError):
-        return (
-            "the repository has no such revision",
-            "Name a branch, a tag or a full commit hash, or leave the "
-            "revision out",
-        )
-    if has(errors.GatedRepoError):
-        return (
-            "its author grants access one by one",
-            "Ask for access on the repository's page, then log in with "
-            "`hf auth login`",
-        )
-    if has(errors.RepositoryNotFoundError):
-        return (
-            "there is no such repository, or it is private and you may not "
-            "see it",
-            f"Check the spelling. Is it private? {_LOG_IN}",
-        )
-    if has(errors.RemoteEntryNotFoundError):
-        return (
-            "the repository is not a keras-audiogan preset, or not whole: a "
-            "file is missing",
-            "Check the name; `audiogan list` shows what is bundled",
-        )
+    for kind, (problem, advice) in _KINDS.items():
+        if has(getattr(errors, kind)):
+            return problem, advice
     response = _response(error)
     if response is not None:
         return _status_problem(response, endpoint)
-    if has(errors.LocalTokenNotFoundError):
-        return "no token is stored on this machine", _LOG_IN
     codes = {c.errno for c in chain if isinstance(c, OSError)}
     if codes & _NO_ROOM:
         return (
@@ -342,23 +369,6 @@ def _status_problem(response, endpoint: str) -> tuple[str, str]:
                 _LOG_IN,
             )
         return "the Hub asks who you are", _LOG_IN
-    if status == 403:
-        return (
-            "your token does not allow this",
-            "Use a token with the write role, of an account that owns the "
-            "repository or its organisation",
-        )
-    if status == 404:
-        return (
-            f"{endpoint} does not know the address",
-            "Check the name; if HF_ENDPOINT is set, check that a Hub answers "
-            "there",
-        )
-    if status in (409, 412):
-        return (
-            "someone else changed the repository at the same moment",
-            "Try again",
-        )
     if status == 429:
         asked = retry_after(response.headers)
         when = "later" if asked is None else f"in {asked:.0f} s"
@@ -371,4 +381,21 @@ def _status_problem(response, endpoint: str) -> tuple[str, str]:
             f"the Hub is out of order for the moment ({status})",
             "Try again later; see https://status.huggingface.co",
         )
-    return f"the Hub refused ({status})", "See what it says"
+    conflict = (
+        "someone else changed the repository at the same moment",
+        "Try again",
+    )
+    return {
+        403: (
+            "your token does not allow this",
+            "Use a token with the write role, of an account that owns the "
+            "repository or its organisation",
+        ),
+        404: (
+            f"{endpoint} does not know the address",
+            "Check the name; if HF_ENDPOINT is set, check that a Hub answers "
+            "there",
+        ),
+        409: conflict,
+        412: conflict,
+    }.get(status, (f"the Hub refused ({status})", "See what it says"))

@@ -17,7 +17,7 @@ from keras_audiogan.zoo.hub_errors import (
     PASSING,
     HubError,
     Notify,
-    attempt,
+    caller,
     explain,
 )
 from keras_audiogan.zoo.hub_files import (
@@ -106,11 +106,7 @@ def _fetch(
     from huggingface_hub.errors import EntryNotFoundError
 
     task = f"pull {target}"
-
-    def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        bound = functools.partial(function, target.repo_id, *args, **kwargs)
-        return attempt(bound, task, notify=notify)
-
+    call = caller(target.repo_id, task, notify)
     is_reachable = _check_hub(api, target, call, notify)
     fetch_config = functools.partial(
         call,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import functools
+import dataclasses
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from keras_audiogan.saving import PresetError, is_preset_folder, read_config
 from keras_audiogan.zoo.hub_errors import (
     HubError,
     Notify,
-    attempt,
+    caller,
     is_xet_trouble,
 )
 from keras_audiogan.zoo.hub_files import (
@@ -30,7 +30,7 @@ from keras_audiogan.zoo.hub_files import (
 )
 
 if TYPE_CHECKING:
-    from huggingface_hub import ModelInfo
+    from huggingface_hub import HfApi, ModelInfo
 
 _CONFLICTS = (409, 412)
 _MAX_CONFLICTS = 4
@@ -84,17 +84,21 @@ def upload_preset(
     """
     target = _branch_of(uri, revision)
     config = read_config(preset_dir)
+    notify = notify or _log.warning
     push = _Push(
         target,
         _checked_files(Path(preset_dir), config, target),
-        token=token,
-        private=private,
-        message=message or f"Push {config['architecture']} preset",
-        create_pr=create_pr,
-        overwrite_card=overwrite_card,
-        notify=notify or _log.warning,
+        client(token),
+        caller(target.repo_id, f"push to {target}", notify),
+        private,
+        message or f"Push {config['architecture']} preset",
+        create_pr,
+        overwrite_card,
+        notify,
     )
-    push.create_repo()
+    if not create_pr:  # Else it is there, and someone else's.
+        # None leaves the choice to the owner's settings.
+        push.call(push.api.create_repo, private=private or None, exist_ok=True)
     for _ in range(_MAX_CONFLICTS):
         try:
             return push.commit()
@@ -105,64 +109,42 @@ def upload_preset(
     raise conflict
 
 
+@dataclasses.dataclass(frozen=True)
 class _Push:
-    """One push: what it sends, and what it found on the Hub."""
+    """One push: see `upload_preset`; `call` is as `caller` returns it."""
 
-    def __init__(
-        self,
-        target: HubURI,
-        files: Mapping[str, Path | bytes],
-        *,
-        token: str | bool | None,
-        private: bool,
-        message: str,
-        create_pr: bool,
-        overwrite_card: bool,
-        notify: Notify,
-    ) -> None:
-        self.target = target
-        self.branch = target.revision or "main"
-        self.files = files
-        self.api = client(token)
-        self.private = private
-        self.message = message
-        self.create_pr = create_pr
-        self.overwrite_card = overwrite_card
-        self.notify = notify
-        self.task = f"push to {target}"
+    target: HubURI
+    files: Mapping[str, Path | bytes]
+    api: HfApi
+    call: Callable[..., Any]
+    private: bool
+    message: str
+    create_pr: bool
+    overwrite_card: bool
+    notify: Notify
 
-    def call(
-        self,
-        function: Callable[..., Any],
-        *args: Any,
-        waits: tuple[float, ...] | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        """Calls a method of the client about this repository."""
-        bound = functools.partial(
-            function, self.target.repo_id, *args, **kwargs
-        )
-        return attempt(bound, self.task, notify=self.notify, waits=waits)
-
-    def create_repo(self) -> None:
-        """Makes the repository, unless it is there or someone else's."""
-        if not self.create_pr:
-            # None leaves the choice to the owner's settings.
-            private = True if self.private else None
-            self.call(self.api.create_repo, private=private, exist_ok=True)
+    @property
+    def branch(self) -> str:
+        """The branch to commit to."""
+        return self.target.revision or "main"
 
     def commit(self) -> str:
         """Uploads what is new and commits it onto the newest commit."""
+        from huggingface_hub import CommitOperationDelete
+
         head = self._head()
         if self.private and head.private is False:
             raise HubError(
-                f"Cannot {self.task}: the repository exists and is public. "
-                "Make it private on its settings page first, or push to "
-                "another name. Received: private=True"
+                f"Cannot push to {self.target}: the repository exists and is "
+                "public. Make it private on its settings page first, or push "
+                "to another name. Received: private=True"
             )
         files, stale = self._changes(head)
         with contextlib.ExitStack() as stack:
-            operations = self._upload(files, stack) + _deletions(stale)
+            operations = self._upload(files, stack)
+            operations += [
+                CommitOperationDelete(name, is_folder=False) for name in stale
+            ]
             info = self.call(
                 self.api.create_commit,
                 operations,
@@ -179,10 +161,13 @@ class _Push:
 
     def _head(self) -> ModelInfo:
         """Returns the state of the branch, which is made if missing."""
+        from huggingface_hub.errors import RevisionNotFoundError
+
         try:
             return self.call(self.api.model_info, revision=self.branch)
         except HubError as error:
-            if not _is_unknown_revision(error) or self.create_pr:
+            is_unknown = isinstance(error.__cause__, RevisionNotFoundError)
+            if not is_unknown or self.create_pr:
                 raise
         self.call(self.api.create_branch, branch=self.branch, exist_ok=True)
         return self.call(self.api.model_info, revision=self.branch)
@@ -211,9 +196,9 @@ class _Push:
         folder = Path(path).parent
         if not is_preset_folder(folder):
             raise HubError(
-                f"Cannot {self.task}: the repository holds something else "
-                "than a keras-audiogan preset, which this push would break. "
-                "Push to another name. Received: a config.json without "
+                f"Cannot push to {self.target}: the repository holds something "
+                "else than a keras-audiogan preset, which this push would "
+                "break. Push to another name. Received: a config.json without "
                 "format_version and architecture"
             )
         try:
@@ -228,9 +213,24 @@ class _Push:
         self, files: Mapping[str, Path | bytes], stack: contextlib.ExitStack
     ) -> list[Any]:
         """Sends the large files; returns the additions to commit."""
+        from huggingface_hub import CommitOperationAdd
+
+        def send() -> list[Any]:
+            operations = [
+                CommitOperationAdd(name, source)
+                for name, source in contents.items()
+            ]
+            self.call(
+                self.api.preupload_lfs_files,
+                operations,
+                revision=self.branch,
+                create_pr=self.create_pr,
+            )
+            return operations
+
+        contents: dict[str, Any] = dict(files)
         try:
-            operations = _additions(files)
-            self._preupload(operations)
+            return send()
         except HubError as error:
             if not is_xet_trouble(error.__cause__):
                 raise
@@ -238,18 +238,14 @@ class _Push:
                 "The files go by plain HTTP, since Xet storage cannot be "
                 f"used here: {error.__cause__}"
             )
-            # The client sends open files, unlike paths, without Xet.
-            operations = _additions(files, stack)
-            self._preupload(operations)
-        return operations
-
-    def _preupload(self, operations: list[Any]) -> None:
-        self.call(
-            self.api.preupload_lfs_files,
-            operations,
-            revision=self.branch,
-            create_pr=self.create_pr,
-        )
+        # The client sends open files, unlike paths, without Xet.
+        contents = {
+            name: source
+            if isinstance(source, bytes)
+            else stack.enter_context(source.open("rb"))
+            for name, source in files.items()
+        }
+        return send()
 
 
 def _branch_of(uri: str, revision: str | None) -> HubURI:
@@ -326,32 +322,3 @@ def _check_inside(folder: Path, file: Path) -> None:
             advice="Put the file itself there",
             received=str(place),
         )
-
-
-def _additions(
-    files: Mapping[str, Path | bytes], stack: contextlib.ExitStack | None = None
-) -> list[Any]:
-    """Returns what to commit; with a stack, as open files that it closes."""
-    from huggingface_hub import CommitOperationAdd
-
-    def content(source: Path | bytes) -> Any:
-        if stack is None or isinstance(source, bytes):
-            return source
-        return stack.enter_context(source.open("rb"))
-
-    return [
-        CommitOperationAdd(name, content(source))
-        for name, source in files.items()
-    ]
-
-
-def _deletions(names: Iterable[str]) -> list[Any]:
-    from huggingface_hub import CommitOperationDelete
-
-    return [CommitOperationDelete(name, is_folder=False) for name in names]
-
-
-def _is_unknown_revision(error: HubError) -> bool:
-    from huggingface_hub.errors import RevisionNotFoundError
-
-    return isinstance(error.__cause__, RevisionNotFoundError)

@@ -1,17 +1,20 @@
 """Presets by name: bundled, in a folder, or on the Hub.
 
-The bundled ones are the folders beside this file.
+The folders beside this file are the zoo. A checkout holds all of them, the
+wheel one flagship preset per architecture and what the README uses;
+`index.json` says what each is, wherever it is (see `zoo.index`).
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
-from keras_audiogan.presets import weight_files
+from keras_audiogan.presets import cards, weight_files
 from keras_audiogan.presets.config import (
     CONFIG_FILE,
     WEIGHTS_SUFFIX,
@@ -20,10 +23,29 @@ from keras_audiogan.presets.config import (
 )
 from keras_audiogan.presets.strict_json import PresetError
 
+if TYPE_CHECKING:
+    from keras_audiogan.models import AudioClassifier, AudioGAN, Vocoder
+    from keras_audiogan.zoo.preset_names import (
+        ClassifyName,
+        GenerateName,
+        VocodeName,
+    )
+
 HUB_SCHEME = "hf://"
+HUB_OWNER = "keras-audiogan"
+"""Whose repositories on the Hub hold the zoo's presets, by the same names."""
 RUN_PRESET = "preset"
 
 PRESETS_FOLDER = Path(__file__).parent
+INDEX_FILE = "index.json"
+
+TASKS = ("generate", "vocode", "autoencode", "classify")
+
+ALIASES = {
+    "genre_cgan_drums_conv": "cgan_drums_conv",
+    "genre_cgan_drums_dense": "cgan_drums_dense",
+}
+"""Names that presets had before, and what they are called now."""
 
 
 def list_presets(pattern: str = "*") -> list[str]:
@@ -40,6 +62,49 @@ def list_presets(pattern: str = "*") -> list[str]:
         for entry in PRESETS_FOLDER.iterdir()
         if fnmatchcase(entry.name, pattern) and (entry / CONFIG_FILE).is_file()
     )
+
+
+def find_presets(
+    pattern: str = "*", *, task: str | None = None
+) -> list[dict[str, Any]]:
+    """Returns what is known of the zoo's presets, sorted by name.
+
+    Args:
+        pattern: As for `list_presets`.
+        task: `"generate"`, `"vocode"`, `"autoencode"` or `"classify"`; None
+            for all.
+
+    Returns:
+        For each a dict as `preset_info` returns it, with `where`:
+        `"package"` for a preset that every installation holds, `"checkout"`
+        for one that only the repository does and that is here, `"hub"` for
+        one that is not here: `hf://keras-audiogan/<name>`. The last have no
+        `path`, `config` and `training`.
+
+    Raises:
+        ValueError: if the task is unknown.
+    """
+    from fnmatch import fnmatchcase
+
+    _check_task(task)
+    index, here = read_index(), set(list_presets())
+    found = []
+    for name in sorted(here | index.keys()):
+        if not fnmatchcase(name, pattern):
+            continue
+        known = index.get(name, {"in_wheel": False})
+        info = preset_info(name) if name in here else {"name": name, **known}
+        in_wheel = info.pop("in_wheel", known["in_wheel"])
+        if task in (None, info["task"]):
+            place = "package" if in_wheel else "checkout"
+            found.append({**info, "where": place if name in here else "hub"})
+    return found
+
+
+def read_index() -> dict[str, dict[str, Any]]:
+    """Returns what index.json says of each preset of the zoo, by name."""
+    file = PRESETS_FOLDER / INDEX_FILE
+    return json.loads(file.read_text("utf-8")) if file.is_file() else {}
 
 
 def resolve(
@@ -76,19 +141,81 @@ def resolve(
     looks_like_path = "/" in name or os.sep in name or name[:1] in (".", "~")
     if looks_like_path:
         folder = Path(name).expanduser()
-        if _is_folder(folder):
+        if os.path.isdir(folder):
             return _folder(folder)
         raise ValueError(_unknown(name))
-    if name in list_presets():
+    bundled = list_presets()
+    if name not in bundled:
+        name = ALIASES.get(name, name)
+    if name in bundled:
         return PRESETS_FOLDER / name
-    if name and _is_folder(Path(name)):
+    if name and os.path.isdir(Path(name)):
         return _folder(Path(name))
     raise ValueError(_unknown(name))
+
+
+@overload
+def from_preset(
+    name: GenerateName,
+    *,
+    task: Literal["generate"] | None = None,
+    token: str | bool | None = None,
+    **kwargs: Any,
+) -> AudioGAN: ...
+@overload
+def from_preset(
+    name: VocodeName,
+    *,
+    task: Literal["vocode"] | None = None,
+    token: str | bool | None = None,
+    **kwargs: Any,
+) -> Vocoder: ...
+@overload
+def from_preset(
+    name: ClassifyName,
+    *,
+    task: Literal["classify"] | None = None,
+    token: str | bool | None = None,
+    **kwargs: Any,
+) -> AudioClassifier: ...
+@overload
+def from_preset(
+    name: str | os.PathLike[str],
+    *,
+    task: Literal["generate"],
+    token: str | bool | None = None,
+    **kwargs: Any,
+) -> AudioGAN: ...
+@overload
+def from_preset(
+    name: str | os.PathLike[str],
+    *,
+    task: Literal["vocode"],
+    token: str | bool | None = None,
+    **kwargs: Any,
+) -> Vocoder: ...
+@overload
+def from_preset(
+    name: str | os.PathLike[str],
+    *,
+    task: Literal["classify"],
+    token: str | bool | None = None,
+    **kwargs: Any,
+) -> AudioClassifier: ...
+@overload
+def from_preset(
+    name: str | os.PathLike[str],
+    *,
+    task: Literal["autoencode"] | None = None,
+    token: str | bool | None = None,
+    **kwargs: Any,
+) -> Any: ...
 
 
 def from_preset(
     name: str | os.PathLike[str],
     *,
+    task: str | None = None,
     token: str | bool | None = None,
     **kwargs: Any,
 ) -> Any:
@@ -102,11 +229,16 @@ def from_preset(
     ```python
     gan = keras_audiogan.from_preset("wavegan_digits")
     audio = gan.sample(8, seed=0)
+    vocoder = keras_audiogan.from_preset("runs/mine", task="vocode")
+    again = vocoder.vocode(audio[0])
     ```
 
     Args:
         name: A bundled preset's name, a folder, a checkpoint's file, or
             `hf://owner/name[@revision]`.
+        task: What the model must be for: `"generate"`, `"vocode"`,
+            `"autoencode"` or `"classify"`. Editors and type checkers then
+            know its methods, as they do for the names of the zoo's presets.
         token: For private repositories of the Hub.
         **kwargs: As `keras_audiogan.saving.load_preset` takes them:
             `weights`, `dtype`.
@@ -115,17 +247,63 @@ def from_preset(
         A model of the preset's class, not compiled.
 
     Raises:
-        ValueError: if there is no such preset (see `resolve`), or it is
-            broken (`keras_audiogan.saving.PresetError`,
+        ValueError: if there is no such preset (see `resolve`), it is for
+            another task, or it is broken
+            (`keras_audiogan.saving.PresetError`,
             `keras_audiogan.converters.ConversionError`).
         HubError: if the Hub refuses or cannot be reached.
     """
+    _check_task(task)
     path = _resolve_any(name, token)
     from keras_audiogan import converters, saving
 
     if not saving.is_preset_folder(path) and _is_checkpoint(path):
-        return converters.convert(path, **kwargs)
+        model = converters.convert(path, **kwargs)
+        _check_is_for(task, _task_of_model(model), name)
+        return model
+    if task is not None:
+        # Before a weight is read.
+        _check_is_for(task, task_of(read_config(path)), name)
     return saving.load_preset(path, **kwargs)
+
+
+def task_of(config: dict[str, Any]) -> str:
+    """Returns what a preset is for, one of `TASKS`.
+
+    Args:
+        config: As `read_config` returns it. Presets of format version 1 do
+            not say: those that hold a front end make sound of mels, and
+            those without a generator classify.
+    """
+    if "task" in config:
+        return config["task"]
+    if not cards.is_generator(config):
+        return "classify"
+    return "vocode" if cards.is_vocoder(config) else "generate"
+
+
+def _task_of_model(model: Any) -> str:
+    """Returns what a model that was converted is for."""
+    return "vocode" if hasattr(model, "vocode") else "generate"
+
+
+def _check_task(task: str | None) -> None:
+    if task is not None and task not in TASKS:
+        raise ValueError(
+            f"Unknown task. Expected one of {', '.join(TASKS)}. "
+            f"Received: task={task!r}"
+        )
+
+
+def _check_is_for(
+    wanted: str | None, task: str, name: str | os.PathLike[str]
+) -> None:
+    if wanted not in (None, task):
+        raise ValueError(
+            f"{os.fspath(name)} is for another task: {task}. Choose a preset "
+            f"that `audiogan list --task {wanted}` shows, or ask for "
+            f"task={task!r}. Received: task={wanted!r}"
+        )
 
 
 def _resolve_any(
@@ -139,7 +317,7 @@ def _resolve_any(
         return resolve(name, token=token)
     except ValueError:
         path = Path(name).expanduser()
-        if _exists(path) and _is_checkpoint(path):
+        if os.path.exists(path) and _is_checkpoint(path):
             return path
         raise
 
@@ -157,13 +335,6 @@ def _is_checkpoint(path: Path) -> bool:
     return True
 
 
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):
-        return False
-
-
 def preset_info(
     name: str | os.PathLike[str], *, token: str | bool | None = None
 ) -> dict[str, Any]:
@@ -174,7 +345,8 @@ def preset_info(
         token: For private repositories of the Hub.
 
     Returns:
-        A dict with `name`, `path`, `summary`, `architecture`, `class_name`,
+        A dict with `name`, `path`, `summary`, `task`, `architecture`,
+        `class_name`,
         `sampling_rate` (Hz), `num_channels`, `slice_length` (samples),
         `duration` (seconds), `labels`, `config`, `num_parameters` (by file
         stem), `num_bytes` (of all weights), `storage_dtype`, `data` (a list),
@@ -185,9 +357,8 @@ def preset_info(
     Raises:
         ValueError: if there is no such preset, or its files are broken.
     """
-    from keras_audiogan.presets import cards
-
     folder = resolve(name, token=token)
+    is_bundled = folder.parent == PRESETS_FOLDER
     config, training = read_config(folder), read_training(folder)
     headers = {
         stem: weight_files.read_header(folder / f"{stem}{WEIGHTS_SUFFIX}")
@@ -199,9 +370,10 @@ def preset_info(
     data = cards.data_sets(training)
     licenses = [entry["license"] for entry in data if entry.get("license")]
     return {
-        "name": folder.absolute().name if _is_bundled(folder) else str(name),
+        "name": folder.name if is_bundled else str(name),
         "path": folder,
         "summary": cards.summary(config, training),
+        "task": task_of(config),
         "architecture": config["architecture"],
         "class_name": config["class_name"],
         "sampling_rate": config["sampling_rate"],
@@ -223,32 +395,19 @@ def preset_info(
     }
 
 
-def _is_bundled(folder: Path) -> bool:
-    return folder.parent == PRESETS_FOLDER
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False
-
-
 def _folder(folder: Path) -> Path:
     """Returns a folder, or the exported preset of a training run's."""
     if not (folder / CONFIG_FILE).is_file():
         exported = folder / RUN_PRESET
         if (exported / CONFIG_FILE).is_file():
             return exported
+        if not os.path.isdir(folder):
+            raise PresetError(folder, "there is no such folder")
         raise PresetError(
             folder,
-            f"this is not a preset folder: it has no {CONFIG_FILE}"
-            if _is_folder(folder)
-            else "there is no such folder",
+            f"this is not a preset folder: it has no {CONFIG_FILE}",
             advice="`audiogan convert` makes a preset of an original "
-            "author's checkpoint"
-            if _is_folder(folder)
-            else None,
+            "author's checkpoint",
         )
     return folder
 
@@ -275,8 +434,16 @@ def _wrong_scheme(name: str) -> str:
 def _unknown(name: str) -> str:
     from difflib import get_close_matches
 
+    index = read_index()
+    if name in index:
+        uri = f"{HUB_SCHEME}{HUB_OWNER}/{name}"
+        return (
+            f"{name} is a preset of the zoo that this installation does not "
+            f"hold. It is on the Hub: write {uri} in its place, or fetch it "
+            f"once with `audiogan pull {uri}`. Received: {name!r}"
+        )
     advice = ""
-    close = get_close_matches(name, list_presets())
+    close = get_close_matches(name, {*list_presets(), *index})
     if close:
         advice = f" Did you mean {' or '.join(close)}?"
     elif re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", name):
