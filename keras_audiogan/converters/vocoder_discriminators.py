@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from keras_audiogan.converters.config_files import Options, leaky_slope
 from keras_audiogan.converters.errors import ConversionError
 from keras_audiogan.converters.network_weights import (
+    WAVENET_ENDS,
+    WAVENET_OPTIONS,
     NetworkWeights,
     Source,
+    convolutions,
     residual_blocks,
 )
 from keras_audiogan.converters.torch_files import StateDict
 
 Read = tuple[dict[str, Any], NetworkWeights]
+Part = tuple[dict[str, Any], list[Source]]
 
 PADDINGS = {
     "ReflectionPad1d": "reflect",
@@ -65,61 +68,59 @@ def read_parallel_wavegan(options: Options, state: StateDict) -> Read:
     return result
 
 
-def _mono(settings: Options) -> None:
+def check_mono(settings: Options) -> None:
+    """Refuses networks for sound of several channels."""
     for name in ("in_channels", "out_channels"):
         settings.choice(name, [1], 1)
 
 
-def _has_weight_norm(weights: NetworkWeights) -> bool:
-    return weights.norm(allowed=("weight",)) == "weight"
-
-
 def _dilated(settings: Options, state: StateDict) -> Read:
-    _mono(settings)
-    settings.skip("use_weight_norm")
-    bias = settings.flag("bias", True)
-    num_layers = settings.integer("layers", 10)
-    sources = [
-        Source(f"conv_{i}", f"conv_layers.{2 * i}", bias=bias)
-        for i in range(num_layers)
-    ]
-    weights = NetworkWeights(state, sources)
-    return {
-        "kind": "dilated",
-        "num_layers": num_layers,
-        "channels": settings.integer("conv_channels", 64),
-        "kernel_size": settings.integer("kernel_size", 3),
-        "dilation_factor": settings.integer("dilation_factor", 1),
-        "use_bias": bias,
-        "negative_slope": leaky_slope(settings, _LEAKY),
-        "weight_norm": _has_weight_norm(weights),
-    }, weights
+    config = settings.take(
+        {
+            "num_layers": ("layers", 10),
+            "channels": ("conv_channels", 64),
+            "kernel_size": ("kernel_size", 3),
+            "dilation_factor": ("dilation_factor", 1),
+            "use_bias": ("bias", True),
+        }
+    )
+    sources = convolutions(
+        [
+            (f"conv_{i}", f"conv_layers.{2 * i}")
+            for i in range(config["num_layers"])
+        ],
+        config["use_bias"],
+    )
+    return _plain("dilated", settings, state, config, sources)
 
 
 def _residual(settings: Options, state: StateDict) -> Read:
-    _mono(settings)
-    settings.skip("use_weight_norm", "dropout")
-    bias = settings.flag("bias", True)
-    num_layers = settings.integer("layers", 30)
+    settings.skip("dropout")
+    config = settings.take(WAVENET_OPTIONS)
     sources = [
         Source("conv_in", "first_conv.0", bias=True),
-        *residual_blocks(num_layers, False, bias),
-        Source("conv_out_0", "last_conv_layers.1", bias=True),
-        Source("conv_out_1", "last_conv_layers.3", bias=True),
+        *residual_blocks(config["num_layers"], False, config["use_bias"]),
+        *convolutions(WAVENET_ENDS, True),
     ]
+    return _plain("residual", settings, state, config, sources)
+
+
+def _plain(
+    kind: str,
+    settings: Options,
+    state: StateDict,
+    config: dict[str, Any],
+    sources: Sequence[Source],
+) -> Read:
+    """Adds what most of the project's discriminators have in common."""
+    check_mono(settings)
+    settings.skip("use_weight_norm")
     weights = NetworkWeights(state, sources)
     return {
-        "kind": "residual",
-        "num_layers": num_layers,
-        "num_stacks": settings.integer("stacks", 3),
-        "kernel_size": settings.integer("kernel_size", 3),
-        "residual_channels": settings.integer("residual_channels", 64),
-        "gate_channels": settings.integer("gate_channels", 128),
-        "skip_channels": settings.integer("skip_channels", 64),
-        "use_bias": bias,
-        "causal": settings.flag("use_causal_conv", False),
+        "kind": kind,
+        **config,
         "negative_slope": leaky_slope(settings, _LEAKY),
-        "weight_norm": _has_weight_norm(weights),
+        "weight_norm": weights.norm() == "weight",
     }, weights
 
 
@@ -151,124 +152,154 @@ def _melgan(settings: Options, state: StateDict) -> Read:
     num_scales = settings.integer("scales", 3)
     pooling = _pooling(settings, "downsample_pooling", 1, False)
     return _melgan_scales(
-        settings,
-        state,
-        num_scales,
-        lambda s: f"discriminators.{s}.layers",
-        pooling,
+        settings, state, num_scales, "discriminators.{s}.layers", pooling
     )
 
 
 def _melgan_single(settings: Options, state: StateDict) -> Read:
-    return _melgan_scales(settings, state, 1, lambda s: "layers", {})
+    return _melgan_scales(settings, state, 1, "layers", {})
 
 
 def _melgan_scales(
     settings: Options,
     state: StateDict,
     num_scales: int,
-    layers: Callable[[int], str],
+    layers: str,
     pooling: dict[str, Any],
 ) -> Read:
-    _mono(settings)
-    settings.skip("use_weight_norm")
-    bias = settings.flag("bias", True)
-    rates = settings.integers("downsample_scales", [4, 4, 4, 4])
-    sources = []
-    for s in range(num_scales):
-        names = [
-            "0.1",
-            *(f"{i + 1}.0" for i in range(len(rates) + 1)),
-            str(len(rates) + 2),
-        ]
-        sources += [
-            Source(f"scale_{s}_conv_{i}", f"{layers(s)}.{name}", bias=bias)
-            for i, name in enumerate(names)
-        ]
-    weights = NetworkWeights(state, sources)
-    return {
-        "kind": "multi_scale",
+    config = settings.take(
+        {
+            "kernel_sizes": ("kernel_sizes", [5, 3]),
+            "channels": ("channels", 16),
+            "max_channels": ("max_downsample_channels", 1024),
+            "downsample_rates": ("downsample_scales", [4, 4, 4, 4]),
+            "use_bias": ("bias", True),
+        }
+    )
+    config |= {
         "num_scales": num_scales,
-        "kernel_sizes": settings.integers("kernel_sizes", [5, 3]),
-        "channels": settings.integer("channels", 16),
-        "max_channels": settings.integer("max_downsample_channels", 1024),
-        "downsample_rates": rates,
-        "use_bias": bias,
-        "negative_slope": leaky_slope(settings, _LEAKY),
         "padding": padding_mode(settings),
-        "weight_norm": _has_weight_norm(weights),
         **pooling,
-    }, weights
+    }
+    sources = _melgan_sources(
+        num_scales,
+        len(config["downsample_rates"]) + 2,
+        layers + ".{name}",
+        config["use_bias"],
+    )
+    return _plain("multi_scale", settings, state, config, sources)
 
 
-def _periods(
-    settings: Options, periods: Sequence[int], prefix: str
-) -> tuple[dict[str, Any], list[Source]]:
-    _mono(settings)
+def _melgan_sources(
+    num_scales: int, last: int, theirs: str, bias: bool
+) -> list[Source]:
+    """Layers of MelGAN's discriminators, alike in both projects.
+
+    Args:
+        num_scales: number of discriminators.
+        last: index of the last layer in each.
+        theirs: their name of a layer, with `{s}` and `{name}` in it.
+        bias: whether layers have one.
+    """
+    names = ["0.1", *(f"{i}.0" for i in range(1, last)), str(last)]
+    return convolutions(
+        [
+            (f"scale_{s}_conv_{i}", theirs.format(s=s, name=name))
+            for s in range(num_scales)
+            for i, name in enumerate(names)
+        ],
+        bias,
+    )
+
+
+def _periods(settings: Options, periods: Sequence[int], prefix: str) -> Part:
+    check_mono(settings)
     # Its convolutions have a bias whatever this says.
     settings.skip("use_weight_norm", "use_spectral_norm", "period", "bias")
     first, last = settings.pair("kernel_sizes", [5, 3])
-    rates = settings.integers("downsample_scales", [3, 3, 3, 3, 1])
     config = {
         "periods": list(periods),
         "period_kernel_size": first,
         "period_last_kernel_size": last - 1,
-        "period_channels": settings.integer("channels", 32),
-        "period_max_channels": settings.integer(
-            "max_downsample_channels", 1024
+        **settings.take(
+            {
+                "period_channels": ("channels", 32),
+                "period_max_channels": ("max_downsample_channels", 1024),
+                "period_rates": ("downsample_scales", [3, 3, 3, 3, 1]),
+            }
         ),
-        "period_rates": rates,
         "negative_slope": leaky_slope(settings, _HIFIGAN_LEAKY),
     }
-    sources = []
-    for p in range(len(periods)):
-        theirs = f"{prefix}discriminators.{p}"
-        sources += _period_sources(p, theirs, len(rates), ".0", "output_conv")
     settings.check_all_read()
-    return config, sources
+    return config, _period_sources(
+        len(periods),
+        len(config["period_rates"]),
+        prefix + "discriminators.{p}.convs.{i}.0",
+        prefix + "discriminators.{p}.output_conv",
+    )
 
 
 def _period_sources(
-    p: int, theirs: str, num_layers: int, suffix: str, last: str
+    num_periods: int, num_layers: int, theirs: str, last: str
 ) -> list[Source]:
-    ours = f"period_{p}_conv"
-    return [
-        *(
-            Source(f"{ours}_{i}", f"{theirs}.convs.{i}{suffix}", "conv2d", True)
-            for i in range(num_layers)
-        ),
-        Source(f"{ours}_out", f"{theirs}.{last}", "conv2d", True),
-    ]
+    """Layers of HiFi-GAN's period discriminators, alike in both projects."""
+    return convolutions(
+        [
+            (f"period_{p}_conv_{i}", name.format(p=p, i=i))
+            for p in range(num_periods)
+            for i, name in [
+                *((i, theirs) for i in range(num_layers)),
+                ("out", last),
+            ]
+        ],
+        True,
+        "conv2d",
+    )
 
 
-def _scales(
-    settings: Options, num_scales: int, prefix: str
-) -> tuple[dict[str, Any], list[Source]]:
-    _mono(settings)
+def _scales(settings: Options, num_scales: int, prefix: str) -> Part:
+    check_mono(settings)
     settings.skip("use_weight_norm", "use_spectral_norm")
-    bias = settings.flag("bias", True)
-    rates = settings.integers("downsample_scales", [2, 2, 4, 4, 1])
     config = {
         "num_scales": num_scales,
-        "scale_kernel_sizes": settings.integers("kernel_sizes", [15, 41, 5, 3]),
-        "scale_channels": settings.integer("channels", 128),
-        "scale_max_channels": settings.integer("max_downsample_channels", 1024),
-        "scale_max_groups": settings.integer("max_groups", 16),
-        "scale_rates": rates,
-        "use_bias": bias,
+        **settings.take(
+            {
+                "scale_kernel_sizes": ("kernel_sizes", [15, 41, 5, 3]),
+                "scale_channels": ("channels", 128),
+                "scale_max_channels": ("max_downsample_channels", 1024),
+                "scale_max_groups": ("max_groups", 16),
+                "scale_rates": ("downsample_scales", [2, 2, 4, 4, 1]),
+                "use_bias": ("bias", True),
+            }
+        ),
         "negative_slope": leaky_slope(settings, _HIFIGAN_LEAKY),
     }
-    sources = []
-    for s in range(num_scales):
-        ours, theirs = f"scale_{s}_conv", f"{prefix}discriminators.{s}.layers"
-        count = len(rates) + 2
-        sources += [
-            Source(f"{ours}_{i}", f"{theirs}.{i}.0", bias=bias)
-            for i in range(count)
-        ]
-        sources.append(Source(f"{ours}_out", f"{theirs}.{count}", bias=bias))
     settings.check_all_read()
-    return config, sources
+    count = len(config["scale_rates"]) + 2
+    return config, _scale_sources(
+        num_scales,
+        count,
+        prefix + "discriminators.{s}.layers.{i}.0",
+        prefix + f"discriminators.{{s}}.layers.{count}",
+        config["use_bias"],
+    )
+
+
+def _scale_sources(
+    num_scales: int, num_layers: int, theirs: str, last: str, bias: bool | None
+) -> list[Source]:
+    """Layers of HiFi-GAN's scale discriminators, alike in both projects."""
+    return convolutions(
+        [
+            (f"scale_{s}_conv_{i}", name.format(s=s, i=i))
+            for s in range(num_scales)
+            for i, name in [
+                *((i, theirs) for i in range(num_layers)),
+                ("out", last),
+            ]
+        ],
+        bias,
+    )
 
 
 def _scale_pooling(settings: Options, prefix: str) -> dict[str, Any]:
@@ -282,8 +313,8 @@ def _scale_pooling(settings: Options, prefix: str) -> dict[str, Any]:
 
 def _hifigan(
     state: StateDict,
-    periods: tuple[dict[str, Any], list[Source]] | None,
-    scales: tuple[dict[str, Any], list[Source]] | None,
+    periods: Part | None,
+    scales: Part | None,
     pooling: dict[str, Any],
 ) -> Read:
     config: dict[str, Any] = {"kind": "multi_period_multi_scale", **pooling}
@@ -308,8 +339,10 @@ def _hifigan(
 
 def _hifigan_norms(weights: NetworkWeights, num_scales: int) -> dict[str, Any]:
     return {
-        "period_norm": weights.norm("period_"),
-        "scale_norms": [weights.norm(f"scale_{s}_") for s in range(num_scales)],
+        "period_norm": weights.norm("period_", "spectral"),
+        "scale_norms": [
+            weights.norm(f"scale_{s}_", "spectral") for s in range(num_scales)
+        ],
     }
 
 
@@ -392,44 +425,29 @@ def read_hifigan(periods: StateDict, scales: StateDict) -> Read:
     }
     weights = NetworkWeights(
         periods,
-        [
-            source
-            for p in range(len(_PERIODS))
-            for source in _period_sources(
-                p,
-                f"discriminators.{p}",
-                len(_PERIOD_RATES),
-                "",
-                "conv_post",
-            )
-        ],
+        _period_sources(
+            len(_PERIODS),
+            len(_PERIOD_RATES),
+            "discriminators.{p}.convs.{i}",
+            "discriminators.{p}.conv_post",
+        ),
     )
     weights.add(
         scales,
-        [
-            Source(f"scale_{s}_conv_{i}", f"discriminators.{s}.{name}")
-            for s in range(_NUM_SCALES)
-            for i, name in [
-                *((i, f"convs.{i}") for i in range(len(scale_widths))),
-                ("out", "conv_post"),
-            ]
-        ],
+        _scale_sources(
+            _NUM_SCALES,
+            len(scale_widths),
+            "discriminators.{s}.convs.{i}",
+            "discriminators.{s}.conv_post",
+            None,
+        ),
     )
     return config | _hifigan_norms(weights, _NUM_SCALES), weights
 
 
 def _widths(state: StateDict, count: int) -> list[int]:
     names = [f"discriminators.0.convs.{i}" for i in range(count)]
-    return [_weight_shape(state, name)[0] for name in names]
-
-
-def _weight_shape(state: StateDict, layer: str) -> tuple[int, ...]:
-    shape = state.weight_shape(layer)
-    if shape is None or len(shape) < 3:
-        raise state.error(
-            f"{layer}.weight", "is missing, or is no convolution's."
-        )
-    return shape
+    return [state.kernel_shape(name, None)[0] for name in names]
 
 
 _LAYER = re.compile(r"model\.disc_(\d{1,3})\.model\.layer_(\d{1,3})\.")
@@ -455,25 +473,10 @@ def read_melgan(state: StateDict) -> Read:
             f"{state.path}: expected layers 'model.disc_0.model.layer_0', "
             f"... Received: {sorted(state)[:4]}"
         )
-    names = [
-        "0.1",
-        *(f"{i}.0" for i in range(1, last)),
-        str(last),
-    ]
-    shapes = [
-        _weight_shape(state, f"model.disc_0.model.layer_{name}")
-        for name in names
-    ]
-    sources = [
-        Source(
-            f"scale_{s}_conv_{i}",
-            f"model.disc_{s}.model.layer_{name}",
-            bias=True,
-        )
-        for s, (i, name) in itertools.product(
-            range(num_scales), enumerate(names)
-        )
-    ]
+    sources = _melgan_sources(
+        num_scales, last, "model.disc_{s}.model.layer_{name}", True
+    )
+    shapes = [state.kernel_shape(source.name) for source in sources[: last + 1]]
     weights = NetworkWeights(state, sources)
     return {
         "kind": "multi_scale",
@@ -484,5 +487,5 @@ def read_melgan(state: StateDict) -> Read:
         "downsample_rates": [
             max(1, (shape[2] - 1) // 10) for shape in shapes[1:-2]
         ],
-        "weight_norm": _has_weight_norm(weights),
+        "weight_norm": weights.norm() == "weight",
     }, weights
