@@ -38,59 +38,43 @@ _LOG_FLOOR = 1e-5
 _POWER_FLOOR = 1e-9
 
 
-class HiFiGANConverter(VocoderConverter):
-    """Converts checkpoints of jik876's HiFi-GAN.
-
-    `do_*` of the same step as `g_*` gives the discriminators.
-    """
-
-    project = "the original HiFi-GAN"
-    expected = "g_* with config.json beside it"
-
-    def choose_files(self, names: Sequence[str]) -> Mapping[str, str] | None:
-        """See the base class."""
-        generator = checkpoint_names.newest(names, _GENERATOR) or max(
-            filter(_RELEASED.fullmatch, names), default=None
-        )
-        return self.files_beside(generator, names) if generator else None
-
-    def files_beside(
-        self, name: str, names: Sequence[str]
-    ) -> Mapping[str, str] | None:
-        """See the base class."""
-        if re.fullmatch(r"do_\d{1,12}", name):
-            name = f"g_{name.removeprefix('do_')}"
-        if name == _CONFIG or not {name, _CONFIG} <= set(names):
-            return None
-        found = {"checkpoint": name, "config": _CONFIG}
-        discriminators = f"do_{name.removeprefix('g_')}"
-        if discriminators in names:
-            found["discriminator"] = discriminators
-        return found
-
-    def objection(self, files: Files) -> str | None:
-        """See the base class."""
-        options = read_json(files["config"])
-        for name in ("resblock", "upsample_rates"):
-            if name not in options:
-                return f"{options.path} has no `{name}`."
+def _choose_files(
+    names: Sequence[str], name: str | None
+) -> Mapping[str, str] | None:
+    name = (
+        name
+        or checkpoint_names.newest(names, _GENERATOR)
+        or max(filter(_RELEASED.fullmatch, names), default="")
+    )
+    # A discriminator's file stands for the generator of the same step.
+    name = re.sub(r"^do_(?=\d{1,12}$)", "g_", name)
+    if name == _CONFIG or not {name, _CONFIG} <= set(names):
         return None
-
-    def read(self, files: Files, has_discriminator: bool) -> Parts:
-        """See the base class."""
-        options = read_json(files["config"])
-        config, generator = _generator(options, files["checkpoint"])
-        config["slice_length"] = options.integer("segment_size", _SLICE_LENGTH)
-        parts = Parts(files["checkpoint"], "hifigan", config, generator)
-        if has_discriminator and "discriminator" in files:
-            config["discriminator"], parts.discriminator = read_hifigan(
-                *read_networks(files["discriminator"], "mpd", "msd")
-            )
-        return parts
+    found = {"checkpoint": name, "config": _CONFIG}
+    discriminators = f"do_{name.removeprefix('g_')}"
+    if discriminators in names:
+        found["discriminator"] = discriminators
+    return found
 
 
-converter = HiFiGANConverter()
-convert_hifigan = converter.convert
+def _objection(files: Files) -> str | None:
+    options = read_json(files["config"])
+    for name in ("resblock", "upsample_rates"):
+        if name not in options:
+            return f"{options.path} has no `{name}`."
+    return None
+
+
+def _read(files: Files, has_discriminator: bool) -> Parts:
+    options = read_json(files["config"])
+    config, generator = _generator(options, files["checkpoint"])
+    config["slice_length"] = options.integer("segment_size", _SLICE_LENGTH)
+    parts = Parts(files["checkpoint"], "hifigan", config, generator)
+    if has_discriminator and "discriminator" in files:
+        config["discriminator"], parts.discriminator = read_hifigan(
+            *read_networks(files["discriminator"], "mpd", "msd")
+        )
+    return parts
 
 
 def _generator(
@@ -150,3 +134,13 @@ def _generator(
     )
     config["weight_norm"] = generator.norm() == "weight"
     return config, generator
+
+
+converter = VocoderConverter(
+    project="the original HiFi-GAN",
+    expected="g_* with config.json beside it",
+    choose_files=_choose_files,
+    objection=_objection,
+    read=_read,
+)
+convert_hifigan = converter.convert

@@ -41,72 +41,50 @@ _FFT_LENGTH = 1024
 _LOG_FLOOR = 1e-5
 
 
-class MelGANConverter(VocoderConverter):
-    """Converts checkpoints of descriptinc's MelGAN.
+def _choose_files(
+    names: Sequence[str], name: str | None
+) -> Mapping[str, str] | None:
+    name = name or checkpoint_names.first_of(names, *_GENERATORS)
+    # The authors' released files have names of their own: one alone is taken,
+    # and its tensors tell whether it is one.
+    others = [
+        n for n in names if n.endswith(".pt") and not _OTHERS.fullmatch(n)
+    ]
+    if name is None and len(others) == 1:
+        name = others[0]
+    if name is None:
+        return None
+    found = {"checkpoint": name}
+    discriminator = name.replace("netG", "netD")
+    if discriminator != name and discriminator in names:
+        found["discriminator"] = discriminator
+    return found
 
-    `netD.pt` beside `netG.pt` gives the discriminator. The authors' released
-    files have names of their own (`multi_speaker.pt`): a single `.pt` file is
-    taken, whose tensors tell whether it is one.
-    """
 
-    project = "the original MelGAN"
-    expected = "netG.pt or another .pt file"
-    states_rate = False
+def _objection(files: Files) -> str | None:
+    path = files["checkpoint"]
+    if path.name in _GENERATORS:
+        return None
+    held = read_torch_file(path)
+    names = list(held) if isinstance(held, Mapping) else []
+    if any(_BLOCK.match(str(name).removeprefix("module.")) for name in names):
+        return None
+    return (
+        f"{path} is no generator of the original MelGAN: none of its "
+        f"tensors is 'model.4.block.2...'. Received: {str(names)[:100]}"
+    )
 
-    def choose_files(self, names: Sequence[str]) -> Mapping[str, str] | None:
-        """See the base class."""
-        generator = checkpoint_names.first_of(names, *_GENERATORS)
-        others = [
-            name
-            for name in names
-            if name.endswith(".pt") and not _OTHERS.fullmatch(name)
-        ]
-        if generator is None and len(others) == 1:
-            generator = others[0]
-        return self.files_beside(generator, names) if generator else None
 
-    def files_beside(
-        self, name: str, names: Sequence[str]
-    ) -> Mapping[str, str] | None:
-        """See the base class."""
-        found = {"checkpoint": name}
-        discriminator = name.replace("netG", "netD")
-        if discriminator != name and discriminator in names:
-            found["discriminator"] = discriminator
-        return found
-
-    def objection(self, files: Files) -> str | None:
-        """See the base class."""
-        path = files["checkpoint"]
-        if path.name in _GENERATORS:
-            return None
-        held = read_torch_file(path)
-        names = list(held) if isinstance(held, Mapping) else []
-        if any(
-            isinstance(name, str) and _BLOCK.match(name.removeprefix("module."))
-            for name in names
-        ):
-            return None
-        return (
-            f"{path} is no generator of the original MelGAN: none of its "
-            f"tensors is 'model.4.block.2...'. Received: {str(names)[:100]}"
+def _read(files: Files, has_discriminator: bool) -> Parts:
+    path = files["checkpoint"]
+    config, generator = _generator(StateDict(path, read_torch_file(path)))
+    parts = Parts(path, "melgan", config, generator)
+    if has_discriminator and "discriminator" in files:
+        path = files["discriminator"]
+        config["discriminator"], parts.discriminator = read_melgan(
+            StateDict(path, read_torch_file(path))
         )
-
-    def read(self, files: Files, has_discriminator: bool) -> Parts:
-        """See the base class."""
-        path = files["checkpoint"]
-        config, generator = _generator(StateDict(path, read_torch_file(path)))
-        parts = Parts(path, "melgan", config, generator)
-        if has_discriminator and "discriminator" in files:
-            path = files["discriminator"]
-            config["discriminator"], parts.discriminator = read_melgan(
-                StateDict(path, read_torch_file(path))
-            )
-        return parts
-
-
-converter = MelGANConverter()
-convert_melgan = converter.convert
+    return parts
 
 
 def _generator(state: StateDict) -> tuple[dict[str, Any], NetworkWeights]:
@@ -174,3 +152,14 @@ def _generator(state: StateDict) -> tuple[dict[str, Any], NetworkWeights]:
 def _indices(state: StateDict, pattern: re.Pattern[str]) -> list[int]:
     found = (pattern.match(name) for name in state)
     return sorted({int(match.group(1)) for match in found if match})
+
+
+converter = VocoderConverter(
+    project="the original MelGAN",
+    expected="netG.pt or another .pt file",
+    choose_files=_choose_files,
+    objection=_objection,
+    read=_read,
+    states_rate=False,
+)
+convert_melgan = converter.convert

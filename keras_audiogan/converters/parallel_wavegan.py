@@ -67,78 +67,55 @@ _HIFIGAN_NAMES = {
 Generator = tuple[str, dict[str, Any], NetworkWeights]
 
 
-class ParallelWaveGANConverter(VocoderConverter):
-    """Converts checkpoints of kan-bayashi's ParallelWaveGAN project.
-
-    Parallel WaveGAN, MelGAN, multi-band MelGAN and HiFi-GAN, with their
-    discriminators.
-    """
-
-    project = "kan-bayashi's ParallelWaveGAN"
-    expected = "checkpoint-*steps.pkl with config.yml beside it"
-
-    def choose_files(self, names: Sequence[str]) -> Mapping[str, str] | None:
-        """See the base class."""
-        others = re.compile(r"checkpoint.*\.(pkl|pth|pt)")
-        checkpoint = checkpoint_names.newest(names, _STEPS) or max(
-            filter(others.fullmatch, names), default=None
-        )
-        return self.files_beside(checkpoint, names) if checkpoint else None
-
-    def files_beside(
-        self, name: str, names: Sequence[str]
-    ) -> Mapping[str, str] | None:
-        """See the base class."""
-        config = checkpoint_names.first_of(names, "config.yml", "config.yaml")
-        if config is None or name == config:
-            return None
-        found = {"checkpoint": name, "config": config}
-        return found | {n: n for n in _STATISTICS if n in names}
-
-    def objection(self, files: Files) -> str | None:
-        """See the base class."""
-        options = read_yaml(files["config"])
-        if "generator_params" not in options:
-            return f"{options.path} has no `generator_params`."
+def _choose_files(
+    names: Sequence[str], name: str | None
+) -> Mapping[str, str] | None:
+    others = re.compile(r"checkpoint.*\.(pkl|pth|pt)")
+    name = (
+        name
+        or checkpoint_names.newest(names, _STEPS)
+        or max(filter(others.fullmatch, names), default=None)
+    )
+    config = checkpoint_names.first_of(names, "config.yml", "config.yaml")
+    if name is None or config is None or name == config:
         return None
+    found = {"checkpoint": name, "config": config}
+    return found | {n: n for n in _STATISTICS if n in names}
 
-    def networks(self, files: Files) -> Mapping[str, Any]:
-        """See the base class."""
-        path = files["checkpoint"]
-        model = require(path, read_torch_file(path), "model")["model"]
-        return require(path, model, "generator")
 
-    def read(self, files: Files, has_discriminator: bool) -> Parts:
-        """See the base class."""
-        options = read_yaml(files["config"])
-        path = files["checkpoint"]
-        held = self.networks(files)
-        states = {
-            name: StateDict(path, held[name], f"model/{name}")
-            for name in ("generator", "discriminator")[: 1 + has_discriminator]
-            if name in held
-        }
-        kind = options.choice(
-            "generator_type", list(_GENERATORS), "ParallelWaveGANGenerator"
+def _objection(files: Files) -> str | None:
+    options = read_yaml(files["config"])
+    if "generator_params" not in options:
+        return f"{options.path} has no `generator_params`."
+    return None
+
+
+def _networks(files: Files) -> Mapping[str, Any]:
+    path = files["checkpoint"]
+    model = require(path, read_torch_file(path), "model")["model"]
+    return require(path, model, "generator")
+
+
+def _read(files: Files, has_discriminator: bool) -> Parts:
+    options = read_yaml(files["config"])
+    path = files["checkpoint"]
+    held = _networks(files)
+    state = StateDict(path, held["generator"], "model/generator")
+    kind = options.choice(
+        "generator_type", list(_GENERATORS), "ParallelWaveGANGenerator"
+    )
+    settings = options.options("generator_params")
+    parts = Parts(path, *_GENERATORS[kind](settings, state, options))
+    settings.check_all_read()
+    config = parts.config
+    config["mel"] = _mel(options, files, state, config)
+    config["slice_length"] = options.integer("batch_max_steps", _SLICE_LENGTH)
+    if has_discriminator and "discriminator" in held:
+        name = "discriminator"
+        config[name], parts.discriminator = read_parallel_wavegan(
+            options, StateDict(path, held[name], f"model/{name}")
         )
-        settings = options.options("generator_params")
-        state = states["generator"]
-        parts = Parts(path, *_GENERATORS[kind](settings, state, options))
-        settings.check_all_read()
-        config = parts.config
-        config["mel"] = _mel(options, files, state, config)
-        config["slice_length"] = options.integer(
-            "batch_max_steps", _SLICE_LENGTH
-        )
-        if "discriminator" in states:
-            config["discriminator"], parts.discriminator = (
-                read_parallel_wavegan(options, states["discriminator"])
-            )
-        return parts
-
-
-converter = ParallelWaveGANConverter()
-convert_parallel_wavegan = converter.convert
+    return parts
 
 
 def _mel(
@@ -352,3 +329,14 @@ _GENERATORS = {
     "MelGANGenerator": _melgan,
     "HiFiGANGenerator": _hifigan,
 }
+
+
+converter = VocoderConverter(
+    project="kan-bayashi's ParallelWaveGAN",
+    expected="checkpoint-*steps.pkl with config.yml beside it",
+    choose_files=_choose_files,
+    objection=_objection,
+    read=_read,
+    networks=_networks,
+)
+convert_parallel_wavegan = converter.convert

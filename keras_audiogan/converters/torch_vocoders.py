@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import logging
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from keras_audiogan.converters import checkpoint_names
 from keras_audiogan.converters.errors import (
@@ -51,58 +51,35 @@ class Parts:
         return networks
 
 
+@dataclasses.dataclass(frozen=True)
 class VocoderConverter:
-    """Converts one project's checkpoints; each project is a subclass.
+    """Converts one project's checkpoints.
 
     Attributes:
         project: its name, for messages.
         expected: the files that make up a checkpoint of it, for messages.
+        choose_files: the names of a folder's files, and one of them or None
+            for the newest -> the files that make up that checkpoint, by
+            role; None if there is none.
+        objection: files by role -> why they are not the project's, although
+            they have the right names; None if they are.
+        read: files by role, and whether the discriminator is wanted, too ->
+            the parts. `slice_length` may be no whole number of frames, and
+            the sampling rate stands under `mel`.
+        networks: files by role -> names, the networks' among them.
         states_rate: whether a checkpoint states its sampling rate.
     """
 
-    project: ClassVar[str]
-    expected: ClassVar[str]
-    states_rate: ClassVar[bool] = True
-
-    def choose_files(self, names: Sequence[str]) -> Mapping[str, str] | None:
-        """Returns which files of a folder are its newest checkpoint, by role.
-
-        Args:
-            names: of all files in the folder.
-        """
-        raise NotImplementedError
-
-    def files_beside(
-        self, name: str, names: Sequence[str]
-    ) -> Mapping[str, str] | None:
-        """Returns the files that go with one that is named, by role.
-
-        Args:
-            name: the checkpoint's file.
-            names: of all files in its folder.
-        """
-        raise NotImplementedError
-
-    def objection(self, files: Files) -> str | None:
-        """Says why files that have the right names are not the project's."""
-        raise NotImplementedError
-
-    def read(self, files: Files, has_discriminator: bool) -> Parts:
-        """Reads a checkpoint.
-
-        Args:
-            files: by role.
-            has_discriminator: whether its discriminator is wanted, too.
-
-        Returns:
-            The parts; `slice_length` may be no whole number of frames, and
-            the sampling rate stands under `mel`.
-        """
-        raise NotImplementedError
-
-    def networks(self, files: Files) -> Iterable[str]:
-        """Returns the networks that are there, and perhaps other names."""
-        return ["generator", *files]
+    project: str
+    expected: str
+    choose_files: checkpoint_names.Chooser
+    objection: Callable[[Files], str | None]
+    read: Callable[[Files, bool], Parts]
+    networks: Callable[[Files], Iterable[str]] = lambda files: [
+        "generator",
+        *files,
+    ]
+    states_rate: bool = True
 
     def find(self, source: str | pathlib.Path) -> Files:
         """Returns the files of the checkpoint that `source` means, by role.
@@ -110,9 +87,7 @@ class VocoderConverter:
         Raises:
             ConversionError: if there is none.
         """
-        found = checkpoint_names.locate(
-            source, self.choose_files, self.files_beside
-        )
+        found = checkpoint_names.locate(source, self.choose_files)
         if found is None:
             raise ConversionError(
                 f"Found no checkpoint of {self.project}: expected "

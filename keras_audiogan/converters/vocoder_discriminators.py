@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from keras_audiogan.converters.config_files import Options, leaky_slope
@@ -151,21 +152,14 @@ def _pooling(
 def _melgan(settings: Options, state: StateDict) -> Read:
     num_scales = settings.integer("scales", 3)
     pooling = _pooling(settings, "downsample_pooling", 1, False)
-    return _melgan_scales(
-        settings, state, num_scales, "discriminators.{s}.layers", pooling
-    )
+    return _melgan_single(settings, state, num_scales, pooling)
 
 
-def _melgan_single(settings: Options, state: StateDict) -> Read:
-    return _melgan_scales(settings, state, 1, "layers", {})
-
-
-def _melgan_scales(
+def _melgan_single(
     settings: Options,
     state: StateDict,
-    num_scales: int,
-    layers: str,
-    pooling: dict[str, Any],
+    num_scales: int = 1,
+    pooling: dict[str, Any] | None = None,
 ) -> Read:
     config = settings.take(
         {
@@ -176,17 +170,19 @@ def _melgan_scales(
             "use_bias": ("bias", True),
         }
     )
-    config |= {
-        "num_scales": num_scales,
-        "padding": padding_mode(settings),
-        **pooling,
-    }
     sources = _melgan_sources(
         num_scales,
         len(config["downsample_rates"]) + 2,
-        layers + ".{name}",
+        "layers.{name}"
+        if pooling is None
+        else "discriminators.{s}.layers.{name}",
         config["use_bias"],
     )
+    config |= {
+        "num_scales": num_scales,
+        "padding": padding_mode(settings),
+        **(pooling or {}),
+    }
     return _plain("multi_scale", settings, state, config, sources)
 
 
@@ -212,186 +208,161 @@ def _melgan_sources(
     )
 
 
-def _periods(settings: Options, periods: Sequence[int], prefix: str) -> Part:
-    check_mono(settings)
-    # Its convolutions have a bias whatever this says.
-    settings.skip("use_weight_norm", "use_spectral_norm", "period", "bias")
-    first, last = settings.pair("kernel_sizes", [5, 3])
-    config = {
-        "periods": list(periods),
-        "period_kernel_size": first,
-        "period_last_kernel_size": last - 1,
-        **settings.take(
-            {
-                "period_channels": ("channels", 32),
-                "period_max_channels": ("max_downsample_channels", 1024),
-                "period_rates": ("downsample_scales", [3, 3, 3, 3, 1]),
-            }
-        ),
-        "negative_slope": leaky_slope(settings, _HIFIGAN_LEAKY),
-    }
-    settings.check_all_read()
-    return config, _period_sources(
-        len(periods),
-        len(config["period_rates"]),
-        prefix + "discriminators.{p}.convs.{i}.0",
-        prefix + "discriminators.{p}.output_conv",
-    )
-
-
-def _period_sources(
-    num_periods: int, num_layers: int, theirs: str, last: str
-) -> list[Source]:
-    """Layers of HiFi-GAN's period discriminators, alike in both projects."""
-    return convolutions(
-        [
-            (f"period_{p}_conv_{i}", name.format(p=p, i=i))
-            for p in range(num_periods)
-            for i, name in [
-                *((i, theirs) for i in range(num_layers)),
-                ("out", last),
-            ]
-        ],
-        True,
-        "conv2d",
-    )
-
-
-def _scales(settings: Options, num_scales: int, prefix: str) -> Part:
-    check_mono(settings)
-    settings.skip("use_weight_norm", "use_spectral_norm")
-    config = {
-        "num_scales": num_scales,
-        **settings.take(
-            {
-                "scale_kernel_sizes": ("kernel_sizes", [15, 41, 5, 3]),
-                "scale_channels": ("channels", 128),
-                "scale_max_channels": ("max_downsample_channels", 1024),
-                "scale_max_groups": ("max_groups", 16),
-                "scale_rates": ("downsample_scales", [2, 2, 4, 4, 1]),
-                "use_bias": ("bias", True),
-            }
-        ),
-        "negative_slope": leaky_slope(settings, _HIFIGAN_LEAKY),
-    }
-    settings.check_all_read()
-    count = len(config["scale_rates"]) + 2
-    return config, _scale_sources(
-        num_scales,
-        count,
-        prefix + "discriminators.{s}.layers.{i}.0",
-        prefix + f"discriminators.{{s}}.layers.{count}",
-        config["use_bias"],
-    )
-
-
-def _scale_sources(
-    num_scales: int, num_layers: int, theirs: str, last: str, bias: bool | None
-) -> list[Source]:
-    """Layers of HiFi-GAN's scale discriminators, alike in both projects."""
-    return convolutions(
-        [
-            (f"scale_{s}_conv_{i}", name.format(s=s, i=i))
-            for s in range(num_scales)
-            for i, name in [
-                *((i, theirs) for i in range(num_layers)),
-                ("out", last),
-            ]
-        ],
-        bias,
-    )
-
-
-def _scale_pooling(settings: Options, prefix: str) -> dict[str, Any]:
-    pooling = _pooling(settings, prefix, 2, True)
-    if not pooling.pop("pool_count_padding"):
-        raise settings.error(
-            f"{prefix}_params", "such that padding counts as samples"
-        )
-    return pooling
+_PERIOD_OPTIONS = {
+    "period_channels": ("channels", 32),
+    "period_max_channels": ("max_downsample_channels", 1024),
+    "period_rates": ("downsample_scales", [3, 3, 3, 3, 1]),
+}
+_SCALE_OPTIONS = {
+    "scale_kernel_sizes": ("kernel_sizes", [15, 41, 5, 3]),
+    "scale_channels": ("channels", 128),
+    "scale_max_channels": ("max_downsample_channels", 1024),
+    "scale_max_groups": ("max_groups", 16),
+    "scale_rates": ("downsample_scales", [2, 2, 4, 4, 1]),
+    "use_bias": ("bias", True),
+}
 
 
 def _hifigan(
+    settings: Options,
     state: StateDict,
-    periods: Part | None,
-    scales: Part | None,
-    pooling: dict[str, Any],
+    periods: tuple[str, str] | None = None,
+    scales: tuple[str, str] | None = None,
+    pooling: str = "downsample_pooling",
 ) -> Read:
-    config: dict[str, Any] = {"kind": "multi_period_multi_scale", **pooling}
-    sources = []
-    if periods and scales:
-        slopes = {part[0]["negative_slope"] for part in (periods, scales)}
-        if len(slopes) > 1:
-            raise ConversionError(
-                f"{state.path}: the discriminators' leaky ReLUs have "
-                "different slopes, which has no counterpart here. "
-                f"Received: {sorted(slopes)}"
+    """Reads discriminators of periods, of scales or of both.
+
+    Args:
+        settings: `discriminator_params`.
+        state: the tensors.
+        periods: where the options of those of periods stand, and how the
+            names of their tensors start; None if there are none.
+        scales: the same of those of scales.
+        pooling: where the options of pooling between scales stand.
+    """
+    config: dict[str, Any] = {"periods": [], "num_scales": 0}
+    sources: list[Source] = []
+    slopes = set()
+    if periods:
+        nested = settings.options(periods[0], {})
+        # Its convolutions have a bias whatever this says.
+        nested.skip("period", "bias")
+        first, last = nested.pair("kernel_sizes", [5, 3])
+        config |= {
+            "periods": settings.integers("periods", list(_PERIODS)),
+            "period_kernel_size": first,
+            "period_last_kernel_size": last - 1,
+            **nested.take(_PERIOD_OPTIONS),
+        }
+        theirs = periods[1] + "discriminators.{k}."
+        sources += _chains(
+            "period",
+            len(config["periods"]),
+            len(config["period_rates"]),
+            theirs + "convs.{i}.0",
+            theirs + "output_conv",
+            True,
+        )
+        slopes.add(_finish(nested))
+    if scales:
+        nested = settings.options(scales[0], {})
+        settings.skip("follow_official_norm")
+        config |= nested.take(_SCALE_OPTIONS)
+        config["num_scales"] = settings.integer("scales", 3)
+        count = len(config["scale_rates"]) + 2
+        theirs = scales[1] + "discriminators.{k}.layers."
+        sources += _chains(
+            "scale",
+            config["num_scales"],
+            count,
+            theirs + "{i}.0",
+            theirs + str(count),
+            config["use_bias"],
+        )
+        slopes.add(_finish(nested))
+        config |= _pooling(settings, pooling, 2, True)
+        if not config.pop("pool_count_padding"):
+            raise settings.error(
+                f"{pooling}_params", "such that padding counts as samples"
             )
-    for part, absent in (
-        (periods, {"periods": []}),
-        (scales, {"num_scales": 0}),
-    ):
-        config |= part[0] if part else absent
-        sources += part[1] if part else []
-    weights = NetworkWeights(state, sources)
-    return config | _hifigan_norms(weights, config["num_scales"]), weights
+    if len(slopes) > 1:
+        raise ConversionError(
+            f"{state.path}: the discriminators' leaky ReLUs have different "
+            "slopes, which has no counterpart here. "
+            f"Received: {sorted(slopes)}"
+        )
+    config["negative_slope"] = slopes.pop()
+    return _with_norms(config, NetworkWeights(state, sources))
 
 
-def _hifigan_norms(weights: NetworkWeights, num_scales: int) -> dict[str, Any]:
+def _finish(nested: Options) -> float:
+    """Reads what options of periods and of scales share; returns the slope."""
+    check_mono(nested)
+    nested.skip("use_weight_norm", "use_spectral_norm")
+    slope = leaky_slope(nested, _HIFIGAN_LEAKY)
+    nested.check_all_read()
+    return slope
+
+
+def _chains(
+    ours: str,
+    count: int,
+    num_layers: int,
+    theirs: str,
+    last: str,
+    bias: bool | None,
+) -> list[Source]:
+    """Layers of HiFi-GAN's discriminators, alike in both projects.
+
+    Args:
+        ours: `"period"` or `"scale"`.
+        count: number of discriminators.
+        num_layers: number of layers in each before the last.
+        theirs: their name of a layer, with `{k}` and `{i}` in it.
+        last: that of the last one, with `{k}` in it.
+        bias: as `Source` has it.
+    """
+    names = [(f"{i}", theirs.replace("{i}", f"{i}")) for i in range(num_layers)]
+    return convolutions(
+        [
+            (f"{ours}_{k}_conv_{i}", name.replace("{k}", f"{k}"))
+            for k in range(count)
+            for i, name in [*names, ("out", last)]
+        ],
+        bias,
+        "conv2d" if ours == "period" else "conv1d",
+    )
+
+
+def _with_norms(config: dict[str, Any], weights: NetworkWeights) -> Read:
     return {
+        "kind": "multi_period_multi_scale",
+        **config,
         "period_norm": weights.norm("period_", "spectral"),
         "scale_norms": [
-            weights.norm(f"scale_{s}_", "spectral") for s in range(num_scales)
+            weights.norm(f"scale_{s}_", "spectral")
+            for s in range(config["num_scales"])
         ],
-    }
+    }, weights
 
 
-def _both(settings: Options, state: StateDict) -> Read:
-    settings.skip("follow_official_norm")
-    periods = settings.integers("periods", list(_PERIODS))
-    num_scales = settings.integer("scales", 3)
-    return _hifigan(
-        state,
-        _periods(
-            settings.options("period_discriminator_params", {}),
-            periods,
-            "mpd.",
-        ),
-        _scales(
-            settings.options("scale_discriminator_params", {}),
-            num_scales,
-            "msd.",
-        ),
-        _scale_pooling(settings, "scale_downsample_pooling"),
-    )
-
-
-def _periods_alone(settings: Options, state: StateDict) -> Read:
-    periods = settings.integers("periods", list(_PERIODS))
-    nested = settings.options("discriminator_params", {})
-    return _hifigan(state, _periods(nested, periods, ""), None, {})
-
-
-def _scales_alone(settings: Options, state: StateDict) -> Read:
-    settings.skip("follow_official_norm")
-    num_scales = settings.integer("scales", 3)
-    nested = settings.options("discriminator_params", {})
-    return _hifigan(
-        state,
-        None,
-        _scales(nested, num_scales, ""),
-        _scale_pooling(settings, "downsample_pooling"),
-    )
-
-
-_TYPES = {
+_TYPES: dict[str, Callable[[Options, StateDict], Read]] = {
     "ParallelWaveGANDiscriminator": _dilated,
     "ResidualParallelWaveGANDiscriminator": _residual,
     "MelGANDiscriminator": _melgan_single,
     "MelGANMultiScaleDiscriminator": _melgan,
-    "HiFiGANMultiPeriodDiscriminator": _periods_alone,
-    "HiFiGANMultiScaleDiscriminator": _scales_alone,
-    "HiFiGANMultiScaleMultiPeriodDiscriminator": _both,
+    "HiFiGANMultiPeriodDiscriminator": functools.partial(
+        _hifigan, periods=("discriminator_params", "")
+    ),
+    "HiFiGANMultiScaleDiscriminator": functools.partial(
+        _hifigan, scales=("discriminator_params", "")
+    ),
+    "HiFiGANMultiScaleMultiPeriodDiscriminator": functools.partial(
+        _hifigan,
+        periods=("period_discriminator_params", "mpd."),
+        scales=("scale_discriminator_params", "msd."),
+        pooling="scale_downsample_pooling",
+    ),
 }
 
 
@@ -412,8 +383,7 @@ def read_hifigan(periods: StateDict, scales: StateDict) -> Read:
     """
     period_widths = _widths(periods, len(_PERIOD_RATES))
     scale_widths = _widths(scales, len(_SCALE_RATES) + 2)
-    config: dict[str, Any] = {
-        "kind": "multi_period_multi_scale",
+    config = {
         "periods": list(_PERIODS),
         "period_channels": period_widths[0],
         "period_max_channels": max(period_widths),
@@ -423,26 +393,16 @@ def read_hifigan(periods: StateDict, scales: StateDict) -> Read:
         "scale_max_channels": max(scale_widths),
         "scale_rates": list(_SCALE_RATES),
     }
+    theirs = "discriminators.{k}."
+    parts = (theirs + "convs.{i}", theirs + "conv_post")
     weights = NetworkWeights(
         periods,
-        _period_sources(
-            len(_PERIODS),
-            len(_PERIOD_RATES),
-            "discriminators.{p}.convs.{i}",
-            "discriminators.{p}.conv_post",
-        ),
+        _chains("period", len(_PERIODS), len(_PERIOD_RATES), *parts, True),
     )
     weights.add(
-        scales,
-        _scale_sources(
-            _NUM_SCALES,
-            len(scale_widths),
-            "discriminators.{s}.convs.{i}",
-            "discriminators.{s}.conv_post",
-            None,
-        ),
+        scales, _chains("scale", _NUM_SCALES, len(scale_widths), *parts, None)
     )
-    return config | _hifigan_norms(weights, _NUM_SCALES), weights
+    return _with_norms(config, weights)
 
 
 def _widths(state: StateDict, count: int) -> list[int]:
