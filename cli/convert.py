@@ -47,7 +47,7 @@ def command(
     multi-band MelGAN, HiFi-GAN); HiFi-GAN (g_*, do_*, config.json); MelGAN
     (netG.pt, netD.pt). PyTorch's files need
     pip install 'keras-audiogan[convert]', and are read without running what
-    is in them. DIR must be new or empty.
+    is in them; TensorFlow's need TensorFlow. DIR must be new or empty.
 
     \b
     Examples:

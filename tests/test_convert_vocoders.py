@@ -128,7 +128,9 @@ def test_kinds_and_networks():
 
 
 def test_options_become_arguments():
-    config = parallel_wavegan.read_parts(DATA / "parallel_wavegan").config
+    config = parallel_wavegan.converter.read_parts(
+        DATA / "parallel_wavegan"
+    ).config
     mel = config.pop("mel")
     discriminator = config.pop("discriminator")
     assert config == {
@@ -153,10 +155,10 @@ def test_options_become_arguments():
     assert len(mel["mean"]) == len(mel["scale"]) == 7
     assert discriminator["kind"] == "dilated"
 
-    parts = melgan.read_parts(DATA / "melgan_descriptinc")
+    parts = melgan.converter.read_parts(DATA / "melgan_descriptinc")
     assert parts.config["mel"]["sampling_rate"] == 22050
     assert parts.config["upsample_rates"] == [8, 8, 2, 2]
-    parts = hifigan.read_parts(
+    parts = hifigan.converter.read_parts(
         DATA / "hifigan_resblock1", weights=["generator"]
     )
     assert parts.discriminator is None
@@ -173,26 +175,29 @@ def copy(name, tmp_path):
 def test_newest_unless_one_is_named(tmp_path):
     run = copy("parallel_wavegan", tmp_path)
     (run / "checkpoint-9steps.pkl").write_bytes(b"older")
-    read = parallel_wavegan.read_parts
+    read = parallel_wavegan.converter.read_parts
     assert read(run).path.name == STEPS
     assert identify(run / "checkpoint-9steps.pkl") == "parallel_wavegan"
     with pytest.raises(ConversionError, match="checkpoint-9steps.pkl"):
         read(run / "checkpoint-9steps.pkl")
     run = copy("hifigan_resblock1", tmp_path / "hifigan")
     shutil.copy(run / "g_00000010", run / "g_00000009")
-    assert hifigan.read_parts(run).path.name == "g_00000010"
-    assert hifigan.read_parts(run).discriminator is not None
+    assert hifigan.converter.read_parts(run).path.name == "g_00000010"
+    assert hifigan.converter.read_parts(run).discriminator is not None
     # The discriminators are those of the same step.
-    older = hifigan.read_parts(run / "g_00000009")
+    older = hifigan.converter.read_parts(run / "g_00000009")
     assert older.path.name == "g_00000009"
     assert older.discriminator is None
-    assert hifigan.read_parts(run / "do_00000010").path.name == "g_00000010"
+    assert (
+        hifigan.converter.read_parts(run / "do_00000010").path.name
+        == "g_00000010"
+    )
 
 
 def test_folders_below(tmp_path):
     outer = tmp_path / "outer"
     shutil.copytree(DATA / "melgan", outer / "exp" / "train_melgan.v1")
-    parts = parallel_wavegan.read_parts(outer)
+    parts = parallel_wavegan.converter.read_parts(outer)
     assert parts.path.parent.name == "train_melgan.v1"
     assert "mean" in parts.config["mel"]
     shutil.copytree(DATA / "melgan", outer / "exp" / "other")
@@ -204,7 +209,7 @@ def test_melgan_files(tmp_path):
     run = copy("melgan_descriptinc", tmp_path)
     (run / "args.yml").unlink()
     (run / "netG.pt").write_bytes(b"later and worse")
-    assert melgan.read_parts(run).path.name == "best_netG.pt"
+    assert melgan.converter.read_parts(run).path.name == "best_netG.pt"
     for name in ("netG.pt", "best_netD.pt"):
         (run / name).unlink()
     (run / "best_netG.pt").rename(run / "multi_speaker.pt")
@@ -258,7 +263,7 @@ def changed(run, change, name=STEPS):
 
 
 def layers_of(source):
-    return parallel_wavegan.read_parts(source).generator.layers
+    return parallel_wavegan.converter.read_parts(source).generator.layers
 
 
 NEW = {"weight_g": "original0", "weight_v": "original1"}
@@ -297,7 +302,7 @@ def test_new_names_of_weight_norm_and_none(tmp_path, name):
             np.testing.assert_array_equal(values, renamed[target].arrays[part])
     shutil.copy(DATA / name / STEPS, run / STEPS)
     changed(run, without_weight_norm)
-    parts = parallel_wavegan.read_parts(run)
+    parts = parallel_wavegan.converter.read_parts(run)
     assert parts.config["weight_norm"] is False
     for target, layer in before.items():
         plain = parts.generator.layers[target]
@@ -319,7 +324,7 @@ def test_weight_norm_of_some_layers_is_fused(tmp_path):
         }
 
     changed(run, half)
-    parts = parallel_wavegan.read_parts(run)
+    parts = parallel_wavegan.converter.read_parts(run)
     assert parts.config["weight_norm"] is False
     for target, layer in parts.generator.layers.items():
         np.testing.assert_allclose(
@@ -445,12 +450,6 @@ def test_absent_and_old_pytorch(monkeypatch):
         convert(DATA / "melgan")
 
 
-def test_absent_yaml(monkeypatch):
-    monkeypatch.setitem(sys.modules, "yaml", None)
-    with pytest.raises(MissingPackageError, match=r"audiogan\[convert\]"):
-        zoo.from_preset(DATA / "melgan")
-
-
 FIRST = "melgan.1.weight_v"
 
 
@@ -550,14 +549,49 @@ def test_tags_of_yaml_build_nothing(tmp_path):
         (run / "config.yml").write_text(
             f"{text}\nextra: !!python/{tag} ['touch {marker}']\n"
         )
-        assert parallel_wavegan.read_parts(run).config["sampling_rate"] == 8000
+        assert (
+            parallel_wavegan.converter.read_parts(run).config["sampling_rate"]
+            == 8000
+        )
     assert not marker.exists()
     (run / "config.yml").write_text("a: [")
     with pytest.raises(ConversionError, match="not readable YAML"):
-        parallel_wavegan.read_parts(run)
+        parallel_wavegan.converter.read_parts(run)
     (run / "config.yml").write_text("a: " + "[" * 100_000)
     with pytest.raises(ConversionError, match="not readable YAML"):
-        parallel_wavegan.read_parts(run)
+        parallel_wavegan.converter.read_parts(run)
+
+
+def test_yaml_that_unfolds_is_refused(tmp_path):
+    run = copy("melgan", tmp_path)
+    text = (run / "config.yml").read_text()
+
+    def read(more):
+        (run / "config.yml").write_text(f"{text}\n{more}\n")
+        return parallel_wavegan.converter.read_parts(run)
+
+    # A few aliases, as PyYAML writes for a list that stands in two places.
+    assert read("extra: [&a [1, 2], *a, {b: *a}]").architecture == "melgan"
+    laughs = ["l0: &l0 [lol, lol]"] + [
+        f"l{i}: &l{i} [{', '.join([f'*l{i - 1}'] * 9)}]" for i in range(1, 40)
+    ]
+    # Merged keys are unfolded by the loader itself.
+    merges = ["m0: &m0 {a: 1}"] + [
+        f"m{i}: &m{i} {{<<: [{', '.join([f'*m{i - 1}'] * 9)}]}}"
+        for i in range(1, 40)
+    ]
+    for hostile in (
+        "\n".join(laughs),
+        "\n".join(merges),
+        "extra: &a [*a]",
+        f"extra: [{'1, ' * 20_000}]",
+        "sampling_rate: &a [*a, *a]",
+    ):
+        with pytest.raises(ConversionError, match="unfolds to over") as caught:
+            read(hostile)
+        assert len(str(caught.value)) < 1000
+    with pytest.raises(ConversionError, match="too large"):
+        read(f"extra: {'a' * (1 << 20)}")
 
 
 def test_statistics_are_checked(tmp_path):
@@ -567,7 +601,9 @@ def test_statistics_are_checked(tmp_path):
         with pytest.raises(ConversionError, match="stats.h5 is not a"):
             convert(run)
     (run / "stats.h5").unlink()
-    assert "mean" not in parallel_wavegan.read_parts(run).config["mel"]
+    assert (
+        "mean" not in parallel_wavegan.converter.read_parts(run).config["mel"]
+    )
     for array in (
         np.ones((2, 4)),
         np.stack([np.ones(9), np.zeros(9)]),
@@ -578,7 +614,10 @@ def test_statistics_are_checked(tmp_path):
         with pytest.raises(ConversionError, match="stats.npy"):
             convert(run)
     np.save(run / "stats.npy", np.full((2, 9), 2.0))
-    assert parallel_wavegan.read_parts(run).config["mel"]["mean"] == [2.0] * 9
+    assert (
+        parallel_wavegan.converter.read_parts(run).config["mel"]["mean"]
+        == [2.0] * 9
+    )
 
 
 def test_statistics_that_a_loaded_generator_was_saved_with(tmp_path):
@@ -592,7 +631,7 @@ def test_statistics_that_a_loaded_generator_was_saved_with(tmp_path):
             | {"pqmf.analysis_filter": torch.ones(3)}
         ),
     )
-    mel = parallel_wavegan.read_parts(run).config["mel"]
+    mel = parallel_wavegan.converter.read_parts(run).config["mel"]
     assert (mel["mean"], mel["scale"]) == ([1.0] * 9, [2.0] * 9)
 
 
@@ -616,7 +655,7 @@ def test_filter_bank_of_versions(tmp_path, version, params, cutoff):
                 options[name] = value
 
     with_options(run, change)
-    config = parallel_wavegan.read_parts(run).config
+    config = parallel_wavegan.converter.read_parts(run).config
     assert config["pqmf_cutoff"] == cutoff
     assert config["num_bands"] == 4
 

@@ -15,10 +15,7 @@ import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from tensor_bundle_support import (
-    variables_of,
-    write_bundle,
-)
+from tensorflow_checkpoint_support import variables_of, write_checkpoint
 
 from keras_audiogan.cli.main import main
 from keras_audiogan.converters import (
@@ -28,7 +25,8 @@ from keras_audiogan.converters import (
     identify,
     list_networks,
 )
-from keras_audiogan.converters.wavegan import read_config
+from keras_audiogan.converters.checkpoint_files import find_checkpoint
+from keras_audiogan.converters.wavegan import complete_config, read_contents
 from keras_audiogan.models import WaveGANDiscriminator, WaveGANGenerator
 from keras_audiogan.saving import load_preset
 
@@ -127,31 +125,25 @@ def test_outputs_equal_the_originals(folder):
     )
 
 
-@folders
-def test_networks_in_the_originals(folder):
-    assert list_networks(folder) == ["discriminator", "generator"]
-
-
 def test_parameter_counts_are_the_originals():
     assert WaveGANGenerator().count_params() == 19_065_345
     assert WaveGANDiscriminator().count_params() == 17_427_969
 
 
-def test_reading_needs_neither_keras_nor_tensorflow():
+def test_reading_loads_neither_keras_nor_tensorflow():
     code = (
         "import json, sys\n"
-        "from keras_audiogan.converters import identify\n"
-        "from keras_audiogan.converters.tensor_bundle import TensorBundle\n"
+        "from keras_audiogan.converters import identify, list_networks\n"
         f"kind = identify({str(PLAIN)!r})\n"
-        f"bundle = TensorBundle({str(PLAIN / 'model.ckpt-2')!r})\n"
-        "values = bundle.read('G/z_project/dense/kernel')\n"
+        f"networks = list_networks({str(PLAIN)!r})\n"
         "loaded = {'keras', 'tensorflow'} & set(sys.modules)\n"
-        "print(json.dumps([kind, values.shape, sorted(loaded)]))\n"
+        "print(json.dumps([kind, networks, sorted(loaded)]))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, check=True
     )
-    assert json.loads(done.stdout) == ["wavegan", [7, 256], []]
+    networks = ["discriminator", "generator"]
+    assert json.loads(done.stdout) == ["wavegan", networks, []]
 
 
 # Finding the checkpoint and the slice length
@@ -175,6 +167,14 @@ def copy(folder, tmp_path, *left_out):
 )
 def test_any_part_names_the_checkpoint(name):
     assert identify(str(PLAIN / name)) == "wavegan"
+    assert find_checkpoint(str(PLAIN / name)) == PLAIN / "model.ckpt-2"
+
+
+def read_config(source, **options):
+    prefix = find_checkpoint(source)
+    contents = read_contents(prefix, networks=[])
+    assert contents.arrays == {}
+    return complete_config(contents.config, prefix, **options)
 
 
 def test_folder_without_state_file_gives_the_newest(tmp_path):
@@ -263,7 +263,7 @@ def test_generator_alone_converts(tmp_path, caplog):
         for name, value in variables_of(PLAIN / "model.ckpt-2").items()
         if name.startswith("G/")
     }
-    write_bundle(tmp_path / "model.ckpt-5", held)
+    write_checkpoint(tmp_path / "model.ckpt-5", held)
     with caplog.at_level(logging.WARNING):
         gan = convert(tmp_path)
     assert "holds no discriminator" in caplog.text
@@ -336,14 +336,14 @@ NAN = np.full((4,), np.nan, "float32")
         ),
         (only(["classifier/dense/kernel"]), "classifier/dense/kernel"),
         (only(["G/weights"]), "layers G/upconv_0"),
-        (only([]), "no variable's name starts with 'G/'"),
+        (only(["G"]), "no variable's name starts with 'G/'"),
     ],
 )
 def test_other_contents_are_refused(tmp_path, change, message):
     held = change(variables_of(PLAIN / "model.ckpt-2"))
-    write_bundle(tmp_path / "model.ckpt-5", held)
+    write_checkpoint(tmp_path / "model.ckpt-5", held)
     with pytest.raises(ConversionError, match=message) as caught:
-        convert(tmp_path)
+        read_contents(tmp_path / "model.ckpt-5")
     assert "model.ckpt-5" in str(caught.value)
 
 
@@ -351,9 +351,10 @@ def test_half_precision_weights_convert(tmp_path):
     held = variables_of(PLAIN / "model.ckpt-2")
     name = "G/z_project/dense/bias"
     held[name] = held[name].astype("float16")
-    write_bundle(tmp_path / "model.ckpt-5", held)
-    dense = convert(tmp_path).generator.dense
-    bias = np.asarray(keras.ops.convert_to_numpy(dense.bias))
+    write_checkpoint(tmp_path / "model.ckpt-5", held)
+    arrays = read_contents(tmp_path / "model.ckpt-5").arrays
+    bias = arrays["generator/dense/bias"]
+    assert bias.dtype == np.float32
     np.testing.assert_array_equal(bias, held[name].astype("float32"))
 
 
@@ -362,7 +363,7 @@ def test_kernel_shorter_than_the_stride(tmp_path):
     for name, value in variables_of(PLAIN / "model.ckpt-2").items():
         axis = value.shape.index(25) if 25 in value.shape else None
         held[name] = value if axis is None else value.take([3, 9], axis)
-    write_bundle(tmp_path / "model.ckpt-5", held)
+    write_checkpoint(tmp_path / "model.ckpt-5", held)
     gan = convert(tmp_path)
     assert gan.get_config()["kernel_size"] == 2
     # Two taps of four: the samples between come from the bias alone.
@@ -384,7 +385,7 @@ def test_command_writes_a_preset_of_what_is_there(tmp_path):
     source = tmp_path / "original"
     source.mkdir()
     held = variables_of(PLAIN / "model.ckpt-2")
-    write_bundle(source / "model.ckpt-5", without("D/")(held))
+    write_checkpoint(source / "model.ckpt-5", without("D/")(held))
     shutil.copy(NEAREST / "args.txt", source)
     preset = tmp_path / "preset"
     result = CliRunner().invoke(main, ["convert", str(source), str(preset)])

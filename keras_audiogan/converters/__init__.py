@@ -40,20 +40,14 @@ __all__ = [
     "list_networks",
 ]
 
-# Kind -> (module, its function that converts). The module's `check(source)`
-# returns None for what it converts, else the reason why it does not; its
-# `list_networks(source)` names the networks that are there.
-_CONVERTERS = {
-    "wavegan": ("keras_audiogan.converters.wavegan", "convert_wavegan"),
-    "parallel_wavegan": (
-        "keras_audiogan.converters.parallel_wavegan",
-        "convert_parallel_wavegan",
-    ),
-    "hifigan": ("keras_audiogan.converters.hifigan", "convert_hifigan"),
-    "melgan": ("keras_audiogan.converters.melgan", "convert_melgan"),
-}
-# Kinds whose files are told by their names.
-_ON_HUB = ("parallel_wavegan", "hifigan", "melgan")
+# Each is the name of a module, whose `converter` says what it takes and does.
+_KINDS = ("wavegan", "parallel_wavegan", "hifigan", "melgan")
+# Those whose files are told by their names.
+_ON_HUB = _KINDS[1:]
+
+
+def _converter(kind: str) -> Any:
+    return importlib.import_module(f"{__name__}.{kind}").converter
 
 
 def identify(source: str | pathlib.Path) -> str:
@@ -67,17 +61,17 @@ def identify(source: str | pathlib.Path) -> str:
 
     Raises:
         ConversionError: if no converter knows it; each one's reason is given.
-        MissingPackageError: if telling needs PyTorch or PyYAML.
+        MissingPackageError: if telling needs PyTorch.
     """
     reasons = []
-    for kind, (module, _) in _CONVERTERS.items():
-        reason = importlib.import_module(module).check(source)
+    for kind in _KINDS:
+        reason = _converter(kind).check(source)
         if reason is None:
             return kind
         reasons.append(reason)
     raise ConversionError(
         " ".join(dict.fromkeys(reasons))
-        + f" What converts: {', '.join(_CONVERTERS)}."
+        + f" What converts: {', '.join(_KINDS)}."
     )
 
 
@@ -96,8 +90,7 @@ def choose_files(names: Iterable[str]) -> list[str]:
     """
     held = [name for name in names if _is_plain(name)]
     for kind in _ON_HUB:
-        module = importlib.import_module(_CONVERTERS[kind][0])
-        found = checkpoint_names.choose(held, module.choose_files)
+        found = checkpoint_names.choose(held, _converter(kind).choose_files)
         if found:
             return sorted(set(found.values()))
     raise ConversionError(
@@ -127,8 +120,7 @@ def list_networks(source: str | pathlib.Path) -> list[str]:
     Raises:
         ConversionError: if the checkpoint is damaged or of no known kind.
     """
-    module, _ = _CONVERTERS[identify(source)]
-    return importlib.import_module(module).list_networks(source)
+    return _converter(identify(source)).list_networks(source)
 
 
 def convert(source: str | pathlib.Path, **options: Any) -> AudioGAN:
@@ -146,12 +138,11 @@ def convert(source: str | pathlib.Path, **options: Any) -> AudioGAN:
     Raises:
         ConversionError: if the checkpoint is damaged or of no known kind.
     """
-    module, function = _CONVERTERS[identify(source)]
-    return getattr(importlib.import_module(module), function)(source, **options)
+    return _converter(identify(source)).convert(source, **options)
 
 
 def __getattr__(name: str) -> Any:
-    for module, function in _CONVERTERS.values():
-        if name == function:
-            return getattr(importlib.import_module(module), function)
+    kind = name.removeprefix("convert_")
+    if kind != name and kind in _KINDS:
+        return _converter(kind).convert
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pathlib
 import re
 
-from keras_audiogan.converters import protobuf
 from keras_audiogan.converters.errors import ConversionError
 
 _PARTS = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
@@ -49,7 +48,9 @@ def _index_of(prefix: pathlib.Path) -> pathlib.Path:
 
 
 def _find_in_folder(folder: pathlib.Path) -> pathlib.Path:
-    state = _read_text(folder / "checkpoint")
+    state = _read(folder / "checkpoint", _MAX_TEXT_SIZE).decode(
+        errors="replace"
+    )
     named = re.search(r'^model_checkpoint_path:\s*"(.+)"\s*$', state, re.M)
     if named:
         # Often an absolute path of the machine that trained: only its last
@@ -71,13 +72,13 @@ def _find_in_folder(folder: pathlib.Path) -> pathlib.Path:
     return max(found, key=step)
 
 
-def _read_text(path: pathlib.Path) -> str:
-    """Returns a small text file's contents, empty if it cannot be read."""
+def _read(path: pathlib.Path, max_size: int) -> bytes:
+    """Returns a file's first bytes, none if it cannot be read."""
     try:
         with path.open("rb") as file:
-            return file.read(_MAX_TEXT_SIZE).decode("utf-8", "replace")
+            return file.read(max_size)
     except OSError:
-        return ""
+        return b""
 
 
 def read_arguments(prefix: pathlib.Path) -> dict[str, int]:
@@ -87,7 +88,8 @@ def read_arguments(prefix: pathlib.Path) -> dict[str, int]:
         prefix: the checkpoint's prefix; `args.txt` is sought beside it.
     """
     options = {}
-    for line in _read_text(prefix.with_name("args.txt")).splitlines():
+    text = _read(prefix.with_name("args.txt"), _MAX_TEXT_SIZE)
+    for line in text.decode(errors="replace").splitlines():
         name, _, value = line.partition(",")
         if re.fullmatch(r"\d{1,9}", value.strip()):
             options[name.strip()] = int(value)
@@ -111,64 +113,32 @@ def find_last_stride(prefix: pathlib.Path, num_layers: int) -> int | None:
     Raises:
         ConversionError: if a graph is there and is damaged.
     """
-    folder = prefix.parent
+    from google.protobuf.message import DecodeError
+
+    # TensorFlow's own messages, in a package that does not load TensorFlow.
+    from tensorboard.compat.proto.meta_graph_pb2 import MetaGraphDef
+
+    last = num_layers - 1
+    scopes = (f"G/upconv_{last}/", f"D/downconv_{last}/")
     for path in (
         prefix.with_name(prefix.name + ".meta"),
-        folder / "infer" / "infer.meta",
-        folder / "infer.meta",
+        prefix.parent / "infer" / "infer.meta",
+        prefix.parent / "infer.meta",
     ):
         try:
-            with path.open("rb") as file:
-                data = file.read(_MAX_GRAPH_SIZE)
-        except OSError:
-            continue
-        try:
-            strides = _strides_in_graph(data, num_layers)
-        except ConversionError as error:
+            graph = MetaGraphDef.FromString(_read(path, _MAX_GRAPH_SIZE))
+        except DecodeError as error:
             raise ConversionError(
                 f"{path} is not a readable TensorFlow graph: {error}. Mend "
                 "or remove it."
             ) from error
+        strides = {
+            stride
+            for node in graph.graph_def.node
+            if any(scope in node.name for scope in scopes)
+            and "strides" in node.attr
+            for stride in node.attr["strides"].list.i
+        } - {1}
         if len(strides) == 1:
             return strides.pop()
     return None
-
-
-def _strides_in_graph(data: bytes, num_layers: int) -> set[int]:
-    """Returns the strides that the last layers have in a MetaGraphDef."""
-    last = num_layers - 1
-    scopes = (f"G/upconv_{last}/", f"D/downconv_{last}/")
-    strides = set()
-    for graph in _submessages(data, 2):
-        for node in _submessages(graph, 1):
-            fields = protobuf.fields_by_number(node)
-            name = fields.get(1, [b""])[0]
-            if not isinstance(name, bytes):
-                raise ConversionError("a node has no name")
-            if not any(
-                scope in name.decode("utf-8", "replace") for scope in scopes
-            ):
-                continue
-            strides.update(_node_strides(node))
-    return strides
-
-
-def _node_strides(node: bytes) -> set[int]:
-    """Returns a NodeDef's strides other than 1."""
-    found = set()
-    for attribute in _submessages(node, 5):
-        fields = protobuf.fields_by_number(attribute)
-        if fields.get(1) != [b"strides"]:
-            continue
-        for value in _submessages(attribute, 2):
-            for numbers in _submessages(value, 1):
-                for packed in protobuf.fields_by_number(numbers).get(3, []):
-                    found.update(protobuf.integers(packed))
-    return found - {1}
-
-
-def _submessages(data: bytes, field: int) -> list[bytes]:
-    found = protobuf.fields_by_number(data).get(field, [])
-    if not all(isinstance(value, bytes) for value in found):
-        raise ConversionError("a field has the wrong type")
-    return found  # type: ignore[return-value]

@@ -16,8 +16,9 @@ from keras_audiogan.converters.errors import ConversionError
 _MAX_DEPTH = 4
 _MAX_NAMES = 20_000
 
-# A folder's file names -> role -> file name; None if they are no checkpoint.
-Chooser = Callable[[Sequence[str]], Mapping[str, str] | None]
+# A folder's file names, and one of them or None for the newest checkpoint ->
+# role -> file name; None if they are no checkpoint.
+Chooser = Callable[[Sequence[str], str | None], Mapping[str, str] | None]
 
 
 def list_names(folder: pathlib.Path) -> list[str]:
@@ -56,7 +57,7 @@ def choose(names: Iterable[str], chooser: Chooser) -> dict[str, str] | None:
         folders.setdefault(folder, []).append(base)
     found = {}
     for folder, bases in folders.items():
-        roles = chooser(bases)
+        roles = chooser(bases, None)
         if roles:
             found[folder] = roles
     if "" in found:
@@ -72,17 +73,13 @@ def choose(names: Iterable[str], chooser: Chooser) -> dict[str, str] | None:
 
 
 def locate(
-    source: str | pathlib.Path,
-    chooser: Chooser,
-    chooser_of_file: Callable[[str, Sequence[str]], Mapping[str, str] | None],
+    source: str | pathlib.Path, chooser: Chooser
 ) -> dict[str, pathlib.Path] | None:
     """Returns the files of the checkpoint that `source` means.
 
     Args:
         source: a folder, or a checkpoint's file.
         chooser: as for `choose`.
-        chooser_of_file: the same, for a file's name and the names of all
-            files in its folder.
 
     Returns:
         Role -> path, or None if there is no such checkpoint.
@@ -91,21 +88,19 @@ def locate(
         ConversionError: if a folder holds several in folders below.
     """
     path = pathlib.Path(source)
+    folder = path
     if path.is_dir():
         try:
             roles = choose(list_names(path), chooser)
         except ConversionError as error:
             raise ConversionError(f"{path}: {error}") from error
-        if roles is None:
-            return None
-        return {role: path / name for role, name in roles.items()}
-    if not path.is_file():
+    elif path.is_file():
+        folder = path.parent
+        beside = sorted(file.name for file in folder.iterdir())
+        roles = chooser(beside, path.name)
+    else:
         return None
-    beside = sorted(file.name for file in path.parent.iterdir())
-    found = chooser_of_file(path.name, beside)
-    if found is None:
-        return None
-    return {role: path.parent / name for role, name in found.items()}
+    return roles and {role: folder / name for role, name in roles.items()}
 
 
 def newest(names: Iterable[str], pattern: str) -> str | None:

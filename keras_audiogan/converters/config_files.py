@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+import yaml
 
-from keras_audiogan.converters.errors import (
-    ConversionError,
-    MissingPackageError,
-)
+from keras_audiogan.converters.errors import ConversionError
 
 _MAX_TEXT_SIZE = 1 << 20
 _MAX_BINS = 4096
 _MAX_LIST = 64
+_MAX_NODES = 10_000
 _MISSING: Any = object()
+_T = TypeVar("_T")
 
 
 class Options:
@@ -64,19 +65,40 @@ class Options:
             raise self.error(name, "given")
         return default
 
+    def optional(self, name: str, read: Callable[[str], _T]) -> _T | None:
+        """Returns an option, or None where the file has null or none.
+
+        Args:
+            name: of the option.
+            read: one of the methods below, e.g. `options.number`.
+        """
+        if self._values.get(name) is None:
+            self._unread.discard(name)
+            return None
+        return read(name)
+
+    def take(self, table: Mapping[str, tuple[str, Any]]) -> dict[str, Any]:
+        """Returns options by our names.
+
+        Args:
+            table: our name -> theirs, and the default, of whose type it is.
+        """
+        readers: dict[type, Callable[..., Any]] = {
+            bool: self.flag,
+            int: self.integer,
+            list: self.integers,
+        }
+        return {
+            ours: readers[type(default)](theirs, default)
+            for ours, (theirs, default) in table.items()
+        }
+
     def integer(self, name: str, default: Any = _MISSING, low: int = 1) -> int:
         """Returns a whole number of `low` or more."""
         value = self._get(name, default)
         if not _is_integer(value, low):
             raise self.error(name, f"a whole number of {low} or more")
         return value
-
-    def integer_or_none(self, name: str) -> int | None:
-        """Returns a whole number, or None where the file has null or none."""
-        if self._values.get(name) is None:
-            self._unread.discard(name)
-            return None
-        return self.integer(name)
 
     def number(self, name: str, default: Any = _MISSING) -> float:
         """Returns a finite number."""
@@ -89,26 +111,12 @@ class Options:
             raise self.error(name, "a number")
         return float(value)
 
-    def number_or_none(self, name: str, default: Any = None) -> float | None:
-        """Returns a finite number, or None where the file has null."""
-        if self._values.get(name, default) is None:
-            self._unread.discard(name)
-            return None
-        return self.number(name, default)
-
     def text(self, name: str, default: Any = _MISSING) -> str:
         """Returns a string."""
         value = self._get(name, default)
         if not isinstance(value, str):
             raise self.error(name, "a string")
         return value
-
-    def text_or_none(self, name: str, default: Any = None) -> str | None:
-        """Returns a string, or None where the file has null."""
-        if self._values.get(name, default) is None:
-            self._unread.discard(name)
-            return None
-        return self.text(name, default)
 
     def flag(self, name: str, default: Any = _MISSING) -> bool:
         """Returns true or false."""
@@ -219,39 +227,56 @@ def _is_list(value: Any, is_fit: Callable[[Any], bool]) -> bool:
     )
 
 
+class _Loader(yaml.SafeLoader):
+    """Reads what Python tags name as the plain list or dict it is."""
+
+    def get_single_node(self) -> Any:
+        """Refuses documents that aliases unfold to many times their size."""
+        node = super().get_single_node()
+        if _num_nodes(node, {}) > _MAX_NODES:
+            raise yaml.YAMLError(f"it unfolds to over {_MAX_NODES} values")
+        return node
+
+    def plain(self, suffix: str, node: Any) -> Any:
+        """Leaves a tag of Python's out."""
+        del suffix
+        if isinstance(node, yaml.MappingNode):
+            return self.construct_mapping(node, deep=True)
+        if isinstance(node, yaml.SequenceNode):
+            return self.construct_sequence(node, deep=True)
+        return self.construct_scalar(node)
+
+
+# argparse's namespaces, paths and tuples, as the originals dump them.
+_Loader.add_multi_constructor("tag:yaml.org,2002:python/", _Loader.plain)
+
+
+def _num_nodes(node: Any, known: dict[int, int]) -> int:
+    """Returns how many nodes there are when each alias is written out."""
+    if not isinstance(node, yaml.CollectionNode):
+        return 1
+    if id(node) not in known:
+        # Found again within itself, it has no end.
+        known[id(node)] = _MAX_NODES + 1
+        children = node.value
+        if isinstance(node, yaml.MappingNode):
+            children = itertools.chain.from_iterable(children)
+        known[id(node)] = 1 + sum(_num_nodes(n, known) for n in children)
+    return known[id(node)]
+
+
 def read_yaml(path: pathlib.Path) -> Options:
     """Reads options from YAML; what its tags ask to be built is not built.
 
     Raises:
-        ConversionError: if PyYAML is absent or the file is not such YAML.
+        ConversionError: if the file is not such YAML, or unfolds to more than
+            options ever are.
     """
-    data = _read(path)
     try:
-        import yaml
-    except ImportError as error:
-        raise MissingPackageError(
-            f"Reading {path} needs PyYAML. Install it with pip install "
-            f"'keras-audiogan[convert]'. Received: {error}"
-        ) from error
-
-    class Loader(yaml.SafeLoader):
-        """Reads what Python tags name as the plain list or dict it is."""
-
-    def plain(loader: Any, suffix: str, node: Any) -> Any:
-        del suffix
-        if isinstance(node, yaml.MappingNode):
-            return loader.construct_mapping(node, deep=True)
-        if isinstance(node, yaml.SequenceNode):
-            return loader.construct_sequence(node, deep=True)
-        return loader.construct_scalar(node)
-
-    # argparse's namespaces, paths and tuples, as the originals dump them.
-    Loader.add_multi_constructor("tag:yaml.org,2002:python/", plain)
-    try:
-        values = yaml.load(data, Loader)  # noqa: S506
+        values = yaml.load(_read(path), _Loader)  # noqa: S506
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise ConversionError(
-            f"{path} is not readable YAML: {' '.join(str(error).split())}"
+            f"{path} is not readable YAML: {' '.join(str(error).split())[:300]}"
         ) from error
     return Options(path, values)
 

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from keras_audiogan.converters.errors import ConversionError
 from keras_audiogan.converters.torch_files import Layer, StateDict
+
+# Options of Parallel WaveGAN's WaveNets: ours, theirs and their default.
+WAVENET_OPTIONS: Mapping[str, tuple[str, Any]] = {
+    "num_layers": ("layers", 30),
+    "num_stacks": ("stacks", 3),
+    "kernel_size": ("kernel_size", 3),
+    "residual_channels": ("residual_channels", 64),
+    "gate_channels": ("gate_channels", 128),
+    "skip_channels": ("skip_channels", 64),
+    "use_bias": ("bias", True),
+    "causal": ("use_causal_conv", False),
+}
+# Their last layers: ours and theirs.
+WAVENET_ENDS = (
+    ("conv_out_0", "last_conv_layers.1"),
+    ("conv_out_1", "last_conv_layers.3"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,36 +93,28 @@ class NetworkWeights:
         """
         source = f"an identity of {num_channels} channels"
         kernel = np.eye(num_channels, dtype="float32")[None]
+        norm = self.norm()
         arrays = {"kernel": kernel}
-        if all(layer.norm == "weight" for layer in self.layers.values()):
+        if norm == "weight":
             gain = np.ones(num_channels, "float32")
             arrays = {"direction": kernel, "gain": gain}
-        norm = "weight" if "gain" in arrays else None
         self._states[target] = next(iter(self._states.values()))
         self.layers[target] = Layer(norm, arrays, dict.fromkeys(arrays, source))
 
-    def norm(
-        self,
-        prefix: str = "",
-        allowed: Sequence[str] = ("weight", "spectral"),
-    ) -> str | None:
+    def norm(self, prefix: str = "", *others: str) -> str | None:
         """Returns the norm that all layers have, fusing it if they differ.
 
         Args:
             prefix: of our layers' names; only these are looked at.
-            allowed: norms that our network can have; others are fused.
+            *others: norms beside weight norm that our network can have.
         """
         targets = [name for name in self.layers if name.startswith(prefix)]
         norms = {self.layers[name].norm for name in targets}
-        if len(norms) == 1 and norms <= {None, *allowed}:
+        if len(norms) == 1 and norms <= {None, "weight", *others}:
             return norms.pop()
         for name in targets:
             self.layers[name] = self.layers[name].fused()
         return None
-
-    def has_bias(self, *targets: str) -> bool:
-        """Returns whether these layers have biases."""
-        return all("bias" in self.layers[name].arrays for name in targets)
 
     def check(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         """Compares with our network's variables, by name and shape.
@@ -151,34 +160,54 @@ class NetworkWeights:
                 variables[f"{target}/{name}"].assign(values)
 
 
+def convolutions(
+    names: Iterable[tuple[str, str]],
+    bias: bool | None,
+    kind: str = "conv1d",
+) -> list[Source]:
+    """Layers of one kind, as (our name, theirs)."""
+    return [Source(ours, theirs, kind, bias) for ours, theirs in names]
+
+
+def residual_stack(
+    ours: str, theirs: str, parts: Sequence[str], bias: bool | None
+) -> list[Source]:
+    """Layers of a MelGAN's residual stack.
+
+    Args:
+        ours: our name of it.
+        theirs: the project's.
+        parts: theirs of the dilated convolution, of the last and of the skip.
+        bias: as `Source` has it.
+    """
+    names = zip(("conv", "out", "skip"), parts, strict=True)
+    return convolutions(
+        ((f"{ours}_{our}", f"{theirs}.{their}") for our, their in names), bias
+    )
+
+
 def melgan_generator(
     num_upsamples: int, num_stacks: int, is_causal: bool, bias: bool | None
 ) -> list[Source]:
     """Layers of kan-bayashi's MelGAN generator, in one `Sequential`."""
-    sources = []
     if is_causal:
-        index, conv, deconv, dilated, out = 0, ".conv", ".deconv", "1.conv", 3
+        index, conv, deconv = 0, ".conv", ".deconv"
+        parts = ["stack.1.conv", "stack.3", "skip_layer"]
     else:
-        index, conv, deconv, dilated, out = 1, "", "", "2", 4
-    sources.append(Source("conv_in", f"melgan.{index}{conv}", bias=bias))
+        index, conv, deconv = 1, "", ""
+        parts = ["stack.2", "stack.4", "skip_layer"]
+    sources = [Source("conv_in", f"melgan.{index}{conv}", bias=bias)]
     index += 2
     for i in range(num_upsamples):
+        theirs = f"melgan.{index}{deconv}"
         sources.append(
-            Source(
-                f"upsample_{i}",
-                f"melgan.{index}{deconv}",
-                "conv1d_transpose",
-                bias,
-            )
+            Source(f"upsample_{i}", theirs, "conv1d_transpose", bias)
         )
         for j in range(num_stacks):
             index += 1
-            ours, theirs = f"stack_{i}_{j}", f"melgan.{index}"
-            sources += [
-                Source(f"{ours}_conv", f"{theirs}.stack.{dilated}", bias=bias),
-                Source(f"{ours}_out", f"{theirs}.stack.{out}", bias=bias),
-                Source(f"{ours}_skip", f"{theirs}.skip_layer", bias=bias),
-            ]
+            sources += residual_stack(
+                f"stack_{i}_{j}", f"melgan.{index}", parts, bias
+            )
         index += 2
     index += 0 if is_causal else 1
     sources.append(Source("conv_out", f"melgan.{index}{conv}", bias=bias))
@@ -230,8 +259,7 @@ def residual_blocks(
             sources.append(
                 Source(f"{ours}_aux", f"{theirs}.conv1x1_aux", bias=False)
             )
-        sources += [
-            Source(f"{ours}_out", f"{theirs}.conv1x1_out", bias=bias),
-            Source(f"{ours}_skip", f"{theirs}.conv1x1_skip", bias=bias),
-        ]
+        for part in ("out", "skip"):
+            name = f"{theirs}.conv1x1_{part}"
+            sources.append(Source(f"{ours}_{part}", name, bias=bias))
     return sources

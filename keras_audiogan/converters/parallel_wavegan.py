@@ -9,10 +9,9 @@ out alike.
 from __future__ import annotations
 
 import math
-import pathlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from keras_audiogan.converters import checkpoint_names
 from keras_audiogan.converters.config_files import (
@@ -21,33 +20,36 @@ from keras_audiogan.converters.config_files import (
     read_statistics,
     read_yaml,
 )
-from keras_audiogan.converters.errors import (
-    ConversionError,
-    MissingPackageError,
-)
 from keras_audiogan.converters.network_weights import (
+    WAVENET_ENDS,
+    WAVENET_OPTIONS,
     NetworkWeights,
     Source,
+    convolutions,
     hifigan_generator,
     melgan_generator,
     residual_blocks,
 )
-from keras_audiogan.converters.torch_files import StateDict, read_torch_file
+from keras_audiogan.converters.torch_files import (
+    StateDict,
+    read_torch_file,
+    require,
+)
 from keras_audiogan.converters.torch_vocoders import (
+    Files,
     Parts,
-    build,
-    check_sampling_rate,
-    whole_frames,
+    VocoderConverter,
 )
 from keras_audiogan.converters.vocoder_discriminators import (
+    check_mono,
     padding_mode,
     read_parallel_wavegan,
 )
 
-if TYPE_CHECKING:
-    from keras_audiogan.models import Vocoder
-
 _STEPS = r"checkpoint-(\d{1,12})steps\.pkl"
+_STATISTICS = ("stats.h5", "stats.npy")
+# Buffers of a generator that was loaded for inference and saved again.
+_REGISTERED = ("mean", "scale", "pqmf.")
 # Its filter bank's default until this version was another one.
 _LAST_OLD_FILTER_BANK = (0, 4, 2)
 _FILTER_BANK = {"taps": 62, "cutoff_ratio": 0.142, "beta": 9.0}
@@ -62,168 +64,84 @@ _HIFIGAN_NAMES = {
     "conv_out": "output_conv.1",
 }
 
+Generator = tuple[str, dict[str, Any], NetworkWeights]
 
-def choose_files(names: Sequence[str]) -> Mapping[str, str] | None:
-    """Returns which files of a folder are its newest checkpoint, by role."""
-    checkpoint = checkpoint_names.newest(names, _STEPS) or max(
-        (n for n in names if re.fullmatch(r"checkpoint.*\.(pkl|pth|pt)", n)),
-        default=None,
+
+def _choose_files(
+    names: Sequence[str], name: str | None
+) -> Mapping[str, str] | None:
+    others = re.compile(r"checkpoint.*\.(pkl|pth|pt)")
+    name = (
+        name
+        or checkpoint_names.newest(names, _STEPS)
+        or max(filter(others.fullmatch, names), default=None)
     )
-    return _beside(checkpoint, names) if checkpoint else None
-
-
-def _beside(name: str, names: Sequence[str]) -> Mapping[str, str] | None:
     config = checkpoint_names.first_of(names, "config.yml", "config.yaml")
-    if config is None or name == config:
+    if name is None or config is None or name == config:
         return None
     found = {"checkpoint": name, "config": config}
-    return found | {n: n for n in ("stats.h5", "stats.npy") if n in names}
+    return found | {n: n for n in _STATISTICS if n in names}
 
 
-def _find(source: str | pathlib.Path) -> dict[str, pathlib.Path]:
-    found = checkpoint_names.locate(source, choose_files, _beside)
-    if found is None:
-        raise ConversionError(
-            "Found no checkpoint of kan-bayashi's ParallelWaveGAN: expected "
-            "checkpoint-*steps.pkl with config.yml beside it. "
-            f"Received: {str(source)!r}"
-        )
-    return found
-
-
-def check(source: str | pathlib.Path) -> str | None:
-    """Says why `source` is no checkpoint of this project; None if it is one."""
-    try:
-        options = read_yaml(_find(source)["config"])
-    except MissingPackageError:
-        raise
-    except ConversionError as error:
-        return str(error)
+def _objection(files: Files) -> str | None:
+    options = read_yaml(files["config"])
     if "generator_params" not in options:
         return f"{options.path} has no `generator_params`."
     return None
 
 
-def list_networks(source: str | pathlib.Path) -> list[str]:
-    """Returns which networks a checkpoint holds, by their preset's stems."""
-    networks = _networks(_find(source)["checkpoint"])
-    return sorted({"generator", "discriminator"} & set(networks))
+def _networks(files: Files) -> Mapping[str, Any]:
+    path = files["checkpoint"]
+    model = require(path, read_torch_file(path), "model")["model"]
+    return require(path, model, "generator")
 
 
-def _networks(path: pathlib.Path) -> Mapping[str, Any]:
-    held = read_torch_file(path)
-    networks = held.get("model") if isinstance(held, Mapping) else None
-    if not isinstance(networks, Mapping) or "generator" not in networks:
-        raise ConversionError(
-            f"{path}: expected 'model' with a 'generator' in it. Received: "
-            + (str(list(held))[:200] if isinstance(held, Mapping) else "")
-        )
-    return networks
-
-
-def convert_parallel_wavegan(
-    source: str | pathlib.Path,
-    *,
-    sampling_rate: int | None = None,
-    slice_length: int | None = None,
-    weights: Iterable[str] | None = None,
-    dtype: Any = None,
-) -> Vocoder:
-    """Converts a checkpoint of kan-bayashi's ParallelWaveGAN project.
-
-    Parallel WaveGAN, MelGAN, multi-band MelGAN and HiFi-GAN, with their
-    discriminators; weight norm is kept where the file has it.
-
-    Args:
-        source: the folder, one that holds it, or a checkpoint's file; of
-            several checkpoints the newest.
-        sampling_rate: None, or the checkpoint's own rate in Hz.
-        slice_length: samples in a training slice. None takes
-            `batch_max_steps` of config.yml.
-        weights: networks to load, e.g. `["generator"]`; None for all.
-        dtype: dtype policy; Keras's global policy if None.
-
-    Returns:
-        A `ParallelWaveGAN`, `MelGAN`, `MultiBandMelGAN` or `HiFiGAN`.
-
-    Raises:
-        ConversionError: if files are missing or damaged, ask for code to be
-            run, or hold something else.
-    """
-    return build(
-        read_parts(source, sampling_rate, slice_length, weights), dtype
-    )
-
-
-def read_parts(
-    source: str | pathlib.Path,
-    sampling_rate: int | None = None,
-    slice_length: int | None = None,
-    weights: Iterable[str] | None = None,
-) -> Parts:
-    """Reads and checks a checkpoint; no Keras is imported.
-
-    Arguments and errors are those of `convert_parallel_wavegan`.
-    """
-    files = _find(source)
+def _read(files: Files, has_discriminator: bool) -> Parts:
     options = read_yaml(files["config"])
-    held = _networks(files["checkpoint"])
-    state = StateDict(files["checkpoint"], held["generator"], "model/generator")
+    path = files["checkpoint"]
+    held = _networks(files)
+    state = StateDict(path, held["generator"], "model/generator")
     kind = options.choice(
         "generator_type", list(_GENERATORS), "ParallelWaveGANGenerator"
     )
     settings = options.options("generator_params")
-    architecture, config, generator = _GENERATORS[kind](
-        settings, state, options
-    )
+    parts = Parts(path, *_GENERATORS[kind](settings, state, options))
     settings.check_all_read()
-    config["mel"] = mel = _mel(options, files, state, config)
-    config["sampling_rate"] = mel["sampling_rate"]
-    check_sampling_rate(files["config"], mel["sampling_rate"], sampling_rate)
-    config["slice_length"] = slice_length or whole_frames(
-        options.integer("batch_max_steps", _SLICE_LENGTH), mel["frame_step"]
-    )
-    parts = Parts(files["checkpoint"], architecture, config, generator)
-    wanted = weights is None or "discriminator" in set(weights)
-    if wanted and "discriminator" in held:
-        config["discriminator"], parts.discriminator = read_parallel_wavegan(
-            options,
-            StateDict(
-                files["checkpoint"],
-                held["discriminator"],
-                "model/discriminator",
-            ),
+    config = parts.config
+    config["mel"] = _mel(options, files, state, config)
+    config["slice_length"] = options.integer("batch_max_steps", _SLICE_LENGTH)
+    if has_discriminator and "discriminator" in held:
+        name = "discriminator"
+        config[name], parts.discriminator = read_parallel_wavegan(
+            options, StateDict(path, held[name], f"model/{name}")
         )
-    else:
-        config["discriminator"] = None
     return parts
 
 
 def _mel(
     options: Options,
-    files: Mapping[str, pathlib.Path],
+    files: Files,
     state: StateDict,
     config: dict[str, Any],
 ) -> dict[str, Any]:
     """Returns the arguments of the mel front end."""
-    if options.number_or_none("sampling_rate_for_feats") is not None:
+    if options.optional("sampling_rate_for_feats", options.number) is not None:
         raise options.error(
             "sampling_rate_for_feats",
             "absent: features of another sampling rate than the sound's "
             "have no counterpart here",
         )
-    rate = options.integer("sampling_rate")
     bins = config.pop("num_mel_bins")
     if options.integer("num_mels", bins) != bins:
         raise options.error("num_mels", f"{bins}, which its generator takes")
     mel = {
-        "sampling_rate": rate,
+        "sampling_rate": options.integer("sampling_rate"),
         "num_mel_bins": bins,
         "fft_length": options.integer("fft_size"),
         "frame_step": options.integer("hop_size"),
-        "window_length": options.integer_or_none("win_length"),
-        "min_frequency": options.number_or_none("fmin") or 0.0,
-        "max_frequency": options.number_or_none("fmax"),
+        "window_length": options.optional("win_length", options.integer),
+        "min_frequency": options.optional("fmin", options.number) or 0.0,
+        "max_frequency": options.optional("fmax", options.number),
         "window": options.text("window", "hann"),
         "log_base": "10",
         "floor": _LOG_FLOOR,
@@ -237,7 +155,7 @@ def _mel(
         )
     is_hdf5 = options.choice("format", ["hdf5", "npy"], "hdf5") == "hdf5"
     name = checkpoint_names.first_of(
-        files, *sorted(("stats.h5", "stats.npy"), reverse=not is_hdf5)
+        files, *sorted(_STATISTICS, reverse=not is_hdf5)
     )
     if name is not None:
         mel["mean"], mel["scale"] = read_statistics(files[name], bins)
@@ -250,10 +168,9 @@ def _mel(
 
 def _parallel_wavegan(
     settings: Options, state: StateDict, options: Options
-) -> tuple[str, dict[str, Any], NetworkWeights]:
+) -> Generator:
     del options
-    for name in ("in_channels", "out_channels"):
-        settings.choice(name, [1], 1)
+    check_mono(settings)
     settings.choice("upsample_conditional_features", [True], True)
     settings.skip("dropout", "use_weight_norm")
     kind = settings.choice(
@@ -269,49 +186,37 @@ def _parallel_wavegan(
     upsampling.choice("interpolate_mode", ["nearest"], "nearest")
     rates = upsampling.integers("upsample_scales")
     slope = None
-    if upsampling.text_or_none("nonlinear_activation") is not None:
+    name = "nonlinear_activation"
+    if upsampling.optional(name, upsampling.text) is not None:
         slope = leaky_slope(upsampling, {})
     else:
         upsampling.skip("nonlinear_activation_params")
-    bias = settings.flag("bias", True)
-    num_layers = settings.integer("layers", 30)
-    config: dict[str, Any] = {
+    config = {
         "num_mel_bins": settings.integer("aux_channels", 80),
-        "kernel_size": settings.integer("kernel_size", 3),
-        "num_layers": num_layers,
-        "num_stacks": settings.integer("stacks", 3),
-        "residual_channels": settings.integer("residual_channels", 64),
-        "gate_channels": settings.integer("gate_channels", 128),
-        "skip_channels": settings.integer("skip_channels", 64),
+        **settings.take(WAVENET_OPTIONS),
         "context_window": settings.integer("aux_context_window", 2, 0),
-        "use_bias": bias,
-        "causal": settings.flag("use_causal_conv", False),
         "upsample_rates": rates,
         "frequency_kernel_size": upsampling.integer("freq_axis_kernel_size", 1),
         "upsample_slope": slope,
     }
     upsampling.check_all_read()
     net = "upsample_net.upsample" if has_conv_in else "upsample_net"
+    stride = 2 if slope is None else 3
     sources = [Source("conv_in", "first_conv", bias=True)]
     if has_conv_in:
         sources.append(
             Source("upsample_conv_in", "upsample_net.conv_in", bias=False)
         )
-    stride = 2 if slope is None else 3
-    sources += [
-        Source(
-            f"upsample_{i}",
-            f"{net}.up_layers.{1 + i * stride}",
-            "conv2d_swapped",
-            False,
-        )
-        for i in range(len(rates))
-    ]
-    sources += residual_blocks(num_layers, True, bias)
-    sources += [
-        Source("conv_out_0", "last_conv_layers.1", bias=True),
-        Source("conv_out_1", "last_conv_layers.3", bias=True),
-    ]
+    sources += convolutions(
+        [
+            (f"upsample_{i}", f"{net}.up_layers.{1 + i * stride}")
+            for i in range(len(rates))
+        ],
+        False,
+        "conv2d_swapped",
+    )
+    sources += residual_blocks(config["num_layers"], True, config["use_bias"])
+    sources += convolutions(WAVENET_ENDS, True)
     generator = NetworkWeights(state, sources, _REGISTERED)
     if not has_conv_in:
         if config["context_window"]:
@@ -323,40 +228,34 @@ def _parallel_wavegan(
     return "parallel_wavegan", config, generator
 
 
-# Buffers of a generator that was loaded for inference and saved again.
-_REGISTERED = ("mean", "scale", "pqmf.")
-
-
-def _melgan(
-    settings: Options, state: StateDict, options: Options
-) -> tuple[str, dict[str, Any], NetworkWeights]:
-    rates = settings.integers("upsample_scales", [8, 8, 2, 2])
-    num_stacks = settings.integer("stacks", 3)
-    is_causal = settings.flag("use_causal_conv", False)
-    bias = settings.flag("bias", True)
-    num_bands = settings.integer("out_channels", 1)
+def _melgan(settings: Options, state: StateDict, options: Options) -> Generator:
     settings.skip("use_weight_norm")
-    config: dict[str, Any] = {
-        "num_mel_bins": settings.integer("in_channels", 80),
-        "channels": settings.integer("channels", 512),
-        "kernel_size": settings.integer("kernel_size", 7),
-        "upsample_rates": rates,
-        "stack_kernel_size": settings.integer("stack_kernel_size", 3),
-        "num_stacks": num_stacks,
-        "negative_slope": leaky_slope(settings, {"negative_slope": 0.2}),
-        "padding": padding_mode(settings),
-        "use_bias": bias,
-        "causal": is_causal,
-        "final_activation": settings.flag(
-            "use_final_nonlinear_activation", True
-        ),
-    }
+    config = settings.take(
+        {
+            "num_mel_bins": ("in_channels", 80),
+            "channels": ("channels", 512),
+            "kernel_size": ("kernel_size", 7),
+            "upsample_rates": ("upsample_scales", [8, 8, 2, 2]),
+            "stack_kernel_size": ("stack_kernel_size", 3),
+            "num_stacks": ("stacks", 3),
+            "use_bias": ("bias", True),
+            "causal": ("use_causal_conv", False),
+            "final_activation": ("use_final_nonlinear_activation", True),
+        }
+    )
+    config["negative_slope"] = leaky_slope(settings, {"negative_slope": 0.2})
+    config["padding"] = padding_mode(settings)
+    num_bands = settings.integer("out_channels", 1)
     architecture = "melgan"
     if num_bands > 1:
         architecture = "multiband_melgan"
-        config["num_bands"] = num_bands
-        config |= _filter_bank(options)
-    sources = melgan_generator(len(rates), num_stacks, is_causal, bias)
+        config |= {"num_bands": num_bands, **_filter_bank(options)}
+    sources = melgan_generator(
+        len(config["upsample_rates"]),
+        config["num_stacks"],
+        config["causal"],
+        config["use_bias"],
+    )
     generator = NetworkWeights(state, sources, _REGISTERED)
     config["weight_norm"] = generator.norm() == "weight"
     return architecture, config, generator
@@ -383,42 +282,43 @@ def _filter_bank(options: Options) -> dict[str, Any]:
 
 def _hifigan(
     settings: Options, state: StateDict, options: Options
-) -> tuple[str, dict[str, Any], NetworkWeights]:
+) -> Generator:
     del options
     # A misspelling in the project's older recipes.
-    key = "upsample_kernel_sizes"
-    if "upsample_kernal_sizes" in settings:
-        key = "upsample_kernal_sizes"
-    rates = settings.integers("upsample_scales", [8, 8, 2, 2])
-    dilations = settings.integer_lists("resblock_dilations", [[1, 3, 5]] * 3)
-    has_second = settings.flag("use_additional_convs", True)
-    is_causal = settings.flag("use_causal_conv", False)
-    bias = settings.flag("bias", True)
+    misspelt = "upsample_kernal_sizes"
+    sizes = misspelt if misspelt in settings else "upsample_kernel_sizes"
     settings.choice("out_channels", [1], 1)
     settings.skip("use_weight_norm")
-    config = {
-        "num_mel_bins": settings.integer("in_channels", 80),
-        "channels": settings.integer("channels", 512),
-        "kernel_size": settings.integer("kernel_size", 7),
-        "upsample_rates": rates,
-        "upsample_kernel_sizes": settings.integers(key, [16, 16, 4, 4]),
+    config = settings.take(
+        {
+            "num_mel_bins": ("in_channels", 80),
+            "channels": ("channels", 512),
+            "kernel_size": ("kernel_size", 7),
+            "upsample_rates": ("upsample_scales", [8, 8, 2, 2]),
+            "upsample_kernel_sizes": (sizes, [16, 16, 4, 4]),
+            "block_kernel_sizes": ("resblock_kernel_sizes", [3, 7, 11]),
+            "use_bias": ("bias", True),
+            "causal": ("use_causal_conv", False),
+        }
+    )
+    has_second = settings.flag("use_additional_convs", True)
+    dilations = settings.integer_lists("resblock_dilations", [[1, 3, 5]] * 3)
+    config |= {
         "block_type": 1 if has_second else 2,
-        "block_kernel_sizes": settings.integers(
-            "resblock_kernel_sizes", [3, 7, 11]
-        ),
         "block_dilations": dilations,
         "negative_slope": leaky_slope(settings, {"negative_slope": 0.1}),
-        "use_bias": bias,
-        "causal": is_causal,
     }
     names = dict(_HIFIGAN_NAMES)
-    if is_causal:
-        names |= {"conv_in": "input_conv.conv"}
-        names |= {
-            name: f"{names[name]}.{'de' if name == 'upsample' else ''}conv"
-            for name in ("upsample", "conv1", "conv2", "conv_out")
-        }
-    sources = hifigan_generator(len(rates), dilations, has_second, names, bias)
+    if config["causal"]:
+        for name in names:
+            names[name] += ".deconv" if name == "upsample" else ".conv"
+    sources = hifigan_generator(
+        len(config["upsample_rates"]),
+        dilations,
+        has_second,
+        names,
+        config["use_bias"],
+    )
     generator = NetworkWeights(state, sources, _REGISTERED)
     config["weight_norm"] = generator.norm() == "weight"
     return "hifigan", config, generator
@@ -429,3 +329,14 @@ _GENERATORS = {
     "MelGANGenerator": _melgan,
     "HiFiGANGenerator": _hifigan,
 }
+
+
+converter = VocoderConverter(
+    project="kan-bayashi's ParallelWaveGAN",
+    expected="checkpoint-*steps.pkl with config.yml beside it",
+    choose_files=_choose_files,
+    objection=_objection,
+    read=_read,
+    networks=_networks,
+)
+convert_parallel_wavegan = converter.convert

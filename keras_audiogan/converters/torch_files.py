@@ -40,20 +40,23 @@ _AXES = {
     # Over (frequency, time) in the file, over (time, frequency) here.
     "conv2d_swapped": (3, 2, 1, 0),
 }
-# What each form of weight is called below its layer: as `torch.nn.utils`
-# names it, and as `torch.nn.utils.parametrizations` does.
-_WEIGHT_NORM = (
-    ("weight_g", "weight_v"),
-    ("parametrizations.weight.original0", "parametrizations.weight.original1"),
+# Norm, and what the tensors of such a layer's weight are called below it:
+# plain; as `torch.nn.utils` names them; as `torch.nn.utils.parametrizations`
+# does.
+_NEW = "parametrizations.weight"
+_FORMS = (
+    (None, ("weight",)),
+    ("spectral", ("weight_orig", "weight_u", "weight_v")),
+    ("spectral", (f"{_NEW}.original", f"{_NEW}.0._u", f"{_NEW}.0._v")),
+    ("weight", ("weight_g", "weight_v")),
+    ("weight", (f"{_NEW}.original0", f"{_NEW}.original1")),
 )
-_SPECTRAL_NORM = (
-    ("weight_orig", "weight_u", "weight_v"),
-    (
-        "parametrizations.weight.original",
-        "parametrizations.weight.0._u",
-        "parametrizations.weight.0._v",
-    ),
-)
+# Norm -> what we call them.
+_PARTS: dict[str | None, tuple[str, ...]] = {
+    None: ("kernel",),
+    "spectral": ("kernel", "left", "right"),
+    "weight": ("gain", "direction"),
+}
 
 
 def import_torch() -> Any:
@@ -150,6 +153,21 @@ def read_torch_file(path: str | pathlib.Path) -> Any:
     except Exception as error:
         # A damaged pickle makes PyTorch raise almost anything.
         raise ConversionError(_explain(path, error)) from error
+
+
+def require(path: pathlib.Path, held: Any, *names: str) -> Mapping[str, Any]:
+    """Returns what a file holds if that is a dict with these names in it.
+
+    Raises:
+        ConversionError: if it is not.
+    """
+    if isinstance(held, Mapping) and set(names) <= set(held):
+        return held
+    received = list(held) if isinstance(held, Mapping) else type(held).__name__
+    raise ConversionError(
+        f"{path}: expected {', '.join(map(repr, names))} in it. Received: "
+        f"{str(received)[:200]}"
+    )
 
 
 def _check_archive(path: pathlib.Path) -> None:
@@ -271,23 +289,19 @@ class StateDict:
                 f"Received: {type(tensors).__name__}"
                 + ("" if tensors else " (empty)")
             )
-        self._tensors: dict[str, Any] = {}
         for name, tensor in tensors.items():
-            if not isinstance(name, str) or not isinstance(
-                tensor, torch.Tensor
-            ):
+            if not (isinstance(name, str) and isinstance(tensor, torch.Tensor)):
                 raise ConversionError(
                     f"{self._place()}: expected a dict of tensors by name. "
                     f"Received: {str(name)[:100]!r}, which is "
                     f"{type(tensor).__name__}"
                 )
-            self._tensors[name] = tensor
-        if all(name.startswith("module.") for name in self._tensors):
-            # A network that was saved as torch.nn.DataParallel wrapped it.
-            self._tensors = {
-                name.removeprefix("module."): tensor
-                for name, tensor in self._tensors.items()
-            }
+        # A network may have been saved as torch.nn.DataParallel wrapped it.
+        is_wrapped = all(name.startswith("module.") for name in tensors)
+        self._tensors: dict[str, Any] = {
+            name.removeprefix("module.") if is_wrapped else name: tensor
+            for name, tensor in tensors.items()
+        }
         self._unread = set(self._tensors)
 
     def _place(self) -> str:
@@ -309,20 +323,39 @@ class StateDict:
             raise self.error(name, "is missing.")
         return tuple(int(size) for size in self._tensors[name].shape)
 
-    def weight_shape(self, layer: str) -> tuple[int, ...] | None:
-        """Returns the shape of a layer's weight however it is stored."""
-        for suffix in (
-            "weight",
-            *(names[1] for names in _WEIGHT_NORM),
-            *(names[0] for names in _SPECTRAL_NORM),
-        ):
-            name = f"{layer}.{suffix}"
-            is_right = (
-                suffix == "weight_v" and f"{layer}.weight_orig" in self._tensors
+    def _weight(self, layer: str) -> tuple[str | None, dict[str, str]]:
+        """Returns a layer's norm, and our part -> the tensor's name."""
+        # The first tensor tells: spectral norm's v has weight norm's name.
+        found = [
+            (norm, [f"{layer}.{suffix}" for suffix in suffixes])
+            for norm, suffixes in _FORMS
+            if f"{layer}.{suffixes[0]}" in self._tensors
+        ]
+        if not found:
+            raise self.error(f"{layer}.weight", "is missing.")
+        if len(found) > 1:
+            raise self.error(
+                found[-1][1][0], "is there beside another form of the weight."
             )
-            if name in self._tensors and not is_right:
-                return self.shape(name)
-        return None
+        norm, names = found[0]
+        return norm, dict(zip(_PARTS[norm], names, strict=True))
+
+    def kernel_shape(self, layer: str, rank: int | None = 3) -> tuple[int, ...]:
+        """Returns the shape of a convolution's kernel, however it is stored.
+
+        Args:
+            layer: the layer's name in the file.
+            rank: number of dimensions that it must have; None for any.
+
+        Raises:
+            ConversionError: if it is missing or no such kernel.
+        """
+        _, names = self._weight(layer)
+        name = names.get("direction") or names["kernel"]
+        shape = self.shape(name)
+        if len(shape) != (rank or len(shape)) or len(shape) < 3:
+            raise self.error(name, f"is no convolution's. Received: {shape}")
+        return shape
 
     def read(self, name: str, rank: int | None = None) -> np.ndarray:
         """Returns a tensor as float32.
@@ -385,88 +418,32 @@ class StateDict:
             ConversionError: if a tensor is missing, misshapen or broken.
         """
         axes = _AXES[kind]
-        rank = len(axes)
-        found = [
-            (form, names)
-            for form, groups in (
-                ("spectral", _SPECTRAL_NORM),
-                ("weight", _WEIGHT_NORM),
-            )
-            for names in groups
-            # Spectral norm's v has the name of weight norm's.
-            if f"{name}.{names[0]}" in self._tensors
-        ]
-        if not found:
-            result = self._plain(name, axes)
-        elif f"{name}.weight" in self._tensors or len(found) > 1:
-            raise self.error(
-                f"{name}.{found[0][1][0]}",
-                "is there beside another form of the same weight.",
-            )
-        else:
-            form, parts = found[0]
-            names = [f"{name}.{part}" for part in parts]
-            if form == "weight":
-                result = self._weight_norm(names, axes, rank)
-            else:
-                result = self._spectral_norm(names, axes, rank)
-        source = f"{name}.bias"
-        if bias or (bias is None and source in self._tensors):
-            values = self.read(source, 1)
-            result.arrays["bias"], result.sources["bias"] = values, source
-        return result
-
-    def _plain(self, name: str, axes: tuple[int, ...]) -> Layer:
-        source = f"{name}.weight"
-        kernel = np.transpose(self.read(source, len(axes)), axes)
-        return Layer(None, {"kernel": kernel}, {"kernel": source})
-
-    def _weight_norm(
-        self, names: list[str], axes: tuple[int, ...], rank: int
-    ) -> Layer:
-        gain, direction = (self.read(name, rank) for name in names)
-        expected = (direction.shape[0],) + (1,) * (rank - 1)
-        if gain.shape != expected:
-            raise self.error(
-                names[0],
-                f"should have the shape {expected}. Received: {gain.shape}",
-            )
-        if not np.square(direction).sum(tuple(range(1, rank))).all():
-            raise self.error(
-                names[1], "has a channel of zeros, which has no direction."
-            )
-        return Layer(
-            "weight",
-            {
-                "direction": np.transpose(direction, axes),
-                "gain": gain.reshape(-1),
-            },
-            {"direction": names[1], "gain": names[0]},
-        )
-
-    def _spectral_norm(
-        self, names: list[str], axes: tuple[int, ...], rank: int
-    ) -> Layer:
-        kernel = self.read(names[0], rank)
-        left, right = (self.read(name, 1) for name in names[1:])
-        rows = (kernel.shape[0],), (kernel[0].size,)
-        for name, values, shape in zip(
-            names[1:], (left, right), rows, strict=True
-        ):
+        norm, sources = self._weight(name)
+        arrays = {}
+        kernel, shapes = "kernel" if "kernel" in sources else "direction", {}
+        raw = self.read(sources[kernel], len(axes))
+        if norm == "weight":
+            shapes["gain"] = (len(raw),) + (1,) * (raw.ndim - 1)
+            if not np.square(raw).sum(tuple(range(1, raw.ndim))).all():
+                raise self.error(
+                    sources[kernel],
+                    "has a channel of zeros, which has no direction.",
+                )
+        elif norm == "spectral":
+            shapes = {"left": (len(raw),), "right": (raw[:1].size,)}
+        arrays[kernel] = np.transpose(raw, axes)
+        for part, shape in shapes.items():
+            values = self.read(sources[part], len(shape))
             if values.shape != shape:
                 raise self.error(
-                    name,
+                    sources[part],
                     f"should have the shape {shape}. Received: {values.shape}",
                 )
-        return Layer(
-            "spectral",
-            {
-                "kernel": np.transpose(kernel, axes),
-                "left": left,
-                "right": right,
-            },
-            {"kernel": names[0], "left": names[1], "right": names[2]},
-        )
+            arrays[part] = values.reshape(-1)
+        source = f"{name}.bias"
+        if bias or (bias is None and source in self._tensors):
+            arrays["bias"], sources["bias"] = self.read(source, 1), source
+        return Layer(norm, arrays, sources)
 
     def ignore(self, names: Iterable[str]) -> None:
         """Marks tensors as known and of no use here."""
@@ -484,3 +461,13 @@ class StateDict:
                 "is none of this network's. "
                 f"Received: {len(self._unread)} such tensors",
             )
+
+
+def read_networks(path: pathlib.Path, *names: str) -> list[StateDict]:
+    """Returns state dicts that a PyTorch file holds by these names.
+
+    Raises:
+        ConversionError: if it cannot be read, or does not hold them.
+    """
+    held = require(path, read_torch_file(path), *names)
+    return [StateDict(path, held[name], name) for name in names]

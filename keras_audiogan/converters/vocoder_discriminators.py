@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import functools
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,13 +10,17 @@ from typing import Any
 from keras_audiogan.converters.config_files import Options, leaky_slope
 from keras_audiogan.converters.errors import ConversionError
 from keras_audiogan.converters.network_weights import (
+    WAVENET_ENDS,
+    WAVENET_OPTIONS,
     NetworkWeights,
     Source,
+    convolutions,
     residual_blocks,
 )
 from keras_audiogan.converters.torch_files import StateDict
 
 Read = tuple[dict[str, Any], NetworkWeights]
+Part = tuple[dict[str, Any], list[Source]]
 
 PADDINGS = {
     "ReflectionPad1d": "reflect",
@@ -65,61 +69,59 @@ def read_parallel_wavegan(options: Options, state: StateDict) -> Read:
     return result
 
 
-def _mono(settings: Options) -> None:
+def check_mono(settings: Options) -> None:
+    """Refuses networks for sound of several channels."""
     for name in ("in_channels", "out_channels"):
         settings.choice(name, [1], 1)
 
 
-def _has_weight_norm(weights: NetworkWeights) -> bool:
-    return weights.norm(allowed=("weight",)) == "weight"
-
-
 def _dilated(settings: Options, state: StateDict) -> Read:
-    _mono(settings)
-    settings.skip("use_weight_norm")
-    bias = settings.flag("bias", True)
-    num_layers = settings.integer("layers", 10)
-    sources = [
-        Source(f"conv_{i}", f"conv_layers.{2 * i}", bias=bias)
-        for i in range(num_layers)
-    ]
-    weights = NetworkWeights(state, sources)
-    return {
-        "kind": "dilated",
-        "num_layers": num_layers,
-        "channels": settings.integer("conv_channels", 64),
-        "kernel_size": settings.integer("kernel_size", 3),
-        "dilation_factor": settings.integer("dilation_factor", 1),
-        "use_bias": bias,
-        "negative_slope": leaky_slope(settings, _LEAKY),
-        "weight_norm": _has_weight_norm(weights),
-    }, weights
+    config = settings.take(
+        {
+            "num_layers": ("layers", 10),
+            "channels": ("conv_channels", 64),
+            "kernel_size": ("kernel_size", 3),
+            "dilation_factor": ("dilation_factor", 1),
+            "use_bias": ("bias", True),
+        }
+    )
+    sources = convolutions(
+        [
+            (f"conv_{i}", f"conv_layers.{2 * i}")
+            for i in range(config["num_layers"])
+        ],
+        config["use_bias"],
+    )
+    return _plain("dilated", settings, state, config, sources)
 
 
 def _residual(settings: Options, state: StateDict) -> Read:
-    _mono(settings)
-    settings.skip("use_weight_norm", "dropout")
-    bias = settings.flag("bias", True)
-    num_layers = settings.integer("layers", 30)
+    settings.skip("dropout")
+    config = settings.take(WAVENET_OPTIONS)
     sources = [
         Source("conv_in", "first_conv.0", bias=True),
-        *residual_blocks(num_layers, False, bias),
-        Source("conv_out_0", "last_conv_layers.1", bias=True),
-        Source("conv_out_1", "last_conv_layers.3", bias=True),
+        *residual_blocks(config["num_layers"], False, config["use_bias"]),
+        *convolutions(WAVENET_ENDS, True),
     ]
+    return _plain("residual", settings, state, config, sources)
+
+
+def _plain(
+    kind: str,
+    settings: Options,
+    state: StateDict,
+    config: dict[str, Any],
+    sources: Sequence[Source],
+) -> Read:
+    """Adds what most of the project's discriminators have in common."""
+    check_mono(settings)
+    settings.skip("use_weight_norm")
     weights = NetworkWeights(state, sources)
     return {
-        "kind": "residual",
-        "num_layers": num_layers,
-        "num_stacks": settings.integer("stacks", 3),
-        "kernel_size": settings.integer("kernel_size", 3),
-        "residual_channels": settings.integer("residual_channels", 64),
-        "gate_channels": settings.integer("gate_channels", 128),
-        "skip_channels": settings.integer("skip_channels", 64),
-        "use_bias": bias,
-        "causal": settings.flag("use_causal_conv", False),
+        "kind": kind,
+        **config,
         "negative_slope": leaky_slope(settings, _LEAKY),
-        "weight_norm": _has_weight_norm(weights),
+        "weight_norm": weights.norm() == "weight",
     }, weights
 
 
@@ -150,215 +152,217 @@ def _pooling(
 def _melgan(settings: Options, state: StateDict) -> Read:
     num_scales = settings.integer("scales", 3)
     pooling = _pooling(settings, "downsample_pooling", 1, False)
-    return _melgan_scales(
-        settings,
-        state,
+    return _melgan_single(settings, state, num_scales, pooling)
+
+
+def _melgan_single(
+    settings: Options,
+    state: StateDict,
+    num_scales: int = 1,
+    pooling: dict[str, Any] | None = None,
+) -> Read:
+    config = settings.take(
+        {
+            "kernel_sizes": ("kernel_sizes", [5, 3]),
+            "channels": ("channels", 16),
+            "max_channels": ("max_downsample_channels", 1024),
+            "downsample_rates": ("downsample_scales", [4, 4, 4, 4]),
+            "use_bias": ("bias", True),
+        }
+    )
+    sources = _melgan_sources(
         num_scales,
-        lambda s: f"discriminators.{s}.layers",
-        pooling,
+        len(config["downsample_rates"]) + 2,
+        "layers.{name}"
+        if pooling is None
+        else "discriminators.{s}.layers.{name}",
+        config["use_bias"],
+    )
+    config |= {
+        "num_scales": num_scales,
+        "padding": padding_mode(settings),
+        **(pooling or {}),
+    }
+    return _plain("multi_scale", settings, state, config, sources)
+
+
+def _melgan_sources(
+    num_scales: int, last: int, theirs: str, bias: bool
+) -> list[Source]:
+    """Layers of MelGAN's discriminators, alike in both projects.
+
+    Args:
+        num_scales: number of discriminators.
+        last: index of the last layer in each.
+        theirs: their name of a layer, with `{s}` and `{name}` in it.
+        bias: whether layers have one.
+    """
+    names = ["0.1", *(f"{i}.0" for i in range(1, last)), str(last)]
+    return convolutions(
+        [
+            (f"scale_{s}_conv_{i}", theirs.format(s=s, name=name))
+            for s in range(num_scales)
+            for i, name in enumerate(names)
+        ],
+        bias,
     )
 
 
-def _melgan_single(settings: Options, state: StateDict) -> Read:
-    return _melgan_scales(settings, state, 1, lambda s: "layers", {})
-
-
-def _melgan_scales(
-    settings: Options,
-    state: StateDict,
-    num_scales: int,
-    layers: Callable[[int], str],
-    pooling: dict[str, Any],
-) -> Read:
-    _mono(settings)
-    settings.skip("use_weight_norm")
-    bias = settings.flag("bias", True)
-    rates = settings.integers("downsample_scales", [4, 4, 4, 4])
-    sources = []
-    for s in range(num_scales):
-        names = [
-            "0.1",
-            *(f"{i + 1}.0" for i in range(len(rates) + 1)),
-            str(len(rates) + 2),
-        ]
-        sources += [
-            Source(f"scale_{s}_conv_{i}", f"{layers(s)}.{name}", bias=bias)
-            for i, name in enumerate(names)
-        ]
-    weights = NetworkWeights(state, sources)
-    return {
-        "kind": "multi_scale",
-        "num_scales": num_scales,
-        "kernel_sizes": settings.integers("kernel_sizes", [5, 3]),
-        "channels": settings.integer("channels", 16),
-        "max_channels": settings.integer("max_downsample_channels", 1024),
-        "downsample_rates": rates,
-        "use_bias": bias,
-        "negative_slope": leaky_slope(settings, _LEAKY),
-        "padding": padding_mode(settings),
-        "weight_norm": _has_weight_norm(weights),
-        **pooling,
-    }, weights
-
-
-def _periods(
-    settings: Options, periods: Sequence[int], prefix: str
-) -> tuple[dict[str, Any], list[Source]]:
-    _mono(settings)
-    # Its convolutions have a bias whatever this says.
-    settings.skip("use_weight_norm", "use_spectral_norm", "period", "bias")
-    first, last = settings.pair("kernel_sizes", [5, 3])
-    rates = settings.integers("downsample_scales", [3, 3, 3, 3, 1])
-    config = {
-        "periods": list(periods),
-        "period_kernel_size": first,
-        "period_last_kernel_size": last - 1,
-        "period_channels": settings.integer("channels", 32),
-        "period_max_channels": settings.integer(
-            "max_downsample_channels", 1024
-        ),
-        "period_rates": rates,
-        "negative_slope": leaky_slope(settings, _HIFIGAN_LEAKY),
-    }
-    sources = []
-    for p in range(len(periods)):
-        theirs = f"{prefix}discriminators.{p}"
-        sources += _period_sources(p, theirs, len(rates), ".0", "output_conv")
-    settings.check_all_read()
-    return config, sources
-
-
-def _period_sources(
-    p: int, theirs: str, num_layers: int, suffix: str, last: str
-) -> list[Source]:
-    ours = f"period_{p}_conv"
-    return [
-        *(
-            Source(f"{ours}_{i}", f"{theirs}.convs.{i}{suffix}", "conv2d", True)
-            for i in range(num_layers)
-        ),
-        Source(f"{ours}_out", f"{theirs}.{last}", "conv2d", True),
-    ]
-
-
-def _scales(
-    settings: Options, num_scales: int, prefix: str
-) -> tuple[dict[str, Any], list[Source]]:
-    _mono(settings)
-    settings.skip("use_weight_norm", "use_spectral_norm")
-    bias = settings.flag("bias", True)
-    rates = settings.integers("downsample_scales", [2, 2, 4, 4, 1])
-    config = {
-        "num_scales": num_scales,
-        "scale_kernel_sizes": settings.integers("kernel_sizes", [15, 41, 5, 3]),
-        "scale_channels": settings.integer("channels", 128),
-        "scale_max_channels": settings.integer("max_downsample_channels", 1024),
-        "scale_max_groups": settings.integer("max_groups", 16),
-        "scale_rates": rates,
-        "use_bias": bias,
-        "negative_slope": leaky_slope(settings, _HIFIGAN_LEAKY),
-    }
-    sources = []
-    for s in range(num_scales):
-        ours, theirs = f"scale_{s}_conv", f"{prefix}discriminators.{s}.layers"
-        count = len(rates) + 2
-        sources += [
-            Source(f"{ours}_{i}", f"{theirs}.{i}.0", bias=bias)
-            for i in range(count)
-        ]
-        sources.append(Source(f"{ours}_out", f"{theirs}.{count}", bias=bias))
-    settings.check_all_read()
-    return config, sources
-
-
-def _scale_pooling(settings: Options, prefix: str) -> dict[str, Any]:
-    pooling = _pooling(settings, prefix, 2, True)
-    if not pooling.pop("pool_count_padding"):
-        raise settings.error(
-            f"{prefix}_params", "such that padding counts as samples"
-        )
-    return pooling
+_PERIOD_OPTIONS = {
+    "period_channels": ("channels", 32),
+    "period_max_channels": ("max_downsample_channels", 1024),
+    "period_rates": ("downsample_scales", [3, 3, 3, 3, 1]),
+}
+_SCALE_OPTIONS = {
+    "scale_kernel_sizes": ("kernel_sizes", [15, 41, 5, 3]),
+    "scale_channels": ("channels", 128),
+    "scale_max_channels": ("max_downsample_channels", 1024),
+    "scale_max_groups": ("max_groups", 16),
+    "scale_rates": ("downsample_scales", [2, 2, 4, 4, 1]),
+    "use_bias": ("bias", True),
+}
 
 
 def _hifigan(
+    settings: Options,
     state: StateDict,
-    periods: tuple[dict[str, Any], list[Source]] | None,
-    scales: tuple[dict[str, Any], list[Source]] | None,
-    pooling: dict[str, Any],
+    periods: tuple[str, str] | None = None,
+    scales: tuple[str, str] | None = None,
+    pooling: str = "downsample_pooling",
 ) -> Read:
-    config: dict[str, Any] = {"kind": "multi_period_multi_scale", **pooling}
-    sources = []
-    if periods and scales:
-        slopes = {part[0]["negative_slope"] for part in (periods, scales)}
-        if len(slopes) > 1:
-            raise ConversionError(
-                f"{state.path}: the discriminators' leaky ReLUs have "
-                "different slopes, which has no counterpart here. "
-                f"Received: {sorted(slopes)}"
+    """Reads discriminators of periods, of scales or of both.
+
+    Args:
+        settings: `discriminator_params`.
+        state: the tensors.
+        periods: where the options of those of periods stand, and how the
+            names of their tensors start; None if there are none.
+        scales: the same of those of scales.
+        pooling: where the options of pooling between scales stand.
+    """
+    config: dict[str, Any] = {"periods": [], "num_scales": 0}
+    sources: list[Source] = []
+    slopes = set()
+    if periods:
+        nested = settings.options(periods[0], {})
+        # Its convolutions have a bias whatever this says.
+        nested.skip("period", "bias")
+        first, last = nested.pair("kernel_sizes", [5, 3])
+        config |= {
+            "periods": settings.integers("periods", list(_PERIODS)),
+            "period_kernel_size": first,
+            "period_last_kernel_size": last - 1,
+            **nested.take(_PERIOD_OPTIONS),
+        }
+        theirs = periods[1] + "discriminators.{k}."
+        sources += _chains(
+            "period",
+            len(config["periods"]),
+            len(config["period_rates"]),
+            theirs + "convs.{i}.0",
+            theirs + "output_conv",
+            True,
+        )
+        slopes.add(_finish(nested))
+    if scales:
+        nested = settings.options(scales[0], {})
+        settings.skip("follow_official_norm")
+        config |= nested.take(_SCALE_OPTIONS)
+        config["num_scales"] = settings.integer("scales", 3)
+        count = len(config["scale_rates"]) + 2
+        theirs = scales[1] + "discriminators.{k}.layers."
+        sources += _chains(
+            "scale",
+            config["num_scales"],
+            count,
+            theirs + "{i}.0",
+            theirs + str(count),
+            config["use_bias"],
+        )
+        slopes.add(_finish(nested))
+        config |= _pooling(settings, pooling, 2, True)
+        if not config.pop("pool_count_padding"):
+            raise settings.error(
+                f"{pooling}_params", "such that padding counts as samples"
             )
-    for part, absent in (
-        (periods, {"periods": []}),
-        (scales, {"num_scales": 0}),
-    ):
-        config |= part[0] if part else absent
-        sources += part[1] if part else []
-    weights = NetworkWeights(state, sources)
-    return config | _hifigan_norms(weights, config["num_scales"]), weights
+    if len(slopes) > 1:
+        raise ConversionError(
+            f"{state.path}: the discriminators' leaky ReLUs have different "
+            "slopes, which has no counterpart here. "
+            f"Received: {sorted(slopes)}"
+        )
+    config["negative_slope"] = slopes.pop()
+    return _with_norms(config, NetworkWeights(state, sources))
 
 
-def _hifigan_norms(weights: NetworkWeights, num_scales: int) -> dict[str, Any]:
+def _finish(nested: Options) -> float:
+    """Reads what options of periods and of scales share; returns the slope."""
+    check_mono(nested)
+    nested.skip("use_weight_norm", "use_spectral_norm")
+    slope = leaky_slope(nested, _HIFIGAN_LEAKY)
+    nested.check_all_read()
+    return slope
+
+
+def _chains(
+    ours: str,
+    count: int,
+    num_layers: int,
+    theirs: str,
+    last: str,
+    bias: bool | None,
+) -> list[Source]:
+    """Layers of HiFi-GAN's discriminators, alike in both projects.
+
+    Args:
+        ours: `"period"` or `"scale"`.
+        count: number of discriminators.
+        num_layers: number of layers in each before the last.
+        theirs: their name of a layer, with `{k}` and `{i}` in it.
+        last: that of the last one, with `{k}` in it.
+        bias: as `Source` has it.
+    """
+    names = [(f"{i}", theirs.replace("{i}", f"{i}")) for i in range(num_layers)]
+    return convolutions(
+        [
+            (f"{ours}_{k}_conv_{i}", name.replace("{k}", f"{k}"))
+            for k in range(count)
+            for i, name in [*names, ("out", last)]
+        ],
+        bias,
+        "conv2d" if ours == "period" else "conv1d",
+    )
+
+
+def _with_norms(config: dict[str, Any], weights: NetworkWeights) -> Read:
     return {
-        "period_norm": weights.norm("period_"),
-        "scale_norms": [weights.norm(f"scale_{s}_") for s in range(num_scales)],
-    }
+        "kind": "multi_period_multi_scale",
+        **config,
+        "period_norm": weights.norm("period_", "spectral"),
+        "scale_norms": [
+            weights.norm(f"scale_{s}_", "spectral")
+            for s in range(config["num_scales"])
+        ],
+    }, weights
 
 
-def _both(settings: Options, state: StateDict) -> Read:
-    settings.skip("follow_official_norm")
-    periods = settings.integers("periods", list(_PERIODS))
-    num_scales = settings.integer("scales", 3)
-    return _hifigan(
-        state,
-        _periods(
-            settings.options("period_discriminator_params", {}),
-            periods,
-            "mpd.",
-        ),
-        _scales(
-            settings.options("scale_discriminator_params", {}),
-            num_scales,
-            "msd.",
-        ),
-        _scale_pooling(settings, "scale_downsample_pooling"),
-    )
-
-
-def _periods_alone(settings: Options, state: StateDict) -> Read:
-    periods = settings.integers("periods", list(_PERIODS))
-    nested = settings.options("discriminator_params", {})
-    return _hifigan(state, _periods(nested, periods, ""), None, {})
-
-
-def _scales_alone(settings: Options, state: StateDict) -> Read:
-    settings.skip("follow_official_norm")
-    num_scales = settings.integer("scales", 3)
-    nested = settings.options("discriminator_params", {})
-    return _hifigan(
-        state,
-        None,
-        _scales(nested, num_scales, ""),
-        _scale_pooling(settings, "downsample_pooling"),
-    )
-
-
-_TYPES = {
+_TYPES: dict[str, Callable[[Options, StateDict], Read]] = {
     "ParallelWaveGANDiscriminator": _dilated,
     "ResidualParallelWaveGANDiscriminator": _residual,
     "MelGANDiscriminator": _melgan_single,
     "MelGANMultiScaleDiscriminator": _melgan,
-    "HiFiGANMultiPeriodDiscriminator": _periods_alone,
-    "HiFiGANMultiScaleDiscriminator": _scales_alone,
-    "HiFiGANMultiScaleMultiPeriodDiscriminator": _both,
+    "HiFiGANMultiPeriodDiscriminator": functools.partial(
+        _hifigan, periods=("discriminator_params", "")
+    ),
+    "HiFiGANMultiScaleDiscriminator": functools.partial(
+        _hifigan, scales=("discriminator_params", "")
+    ),
+    "HiFiGANMultiScaleMultiPeriodDiscriminator": functools.partial(
+        _hifigan,
+        periods=("period_discriminator_params", "mpd."),
+        scales=("scale_discriminator_params", "msd."),
+        pooling="scale_downsample_pooling",
+    ),
 }
 
 
@@ -379,8 +383,7 @@ def read_hifigan(periods: StateDict, scales: StateDict) -> Read:
     """
     period_widths = _widths(periods, len(_PERIOD_RATES))
     scale_widths = _widths(scales, len(_SCALE_RATES) + 2)
-    config: dict[str, Any] = {
-        "kind": "multi_period_multi_scale",
+    config = {
         "periods": list(_PERIODS),
         "period_channels": period_widths[0],
         "period_max_channels": max(period_widths),
@@ -390,46 +393,21 @@ def read_hifigan(periods: StateDict, scales: StateDict) -> Read:
         "scale_max_channels": max(scale_widths),
         "scale_rates": list(_SCALE_RATES),
     }
+    theirs = "discriminators.{k}."
+    parts = (theirs + "convs.{i}", theirs + "conv_post")
     weights = NetworkWeights(
         periods,
-        [
-            source
-            for p in range(len(_PERIODS))
-            for source in _period_sources(
-                p,
-                f"discriminators.{p}",
-                len(_PERIOD_RATES),
-                "",
-                "conv_post",
-            )
-        ],
+        _chains("period", len(_PERIODS), len(_PERIOD_RATES), *parts, True),
     )
     weights.add(
-        scales,
-        [
-            Source(f"scale_{s}_conv_{i}", f"discriminators.{s}.{name}")
-            for s in range(_NUM_SCALES)
-            for i, name in [
-                *((i, f"convs.{i}") for i in range(len(scale_widths))),
-                ("out", "conv_post"),
-            ]
-        ],
+        scales, _chains("scale", _NUM_SCALES, len(scale_widths), *parts, None)
     )
-    return config | _hifigan_norms(weights, _NUM_SCALES), weights
+    return _with_norms(config, weights)
 
 
 def _widths(state: StateDict, count: int) -> list[int]:
     names = [f"discriminators.0.convs.{i}" for i in range(count)]
-    return [_weight_shape(state, name)[0] for name in names]
-
-
-def _weight_shape(state: StateDict, layer: str) -> tuple[int, ...]:
-    shape = state.weight_shape(layer)
-    if shape is None or len(shape) < 3:
-        raise state.error(
-            f"{layer}.weight", "is missing, or is no convolution's."
-        )
-    return shape
+    return [state.kernel_shape(name, None)[0] for name in names]
 
 
 _LAYER = re.compile(r"model\.disc_(\d{1,3})\.model\.layer_(\d{1,3})\.")
@@ -455,25 +433,10 @@ def read_melgan(state: StateDict) -> Read:
             f"{state.path}: expected layers 'model.disc_0.model.layer_0', "
             f"... Received: {sorted(state)[:4]}"
         )
-    names = [
-        "0.1",
-        *(f"{i}.0" for i in range(1, last)),
-        str(last),
-    ]
-    shapes = [
-        _weight_shape(state, f"model.disc_0.model.layer_{name}")
-        for name in names
-    ]
-    sources = [
-        Source(
-            f"scale_{s}_conv_{i}",
-            f"model.disc_{s}.model.layer_{name}",
-            bias=True,
-        )
-        for s, (i, name) in itertools.product(
-            range(num_scales), enumerate(names)
-        )
-    ]
+    sources = _melgan_sources(
+        num_scales, last, "model.disc_{s}.model.layer_{name}", True
+    )
+    shapes = [state.kernel_shape(source.name) for source in sources[: last + 1]]
     weights = NetworkWeights(state, sources)
     return {
         "kind": "multi_scale",
@@ -484,5 +447,5 @@ def read_melgan(state: StateDict) -> Read:
         "downsample_rates": [
             max(1, (shape[2] - 1) // 10) for shape in shapes[1:-2]
         ],
-        "weight_norm": _has_weight_norm(weights),
+        "weight_norm": weights.norm() == "weight",
     }, weights

@@ -7,17 +7,28 @@ writes `model.ckpt-N.index` and `model.ckpt-N.data-*` into its run folder.
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
+import os
 import pathlib
 import re
-from collections.abc import Iterable
+import subprocess
+import sys
+import tempfile
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import safetensors.numpy
 
 from keras_audiogan.converters import checkpoint_files
-from keras_audiogan.converters.errors import ConversionError
-from keras_audiogan.converters.tensor_bundle import TensorBundle
+from keras_audiogan.converters.errors import (
+    ConversionError,
+    MissingPackageError,
+)
+from keras_audiogan.converters.tensorflow_checkpoint import (
+    TensorFlowCheckpoint,
+)
 
 if TYPE_CHECKING:
     from keras_audiogan.models import WaveGAN
@@ -31,6 +42,8 @@ _BATCH_NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 _AMBIGUOUS_NUM_LAYERS = 6
 _DEFAULT_SAMPLING_RATE = 16000
 _DEFAULT_PHASE_SHUFFLE = 2
+# In seconds. The largest original is read in one of them.
+_TIME_LIMIT = 600
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,170 +55,288 @@ class _Variable:
     target: str
 
 
-def check(source: str | pathlib.Path) -> str | None:
-    """Says why `source` is not an original WaveGAN checkpoint.
+@dataclasses.dataclass(frozen=True)
+class Contents:
+    """What a checkpoint holds.
+
+    Attributes:
+        config: `WaveGAN`'s arguments with `num_layers` in place of the slice
+            length.
+        networks: which networks are there, by their preset's stems.
+        arrays: `"generator/dense/kernel"`, ... -> float32 values.
+    """
+
+    config: dict[str, Any]
+    networks: list[str]
+    arrays: dict[str, np.ndarray]
+
+
+def read_contents(
+    prefix: str | pathlib.Path, networks: Collection[str] | None = None
+) -> Contents:
+    """Reads and checks a checkpoint with TensorFlow, in this process.
 
     Args:
-        source: see `convert_wavegan`.
+        prefix: path of the checkpoint without `.index`.
+        networks: whose weights to read; None for all that are there.
 
-    Returns:
-        None if it is one, else the reason, a sentence.
+    Raises:
+        MissingPackageError: if TensorFlow is not installed.
+        ConversionError: if the files are damaged, or hold something else.
     """
+    checkpoint = TensorFlowCheckpoint(prefix)
     try:
-        bundle = TensorBundle(checkpoint_files.find_checkpoint(source))
-        _expected_variables(bundle)
+        config, variables = _expected_variables(checkpoint.shapes)
     except ConversionError as error:
-        return str(error)
-    return None
+        raise ConversionError(
+            f"{checkpoint.index_path} is not a checkpoint of the original "
+            f"WaveGAN: {error}"
+        ) from error
+    wanted = {
+        name: variable
+        for name, variable in variables.items()
+        if networks is None or variable.network in networks
+    }
+    arrays = {}
+    for name, values in checkpoint.read(wanted).items():
+        if "conv2d_transpose/kernel" in name:
+            values = values[0]
+        arrays[f"{wanted[name].network}/{wanted[name].target}"] = values
+    held = sorted({variable.network for variable in variables.values()})
+    return Contents(config, held, arrays)
 
 
-def list_networks(source: str | pathlib.Path) -> list[str]:
-    """Returns which networks a checkpoint holds, by their preset's stems.
+def _read_apart(
+    prefix: pathlib.Path, networks: Collection[str] | None
+) -> Contents:
+    """Is `read_contents` in a process of its own.
 
-    Arguments and errors are those of `convert_wavegan`.
+    TensorFlow's reader ends its process over a crafted file, and beside JAX
+    or PyTorch TensorFlow is not wanted in ours.
     """
-    prefix = checkpoint_files.find_checkpoint(source)
-    _, variables = _expected_variables(TensorBundle(prefix))
-    return sorted({variable.network for variable in variables.values()})
+    code = f"from {__name__} import _child; _child()"
+    with tempfile.TemporaryDirectory() as folder:
+        request = json.dumps(
+            [
+                str(prefix),
+                None if networks is None else sorted(networks),
+                folder,
+            ]
+        )
+        try:
+            done = subprocess.run(
+                [sys.executable, "-P", "-c", code, request],
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                    "TF_CPP_MIN_LOG_LEVEL": "3",
+                    "CUDA_VISIBLE_DEVICES": "-1",
+                },
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=_TIME_LIMIT,
+            )
+            result = pathlib.Path(folder, "result.json").read_text("utf-8")
+        except subprocess.TimeoutExpired as error:
+            raise ConversionError(
+                f"{prefix}: TensorFlow did not read it in {_TIME_LIMIT} "
+                "seconds; it was given up."
+            ) from error
+        except FileNotFoundError as error:
+            raise ConversionError(
+                f"{prefix}: TensorFlow broke off as it read this checkpoint "
+                f"(exit status {done.returncode}). The index is damaged, or "
+                "made to mislead; fetch it again. Received: "
+                + " ".join(done.stderr.split())[-300:]
+            ) from error
+        answer = json.loads(result)
+        if "missing" in answer:
+            raise MissingPackageError(answer["missing"])
+        if "error" in answer:
+            raise ConversionError(answer["error"])
+        weights = safetensors.numpy.load_file(f"{folder}/weights")
+    _held[_state(prefix)] = answer["networks"]
+    return Contents(answer["config"], answer["networks"], weights)
 
 
-def read_config(
-    source: str | pathlib.Path,
-    *,
+# Starting TensorFlow takes seconds: a checkpoint's state -> its networks.
+_held: dict[tuple[str, int], list[str]] = {}
+
+
+def _state(prefix: pathlib.Path) -> tuple[str, int]:
+    index = prefix.with_name(prefix.name + ".index").absolute()
+    return str(index), index.stat().st_mtime_ns
+
+
+def _child() -> None:
+    """Is the other end of `_read_apart`."""
+    prefix, networks, folder = json.loads(sys.argv[1])
+    try:
+        contents = read_contents(prefix, networks)
+        answer: dict[str, Any] = {
+            "config": contents.config,
+            "networks": contents.networks,
+        }
+        safetensors.numpy.save_file(
+            {k: np.ascontiguousarray(v) for k, v in contents.arrays.items()},
+            f"{folder}/weights",
+        )
+    except MissingPackageError as error:
+        answer = {"missing": str(error)}
+    except ConversionError as error:
+        answer = {"error": str(error)}
+    pathlib.Path(folder, "result.json").write_text(json.dumps(answer), "utf-8")
+
+
+class WaveGANConverter:
+    """Converts checkpoints of the original WaveGAN."""
+
+    def check(self, source: str | pathlib.Path) -> str | None:
+        """Says why `source` is no TensorFlow checkpoint; None if it is one."""
+        try:
+            checkpoint_files.find_checkpoint(source)
+        except ConversionError as error:
+            return str(error)
+        return None
+
+    def list_networks(self, source: str | pathlib.Path) -> list[str]:
+        """Returns which networks a checkpoint holds, by their preset's stems.
+
+        Arguments and errors are those of `convert`.
+        """
+        prefix = checkpoint_files.find_checkpoint(source)
+        held = _held.get(_state(prefix))
+        return list(held or _read_apart(prefix, []).networks)
+
+    def convert(
+        self,
+        source: str | pathlib.Path,
+        *,
+        sampling_rate: int | None = None,
+        slice_length: int | None = None,
+        phase_shuffle: int | None = None,
+        weights: Iterable[str] | None = None,
+        dtype: Any = None,
+    ) -> WaveGAN:
+        """Converts a checkpoint of the original WaveGAN.
+
+        Channels, width, kernel and latent size, batch norm, upsampling and
+        post filter come from the variables' names and shapes. A checkpoint
+        without a discriminator leaves ours as initialised. TensorFlow must be
+        installed, and reads the files in a process of its own, so this works
+        on every backend.
+
+        Args:
+            source: the run folder, the checkpoint's prefix
+                (`"train/model.ckpt-1000"`) or its `.index` file.
+            sampling_rate: in Hz. None takes it from the run's `args.txt`, or
+                else 16000, the original's default.
+            slice_length: samples in a clip. The variables of 32,768 and
+                65,536 samples have the same shapes; None takes it from the
+                graph stored with the checkpoint or from `args.txt`, or else
+                65536, with a warning in the log.
+            phase_shuffle: the discriminator's radius. None takes it from
+                `args.txt`, or else 2, the original's default.
+            weights: networks to load, e.g. `["generator"]`; None for all.
+            dtype: dtype policy of the networks; Keras's global policy if
+                None.
+
+        Returns:
+            A `WaveGAN` whose generator, its average and the discriminator
+            hold the checkpoint's weights.
+
+        Raises:
+            MissingPackageError: if TensorFlow is not installed.
+            ConversionError: if the files are damaged, or hold something else.
+        """
+        prefix = checkpoint_files.find_checkpoint(source)
+        wanted = None if weights is None else {"generator", *weights}
+        contents = _read_apart(prefix, wanted)
+        config = complete_config(
+            contents.config, prefix, sampling_rate, slice_length, phase_shuffle
+        )
+
+        from keras_audiogan.models import WaveGAN
+
+        try:
+            gan = WaveGAN(**config, dtype=dtype)
+        except ValueError as error:
+            raise ConversionError(
+                f"{prefix} holds a WaveGAN that has no counterpart here: "
+                f"{error}"
+            ) from error
+        stems = {name.partition("/")[0] for name in contents.arrays}
+        _assign(gan.ema_generator, "generator", contents.arrays)
+        if "discriminator" in stems:
+            _assign(gan.discriminator, "discriminator", contents.arrays)
+        elif wanted is None:
+            logger.warning(
+                "%s holds no discriminator; it keeps its initial weights.",
+                prefix,
+            )
+        gan.on_preset_loaded(stems)
+        return gan
+
+
+converter = WaveGANConverter()
+convert_wavegan = converter.convert
+
+
+def _assign(network: Any, stem: str, arrays: dict[str, np.ndarray]) -> None:
+    for variable in network.weights:
+        variable.assign(arrays[f"{stem}/{variable.path.partition('/')[2]}"])
+
+
+def complete_config(
+    config: dict[str, Any],
+    prefix: pathlib.Path,
     sampling_rate: int | None = None,
     slice_length: int | None = None,
     phase_shuffle: int | None = None,
 ) -> dict[str, Any]:
-    """Returns the arguments of the `WaveGAN` that a checkpoint holds.
-
-    No weight is read and Keras is not imported. Arguments and errors are
-    those of `convert_wavegan`.
-    """
-    prefix = checkpoint_files.find_checkpoint(source)
-    config, _ = _expected_variables(TensorBundle(prefix))
-    _complete(config, prefix, sampling_rate, slice_length, phase_shuffle)
-    return config
-
-
-def convert_wavegan(
-    source: str | pathlib.Path,
-    *,
-    sampling_rate: int | None = None,
-    slice_length: int | None = None,
-    phase_shuffle: int | None = None,
-    weights: Iterable[str] | None = None,
-    dtype: Any = None,
-) -> WaveGAN:
-    """Converts a checkpoint of the original WaveGAN.
-
-    Channels, width, kernel and latent size, batch norm, upsampling and post
-    filter come from the variables' names and shapes. A checkpoint without a
-    discriminator leaves ours as initialised. Neither TensorFlow nor pickle
-    is used, so this works on every backend.
+    """Returns `WaveGAN`'s arguments with what the variables do not tell.
 
     Args:
-        source: the run folder, the checkpoint's prefix
-            (`"train/model.ckpt-1000"`) or its `.index` file.
-        sampling_rate: in Hz. None takes it from the run's `args.txt`, or
-            else 16000, the original's default.
-        slice_length: samples in a clip. The variables of 32,768 and 65,536
-            samples have the same shapes; None takes it from the graph stored
-            with the checkpoint or from `args.txt`, or else 65536, with a
-            warning in the log.
-        phase_shuffle: the discriminator's radius. None takes it from
-            `args.txt`, or else 2, the original's default.
-        weights: networks to load, e.g. `["generator"]`; None for all.
-        dtype: dtype policy of the networks; Keras's global policy if None.
-
-    Returns:
-        A `WaveGAN` whose generator, its average and the discriminator hold
-        the checkpoint's weights.
+        config: of `Contents`.
+        prefix: the checkpoint's prefix, beside which the run's other files
+            lie.
+        sampling_rate: as for `convert`.
+        slice_length: as for `convert`.
+        phase_shuffle: as for `convert`.
 
     Raises:
-        ConversionError: if the files are damaged, or hold something else.
+        ConversionError: if the slice length is not one that the layers make.
     """
-    prefix = checkpoint_files.find_checkpoint(source)
-    bundle = TensorBundle(prefix)
-    config, variables = _expected_variables(bundle)
-    _complete(config, prefix, sampling_rate, slice_length, phase_shuffle)
-    wanted = None if weights is None else {"generator", *weights}
-    # Read all before a model takes memory, so that nothing is half loaded.
-    arrays: dict[str, dict[str, np.ndarray]] = {}
-    for name, variable in variables.items():
-        if wanted is not None and variable.network not in wanted:
-            continue
-        values = bundle.read(name).astype("float32", copy=False)
-        if not np.isfinite(values).all():
-            raise ConversionError(
-                f"{bundle.index_path}: variable {name!r} holds NaN or "
-                "infinity. Training had diverged; convert an earlier "
-                "checkpoint."
-            )
-        if "conv2d_transpose/kernel" in name:
-            values = values[0]
-        arrays.setdefault(variable.network, {})[variable.target] = values
-
-    from keras_audiogan.models import WaveGAN
-
-    try:
-        gan = WaveGAN(**config, dtype=dtype)
-    except ValueError as error:
-        raise ConversionError(
-            f"{bundle.index_path} holds a WaveGAN that has no counterpart "
-            f"here: {error}"
-        ) from error
-    _assign(gan.ema_generator, arrays["generator"])
-    stems = {"generator"}
-    if "discriminator" in arrays:
-        _assign(gan.discriminator, arrays["discriminator"])
-        stems.add("discriminator")
-    elif wanted is None:
-        logger.warning(
-            "%s holds no discriminator; it keeps its initial weights.",
-            bundle.index_path,
-        )
-    gan.on_preset_loaded(stems)
-    return gan
-
-
-def _assign(network: Any, weights: dict[str, np.ndarray]) -> None:
-    for variable in network.weights:
-        variable.assign(weights[variable.path.partition("/")[2]])
-
-
-def _complete(
-    config: dict[str, Any],
-    prefix: pathlib.Path,
-    sampling_rate: int | None,
-    slice_length: int | None,
-    phase_shuffle: int | None,
-) -> None:
-    """Adds what variables do not tell to `config`."""
     arguments = checkpoint_files.read_arguments(prefix)
-    if sampling_rate is None:
-        sampling_rate = arguments.get("data_sample_rate")
-    if phase_shuffle is None:
-        phase_shuffle = arguments.get("wavegan_disc_phaseshuffle")
-        if phase_shuffle is None:
-            phase_shuffle = _DEFAULT_PHASE_SHUFFLE
+    config = dict(config)
     num_layers = config.pop("num_layers")
     longest = _NUM_START_FRAMES * 4**num_layers
     possible = [longest]
     if num_layers == _AMBIGUOUS_NUM_LAYERS:
         possible = [longest // 2, longest]
-    if slice_length is None and len(possible) > 1:
-        slice_length = _find_slice_length(prefix, arguments, longest)
-    elif slice_length is None:
+    if slice_length is None:
         slice_length = longest
+        if len(possible) > 1:
+            slice_length = _find_slice_length(prefix, arguments, longest)
     if slice_length not in possible:
         raise ConversionError(
             f"The {num_layers} layers in {prefix} make clips of "
             f"{' or '.join(map(str, possible))} samples. Received: "
             f"slice_length={slice_length}"
         )
-    config["slice_length"] = slice_length
-    config["sampling_rate"] = sampling_rate or _DEFAULT_SAMPLING_RATE
-    config["phase_shuffle"] = phase_shuffle
+    if phase_shuffle is None:
+        phase_shuffle = arguments.get(
+            "wavegan_disc_phaseshuffle", _DEFAULT_PHASE_SHUFFLE
+        )
+    return {
+        **config,
+        "slice_length": slice_length,
+        "sampling_rate": sampling_rate
+        or arguments.get("data_sample_rate")
+        or _DEFAULT_SAMPLING_RATE,
+        "phase_shuffle": phase_shuffle,
+    }
 
 
 def _find_slice_length(
@@ -231,26 +362,14 @@ def _find_slice_length(
 
 
 def _expected_variables(
-    bundle: TensorBundle,
+    shapes: dict[str, tuple[int, ...]],
 ) -> tuple[dict[str, Any], dict[str, _Variable]]:
-    """Infers the networks, and checks every variable's name and shape.
-
-    Returns:
-        The constructor's arguments with `num_layers` in place of the slice
-        length, and the variables to read.
-    """
-    shapes = bundle.shapes
-    try:
-        config = _infer_config(shapes)
-        variables = _generator_variables(config)
-        if any(name.startswith("D/") for name in shapes):
-            variables |= _discriminator_variables(config)
-        _compare(shapes, variables)
-    except ConversionError as error:
-        raise ConversionError(
-            f"{bundle.index_path} is not a checkpoint of the original "
-            f"WaveGAN: {error}"
-        ) from error
+    """Infers the networks, and checks every variable's name and shape."""
+    config = _infer_config(shapes)
+    variables = _generator_variables(config)
+    if any(name.startswith("D/") for name in shapes):
+        variables |= _discriminator_variables(config)
+    _compare(shapes, variables)
     return config, variables
 
 
