@@ -87,7 +87,7 @@ def advice(error: Exception, command: click.Command | None = None) -> str:
             f"{type(error).__name__}: {error} (this is likely a fault of "
             "audiogan itself; AUDIOGAN_DEBUG=1 shows where it comes from)"
         )
-    return _name_flags(_compact(message), command)
+    return name_flags(_compact(message), command)
 
 
 def _compact(message: str) -> str:
@@ -177,7 +177,7 @@ def _flag(command: click.Command | None, name: str) -> str | None:
     return None
 
 
-def _name_flags(message: str, command: click.Command | None) -> str:
+def name_flags(message: str, command: click.Command | None) -> str:
     """Replace `argument` and argument=value by the flags of the command."""
 
     def replace(match: re.Match[str]) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ SEED = click.IntRange(min=0, max=2**32 - 1)
 COUNT = click.IntRange(min=1)
 PRECISION = click.Choice(["auto", "float32", "mixed_bfloat16", "mixed_float16"])
 FOLDER = click.Path(file_okay=False, path_type=pathlib.Path)
+FORMATS = ("wav", "flac", "ogg")
 EXISTING_FOLDER = click.Path(
     exists=True, file_okay=False, path_type=pathlib.Path
 )
@@ -94,6 +96,18 @@ def precision_option(default: str) -> Decorator:
     )
 
 
+def format_option() -> Decorator:
+    """Return the option `--format` of commands that write sound."""
+    return click.option(
+        "--format",
+        "audio_format",
+        type=click.Choice(FORMATS),
+        default="wav",
+        show_default=True,
+        help="Kind of sound file.",
+    )
+
+
 def token_option() -> Decorator:
     """Return the option `--token` of commands that speak to the Hub."""
     return click.option(
@@ -141,37 +155,73 @@ def check_new(folder: pathlib.Path, hint: str) -> None:
         )
 
 
-def check_generator(folder: pathlib.Path, name: str) -> dict[str, Any]:
-    """Return the config of a preset that makes sound; Keras stays out.
+def find_preset(
+    preset: str, *capabilities: str, hint: str = "PRESET"
+) -> tuple[pathlib.Path, dict[str, Any]]:
+    """Find a preset that a command can use; Keras stays out.
 
     Args:
-        folder: a preset's folder, as `zoo.resolve` finds it.
-        name: what the user called the preset.
+        preset: what the user called it.
+        *capabilities: methods of which the preset must have one.
+        hint: the argument or flag that named it.
+
+    Returns:
+        Its folder and its config.
 
     Raises:
-        click.ClickException: if the preset makes no sound.
+        click.BadParameter: if the preset has none of the methods.
+        ValueError: if there is no such preset.
     """
+    from keras_audiogan import zoo
     from keras_audiogan.saving import read_config
 
+    folder = zoo.resolve(preset)
     config = read_config(folder)
-    if "generator" not in config["weights"]:
-        raise click.ClickException(
-            f"{name} is a {config['architecture']}, which makes no sound. "
-            "Choose a preset that has a generator; `audiogan info` tells."
-        )
-    return config
+    require(config, capabilities, preset, hint)
+    return folder, config
 
 
-def is_vocoder(config: dict[str, Any]) -> bool:
-    """Return whether a preset makes sound of mels; Keras is imported here.
+def require(
+    config: dict[str, Any],
+    capability: str | tuple[str, ...],
+    preset: str,
+    hint: str = "PRESET",
+) -> None:
+    """Refuse a preset that cannot do what a command is about to ask of it.
 
     Args:
-        config: as `check_generator` returns it.
-    """
-    from keras_audiogan.models import get_architecture
+        config: the preset's.
+        capability: name of a method, see `keras_audiogan.presets.tasks`, or
+            names of which one is enough.
+        preset: what the user called it.
+        hint: the argument or flag that named it.
 
-    model_class = get_architecture(config["architecture"])
-    return bool(getattr(model_class, "is_vocoder", False))
+    Raises:
+        click.BadParameter: if it has none of these methods; the message says
+            what it is, which command is for it, and which bundled presets
+            can be taken in its place.
+    """
+    from keras_audiogan import zoo
+    from keras_audiogan.presets.tasks import task_of
+    from keras_audiogan.saving import read_config
+
+    wanted = (capability,) if isinstance(capability, str) else capability
+    task = task_of(config)
+    if task.can(*wanted):
+        return
+    able = [
+        name
+        for name in zoo.list_presets()
+        if task_of(read_config(zoo.resolve(name))).can(*wanted)
+    ]
+    verb = " or ".join(wanted)
+    raise click.BadParameter(
+        f"{preset} is a {task.noun} ({config['architecture']}), which "
+        f"{task.summary}; it cannot {verb}. For it there is: "
+        f"{' or '.join(task.tries(preset))}. Bundled presets that can {verb}: "
+        f"{', '.join(able) or 'none'}.",
+        param_hint=hint,
+    )
 
 
 def revision(folder: pathlib.Path, preset: str, config: dict[str, Any]) -> str:
@@ -180,25 +230,41 @@ def revision(folder: pathlib.Path, preset: str, config: dict[str, Any]) -> str:
     Args:
         folder: a preset's folder, as `zoo.resolve` finds it.
         preset: what the user called it.
-        config: as `check_generator` returns it.
+        config: its config.
     """
     if preset.startswith("hf://"):
         return folder.name
     return f"sha256:{config['weights']['generator']['sha256'][:16]}"
 
 
-def load_gan(folder: pathlib.Path, precision: str) -> Any:
-    """Build the generator of a preset; Keras is imported here.
+def preset_stem(preset: str) -> str:
+    """Return what the files of `preset` are called.
 
     Args:
-        folder: a preset's folder that `check_generator` has passed.
+        preset: a bundled name, a folder or hf://owner/name[@revision].
+    """
+    if preset.startswith("hf://"):
+        name = preset.rpartition("/")[2].partition("@")[0]
+    else:
+        name = pathlib.Path(preset).resolve().name
+    return re.sub(r"[^\w.-]+", "_", name) or "preset"
+
+
+def load_model(folder: pathlib.Path, precision: str) -> Any:
+    """Build a preset's model for use, not training; Keras is imported here.
+
+    Args:
+        folder: a preset's folder, as `find_preset` returns it.
         precision: as `--precision`.
     """
     from keras_audiogan.saving import load_preset
     from keras_audiogan.training.precision import resolve_precision
 
-    return load_preset(
+    model = load_preset(
         folder,
         weights=["generator"],
         dtype=resolve_precision(precision),
     )
+    if getattr(model, "weight_norm", False):
+        model = model.fuse_weight_norm()
+    return model

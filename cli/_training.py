@@ -87,6 +87,7 @@ def option(
     help: str,
     type: click.ParamType | type = _options.COUNT,
     default: str | None = None,
+    also: tuple[str, ...] = (),
     **kwargs: Any,
 ) -> _options.Decorator:
     """Return an option whose value is None where it is not given.
@@ -99,6 +100,8 @@ def option(
         type: of its value.
         default: what the help says is done without it; where
             `TrainingOptions` has a default, that stands there.
+        also: an older flag that goes on working, and the attribute of
+            `TrainingOptions`.
         **kwargs: passed to click.
     """
     name = flag.partition("/")[0].removeprefix("--").replace("-", "_")
@@ -107,7 +110,9 @@ def option(
         default = f"{value:,}" if isinstance(value, int) else str(value)
     if default is not None:
         help = f"{help} Default: {default}."
-    return click.option(flag, type=type, default=None, help=help, **kwargs)
+    return click.option(
+        flag, *also, type=type, default=None, help=help, **kwargs
+    )
 
 
 # In the order of the help.
@@ -144,9 +149,10 @@ _SHARED = (
         "the loss's own",
     ),
     option(
-        "--critic-steps",
+        "--discriminator-steps",
         "Discriminator updates a step.",
         default="the loss's own",
+        also=("--critic-steps", "critic_steps"),
     ),
     option(
         "--penalty",
@@ -281,7 +287,7 @@ _SHARED = (
 
 
 def training_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate a command with the options of every training."""
+    """Decorate a command with the options of every training run."""
     for decorator in reversed(_SHARED):
         function = decorator(function)
     return function
@@ -309,9 +315,9 @@ def start(
         **options: the other attributes of `TrainingOptions`.
     """
     if options.get("classifier") is not None:
-        from keras_audiogan import zoo
-
-        options["classifier"] = zoo.resolve(options["classifier"])
+        options["classifier"], _ = _options.find_preset(
+            options["classifier"], "predict", hint="--classifier"
+        )
     chosen = TrainingOptions(data=data, **options)
     chosen.check()
     _backend.prepare()

@@ -2,19 +2,17 @@
 
 import csv
 import pathlib
-import re
 import secrets
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from keras_audiogan.cli import _backend, _options, _progress
+from keras_audiogan.cli import _backend, _options
 
 if TYPE_CHECKING:
     import numpy as np
 
-FORMATS = ("wav", "flac", "ogg")
 MANIFEST_FIELDS = (
     "file",
     "seed",
@@ -28,7 +26,7 @@ MANIFEST_FIELDS = (
 NUM_PICTURED = 16
 
 
-@click.command()
+@click.command(context_settings={"show_default": True})
 @_options.preset_argument
 @click.option(
     "-n",
@@ -61,18 +59,10 @@ NUM_PICTURED = 16
 @_options.output_option(
     "Folder to write to; made if it does not exist.", default="out"
 )
-@click.option(
-    "--format",
-    "audio_format",
-    type=click.Choice(FORMATS),
-    default="wav",
-    show_default=True,
-    help="Kind of sound file.",
-)
+@_options.format_option()
 @click.option(
     "--plot/--no-plot",
     default=True,
-    show_default=True,
     help=f"Also draw the first {NUM_PICTURED}: waveform and spectrogram.",
 )
 @click.option(
@@ -91,7 +81,6 @@ NUM_PICTURED = 16
     "--batch-size",
     type=_options.COUNT,
     default=64,
-    show_default=True,
     help="Sounds made at a time; memory is that of one batch.",
 )
 @_options.precision_option(default="float32")
@@ -148,17 +137,10 @@ def command(
         if seed is None:
             seed = secrets.randbelow(2**32)
         seed_name = str(seed)
-    from keras_audiogan import zoo
-
-    folder = zoo.resolve(preset)
-    config = _options.check_generator(folder, preset)
+    folder, config = _options.find_preset(
+        preset, "sample" if interpolate is None else "interpolate"
+    )
     _backend.prepare()
-    if _options.is_vocoder(config):
-        raise click.UsageError(
-            f"{preset} is a vocoder ({config['architecture']}): it makes "
-            "sound of mel spectrograms, not of nothing. Use: audiogan vocode "
-            f"{preset} FILES -o DIR"
-        )
     asked = _asked_labels(preset, config, labels, per_label is not None)
     if per_label is not None:
         num_samples = per_label * len(asked or ())
@@ -166,13 +148,13 @@ def command(
         num_samples = max(8, len(labels))
     writer = SampleWriter(
         output,
-        preset_stem(preset),
+        _options.preset_stem(preset),
         seed_name,
         num_samples,
         audio_format,
         overwrite,
     )
-    gan = _options.load_gan(folder, precision)
+    gan = _options.load_model(folder, precision)
     if interpolate is not None:
         ends = asked[:1] if asked and not labels else asked
         clips = gan.interpolate(
@@ -337,6 +319,7 @@ class SampleWriter:
             The first clips, for the picture.
         """
         from keras_audiogan import audio
+        from keras_audiogan.runs.bars import progress
 
         pictured: list[np.ndarray] = []
         index = 0
@@ -346,7 +329,7 @@ class SampleWriter:
             self.manifest.open(
                 "w", buffering=1, newline="", encoding="utf-8"
             ) as file,
-            _progress.progress("Sampling", self.num_samples) as advance,
+            progress("Sampling", self.num_samples) as advance,
         ):
             table = csv.DictWriter(file, MANIFEST_FIELDS, restval="")
             table.writeheader()
@@ -387,19 +370,6 @@ class SampleWriter:
         if "-" not in self.seed_name:
             return ""
         return f"{index / (self.num_samples - 1):.6g}"
-
-
-def preset_stem(preset: str) -> str:
-    """Return what the files of `preset` are called.
-
-    Args:
-        preset: a bundled name, a folder or hf://owner/name[@revision].
-    """
-    if preset.startswith("hf://"):
-        name = preset.rpartition("/")[2].partition("@")[0]
-    else:
-        name = pathlib.Path(preset).resolve().name
-    return re.sub(r"[^\w.-]+", "_", name) or "preset"
 
 
 def _listed_files(manifest: pathlib.Path) -> dict[str, dict[str, str]] | None:

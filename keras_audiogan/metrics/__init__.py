@@ -21,6 +21,7 @@ _EXPORTS = {
     "class_recalls": "classifier_scores",
     "classifier_metrics": "classifier_scores",
     "confusion_matrix": "class_scores",
+    "copy_distances": "copies",
     "duplicates": "neighbours",
     "evaluate_gan": "evaluation",
     "evaluate_vocoder": "vocoder_evaluation",

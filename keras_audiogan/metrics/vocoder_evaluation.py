@@ -13,6 +13,7 @@ from keras_audiogan.metrics.bootstrap import bootstrap_interval
 from keras_audiogan.metrics.phase_recovery import griffin_lim
 from keras_audiogan.metrics.speech_scores import as_clip, pesq
 from keras_audiogan.metrics.vocoder_scores import FIGURES, vocoder_report
+from keras_audiogan.vocoding import level_gain
 
 if TYPE_CHECKING:
     from keras_audiogan.models.vocoder import Vocoder
@@ -200,30 +201,6 @@ def evaluate_vocoder(
             **{name: fakes[:keep_sounds] for name, fakes in made.items()},
         }
     return report
-
-
-def level_gain(audio: np.ndarray | float, level: str | float) -> float:
-    """Returns the factor that a training with this level puts on a file.
-
-    Args:
-        audio: The file's samples, or its peak.
-        level: `"peak"` brings the peak to 1 (silence stays), `"keep"` leaves
-            the level, a number is the factor.
-
-    Raises:
-        ValueError: If the level is none of these.
-    """
-    if level == "keep":
-        return 1.0
-    if level == "peak":
-        peak = float(np.max(np.abs(audio), initial=0.0))
-        return 1.0 / peak if peak > 0 and math.isfinite(1.0 / peak) else 1.0
-    if isinstance(level, str) or not level > 0:
-        raise ValueError(
-            "`level` must be 'peak', 'keep' or a positive factor. "
-            f"Received: level={level!r}"
-        )
-    return float(level)
 
 
 def format_vocoder_table(report: dict[str, Any]) -> str:

@@ -52,7 +52,7 @@ TASKS = {
         Task(
             "generate",
             "generator",
-            "makes clips from random latents, and of a label where it has some",
+            "makes clips from random latents, of a label where it has labels",
             ("sample", "interpolate"),
             (_SAMPLE,),
         ),
