@@ -295,8 +295,7 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture
-def terminal(monkeypatch):
+def make_terminal(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
         monkeypatch.delenv(name, raising=False)
@@ -306,9 +305,8 @@ def terminal(monkeypatch):
 
 
 @pytest.mark.parametrize(("patience", "shown"), [(-1.0, True), (60.0, False)])
-def test_progress_on_a_terminal_waits_a_moment(
-    terminal, monkeypatch, patience, shown
-):
+def test_progress_on_a_terminal_waits_a_moment(monkeypatch, patience, shown):
+    terminal = make_terminal(monkeypatch)
     monkeypatch.setattr(bars, "PATIENCE", patience)
     with bars.progress("Counting", 3) as advance:
         advance(2)
@@ -318,7 +316,8 @@ def test_progress_on_a_terminal_waits_a_moment(
     assert (text == "") != shown
 
 
-def test_a_bar_gives_the_terminal_back_after_ctrl_c(terminal, monkeypatch):
+def test_a_bar_gives_the_terminal_back_after_ctrl_c(monkeypatch):
+    terminal = make_terminal(monkeypatch)
     monkeypatch.setattr(bars, "PATIENCE", -1.0)
     with pytest.raises(KeyboardInterrupt):
         with bars.progress("Counting", 3) as advance:
