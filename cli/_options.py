@@ -23,49 +23,48 @@ EXISTING_FOLDER = click.Path(
 )
 
 
-class Names(click.ParamType):
+class ParsedType(click.ParamType):
+    """A type whose `parse` makes a value of text, or says why it cannot."""
+
+    def parse(self, text: str) -> Any:
+        """Return the value; a `ValueError` has the reason why there is none."""
+        raise NotImplementedError
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: Any
+    ) -> Any:
+        """Return the value of text; values that are none stay."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self.parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Names(ParsedType):
     """Names between commas, as a tuple."""
 
     name = "names"
 
-    def convert(
-        self,
-        value: str | tuple[str, ...],
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> tuple[str, ...]:
-        """Return the names, or fail if one is empty."""
-        if isinstance(value, tuple):
-            return value
-        names = tuple(name.strip() for name in value.split(","))
+    def parse(self, text: str) -> tuple[str, ...]:
+        """Return the names, none of which may be empty."""
+        names = tuple(name.strip() for name in text.split(","))
         if not all(names):
-            self.fail(
-                f"expected names between commas. Received: {value}", param, ctx
-            )
+            raise ValueError(f"expected names between commas. Received: {text}")
         return names
 
 
-NAMES = Names()
-
-
-class HubUri(click.ParamType):
+class HubUri(ParsedType):
     """The address of a preset on the Hub, hf://owner/name[@revision]."""
 
     name = "hf uri"
 
-    def convert(
-        self,
-        value: str,
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> str:
-        """Return `value`, or fail with the form that is expected."""
+    def parse(self, text: str) -> str:
+        """Return the address as it was given."""
         from keras_audiogan import zoo
 
-        try:
-            return str(zoo.parse_uri(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+        return str(zoo.parse_uri(text))
 
 
 preset_argument: Decorator = click.argument("preset", metavar="PRESET")
@@ -119,11 +118,7 @@ def token_option() -> Decorator:
 
 
 def make_folder(folder: pathlib.Path) -> None:
-    """Make the folder of --output, with its parents, if it does not exist.
-
-    Raises:
-        click.ClickException: if it cannot be made or written to.
-    """
+    """Make the folder of --output with its parents, or say why it cannot."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         writable = os.access(folder, os.W_OK | os.X_OK)
@@ -138,15 +133,7 @@ def make_folder(folder: pathlib.Path) -> None:
 
 
 def check_new(folder: pathlib.Path, hint: str) -> None:
-    """Refuse a folder to write to that holds something already.
-
-    Args:
-        folder: where a command is about to write.
-        hint: the argument or flag that named it.
-
-    Raises:
-        click.BadParameter: if the folder is not empty.
-    """
+    """Refuse the folder that `hint` named if it holds something already."""
     if folder.is_dir() and any(folder.iterdir()):
         raise click.BadParameter(
             f"{str(folder)!r} is not empty. Choose a new folder, or empty "
@@ -158,20 +145,7 @@ def check_new(folder: pathlib.Path, hint: str) -> None:
 def find_preset(
     preset: str, *capabilities: str, hint: str = "PRESET"
 ) -> tuple[pathlib.Path, dict[str, Any]]:
-    """Find a preset that a command can use; Keras stays out.
-
-    Args:
-        preset: what the user called it.
-        *capabilities: methods of which the preset must have one.
-        hint: the argument or flag that named it.
-
-    Returns:
-        Its folder and its config.
-
-    Raises:
-        click.BadParameter: if the preset has none of the methods.
-        ValueError: if there is no such preset.
-    """
+    """Return folder and config of a preset, see `require`; Keras stays out."""
     from keras_audiogan import zoo
     from keras_audiogan.saving import read_config
 
@@ -187,19 +161,18 @@ def require(
     preset: str,
     hint: str = "PRESET",
 ) -> None:
-    """Refuse a preset that cannot do what a command is about to ask of it.
+    """Refuse a preset that cannot do what a command will ask of it.
 
     Args:
         config: the preset's.
-        capability: name of a method, see `keras_audiogan.presets.tasks`, or
-            names of which one is enough.
+        capability: a method, see `keras_audiogan.presets.tasks`, or several
+            of which one is enough.
         preset: what the user called it.
         hint: the argument or flag that named it.
 
     Raises:
-        click.BadParameter: if it has none of these methods; the message says
-            what it is, which command is for it, and which bundled presets
-            can be taken in its place.
+        click.BadParameter: if it has none of these; the message says what it
+            is, which command is for it, and which bundled presets have them.
     """
     from keras_audiogan import zoo
     from keras_audiogan.presets.tasks import task_of
@@ -225,24 +198,14 @@ def require(
 
 
 def revision(folder: pathlib.Path, preset: str, config: dict[str, Any]) -> str:
-    """Return a commit of the Hub, or else the weights' own checksum.
-
-    Args:
-        folder: a preset's folder, as `zoo.resolve` finds it.
-        preset: what the user called it.
-        config: its config.
-    """
+    """Return a commit of the Hub, or else the weights' own checksum."""
     if preset.startswith("hf://"):
         return folder.name
     return f"sha256:{config['weights']['generator']['sha256'][:16]}"
 
 
 def preset_stem(preset: str) -> str:
-    """Return what the files of `preset` are called.
-
-    Args:
-        preset: a bundled name, a folder or hf://owner/name[@revision].
-    """
+    """Return what the files of a preset are called."""
     if preset.startswith("hf://"):
         name = preset.rpartition("/")[2].partition("@")[0]
     else:
@@ -251,12 +214,7 @@ def preset_stem(preset: str) -> str:
 
 
 def load_model(folder: pathlib.Path, precision: str) -> Any:
-    """Build a preset's model for use, not training; Keras is imported here.
-
-    Args:
-        folder: a preset's folder, as `find_preset` returns it.
-        precision: as `--precision`.
-    """
+    """Build a preset's model for use, not training; Keras is imported here."""
     from keras_audiogan.saving import load_preset
     from keras_audiogan.training.precision import resolve_precision
 

@@ -27,59 +27,43 @@ LOSSES = (
 DISTRIBUTIONS = ("mirrored", "multiworker")
 
 
-class Level(click.ParamType):
+class Level(_options.ParsedType):
     """peak, keep, or a number to multiply by."""
 
     name = "peak|keep|gain"
 
-    def convert(
-        self,
-        value: str | float,
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> str | float:
+    def parse(self, text: str) -> str | float:
         """Return a word or a positive number."""
-        if value in ("peak", "keep"):
-            return value
+        if text in ("peak", "keep"):
+            return text
         try:
-            gain = float(value)
+            gain = float(text)
         except ValueError:
             gain = 0.0
         if not 0.0 < gain < float("inf"):
-            self.fail(
-                f"expected peak, keep or a number above 0. Received: {value}",
-                param,
-                ctx,
+            raise ValueError(
+                f"expected peak, keep or a number above 0. Received: {text}"
             )
         return gain
 
 
-class Assignment(click.ParamType):
+class Assignment(_options.ParsedType):
     """NAME=VALUE, where the value is JSON or else a word."""
 
     name = "name=value"
 
-    def convert(
-        self,
-        value: str | tuple[str, Any],
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> tuple[str, Any]:
+    def parse(self, text: str) -> tuple[str, Any]:
         """Return the name and the value."""
-        if isinstance(value, tuple):
-            return value
-        name, equals, text = value.partition("=")
+        name, equals, value = text.partition("=")
         name = name.strip().replace("-", "_")
         if not equals or not name.isidentifier():
-            self.fail(
-                f"expected NAME=VALUE, such as dim=16. Received: {value}",
-                param,
-                ctx,
+            raise ValueError(
+                f"expected NAME=VALUE, such as dim=16. Received: {text}"
             )
         try:
-            return name, json.loads(text)
+            return name, json.loads(value)
         except ValueError:
-            return name, text
+            return name, value
 
 
 def option(
@@ -209,7 +193,7 @@ _SHARED = (
     option(
         "--label-names",
         "Names for the labels, in the order of the folders' names.",
-        _options.NAMES,
+        _options.Names(),
         "the names of the sub-folders",
         metavar="A,B,...",
     ),

@@ -1,9 +1,12 @@
 """`audiogan sample`: sounds from a preset, with the seeds that made them."""
 
 import csv
+import dataclasses
 import pathlib
+import re
 import secrets
 from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -221,10 +224,11 @@ def _asked_labels(
     return list(labels) or known
 
 
+@dataclasses.dataclass
 class SampleWriter:
     """Writes clips one by one beside a table of what made them.
 
-    Args:
+    Attributes:
         folder: where to write; made if it does not exist.
         stem: what the names of all files begin with.
         seed_name: the seed or seeds, as part of the names.
@@ -238,30 +242,25 @@ class SampleWriter:
             the same names that are not from an earlier run.
     """
 
-    def __init__(
-        self,
-        folder: pathlib.Path,
-        stem: str,
-        seed_name: str,
-        num_samples: int,
-        audio_format: str,
-        overwrite: bool,
-    ) -> None:
-        self.folder = folder
-        self.seed_name = seed_name
-        self.num_samples = num_samples
-        self.prefix = f"{stem}_{seed_name}"
-        self.suffix = f".{audio_format}"
-        self.manifest = folder / f"{self.prefix}.csv"
-        self.picture = folder / f"{self.prefix}.png"
-        _options.make_folder(folder)
+    folder: pathlib.Path
+    stem: str
+    seed_name: str
+    num_samples: int
+    audio_format: str
+    overwrite: bool
+
+    def __post_init__(self) -> None:
+        self.prefix = f"{self.stem}_{self.seed_name}"
+        self.manifest = self.folder / f"{self.prefix}.csv"
+        self.picture = self.folder / f"{self.prefix}.png"
+        _options.make_folder(self.folder)
         self.earlier = _listed_files(self.manifest)
-        if not overwrite:
+        if not self.overwrite:
             self._check_nothing_is_lost()
 
     def file(self, index: int) -> pathlib.Path:
         """Return the file of the clip `index`."""
-        return self.folder / f"{self.prefix}_{index}{self.suffix}"
+        return self.folder / f"{self.prefix}_{index}.{self.audio_format}"
 
     def _check_nothing_is_lost(self) -> None:
         ours = set()
@@ -287,15 +286,11 @@ class SampleWriter:
 
     def _is_wanted(self, name: str) -> bool:
         """Return whether this run writes a file called `name`."""
-        if name in (self.manifest.name, self.picture.name):
-            return True
-        head, tail = f"{self.prefix}_", self.suffix
-        number = name[len(head) : len(name) - len(tail)]
-        return (
-            name == f"{head}{number}{tail}"
-            and number.isdecimal()
-            and int(number) < self.num_samples
-        )
+        clip = rf"{re.escape(self.prefix)}_(\d+)\.{self.audio_format}"
+        match = re.fullmatch(clip, name)
+        if match is None:
+            return name in (self.manifest.name, self.picture.name)
+        return int(match[1]) < self.num_samples
 
     def write(
         self,
@@ -322,7 +317,6 @@ class SampleWriter:
         from keras_audiogan.runs.bars import progress
 
         pictured: list[np.ndarray] = []
-        index = 0
         earlier = dict(self.earlier or {})
         with (
             # Line by line, for a process that is killed.
@@ -334,29 +328,23 @@ class SampleWriter:
             table = csv.DictWriter(file, MANIFEST_FIELDS, restval="")
             table.writeheader()
             try:
-                for batch in batches:
-                    for clip in batch:
-                        path = self.file(index)
-                        audio.write_audio(path, clip, sampling_rate)
-                        table.writerow(
-                            {
-                                "file": path.name,
-                                "seed": self.seed_name,
-                                "index": index,
-                                "position": self._position(index),
-                                "label": (
-                                    labels[index % len(labels)]
-                                    if labels
-                                    else ""
-                                ),
-                                **fields,
-                            }
-                        )
-                        earlier.pop(path.name, None)
-                        if len(pictured) < NUM_PICTURED:
-                            pictured.append(clip.copy())
-                        index += 1
-                    advance(len(batch))
+                for index, clip in enumerate(chain.from_iterable(batches)):
+                    path = self.file(index)
+                    audio.write_audio(path, clip, sampling_rate)
+                    row = {
+                        "file": path.name,
+                        "seed": self.seed_name,
+                        "index": index,
+                        "position": self._position(index),
+                        **fields,
+                    }
+                    if labels:
+                        row["label"] = labels[index % len(labels)]
+                    table.writerow(row)
+                    earlier.pop(path.name, None)
+                    if len(pictured) < NUM_PICTURED:
+                        pictured.append(clip.copy())
+                    advance()
             finally:
                 table.writerows(
                     row

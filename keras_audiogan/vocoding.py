@@ -338,7 +338,7 @@ class _Timer:
     def __init__(self) -> None:
         self.seconds = 0.0
 
-    def each(self, items: _Parts) -> _Parts:
+    def each(self, items: Iterator[np.ndarray]) -> _Parts:
         while True:
             begin = time.perf_counter()
             item = next(items, None)
