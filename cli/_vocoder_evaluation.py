@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from keras_audiogan.cli import _backend, _evaluation, _options
+from keras_audiogan.cli.vocode import draw_rows
 
 NUM_CLIPS = 20
 MOST_SECONDS = 20.0
@@ -33,25 +34,15 @@ def run(
 ) -> None:
     """Measure a vocoder on recordings that were held out of training.
 
-    Args:
-        preset: what the user called it.
-        folder: where it lies.
-        config: its config.
-        data: folder of recordings.
-        test_pattern: those that were held out, see `data.hold_out`.
-        num_samples: how many of these, spread evenly over all.
-        seed: of noise, first phases and intervals.
-        precision: as `--precision`.
-        report: file to write to, or None.
-        save: whether figures go to the preset's training.json.
-        as_json: whether to print JSON.
-        **foreign: options for presets of other tasks.
+    Recordings are `num_samples` of them, spread evenly over all; `foreign`
+    are options that say nothing of a vocoder.
     """
     check_options(foreign)
     _evaluation.check_report(report, REPORTS)
     _backend.prepare()
     _, test = _evaluation.split(data, config, test_pattern)
     from keras_audiogan import metrics
+    from keras_audiogan.metrics.vocoder_evaluation import SYSTEMS
     from keras_audiogan.runs.bars import progress
     from keras_audiogan.runs.options import write_json
 
@@ -70,9 +61,15 @@ def run(
     sounds = found.pop("sounds")
     found = {"preset": preset, "precision": precision, "seed": seed, **found}
     if report is not None and report.suffix == ".json":
+        report.parent.mkdir(parents=True, exist_ok=True)
         write_json(report, found)
     elif report is not None:
-        _draw(report, sounds, names, vocoder.sampling_rate)
+        # Recordings stand first.
+        sounds = {
+            SYSTEMS[system]: sounds[system]
+            for system in sorted(SYSTEMS, key=lambda name: name != "real")
+        }
+        draw_rows(report, sounds, names, vocoder.sampling_rate)
     if save:
         _evaluation.save(folder, metrics.vocoder_metrics_for_card(found))
     if as_json:
@@ -126,20 +123,3 @@ def _read(test: Any, vocoder: Any, num_clips: int) -> tuple[list[str], list]:
         for entry in chosen
     ]
     return [entry.name for entry in chosen], clips
-
-
-def _draw(
-    report: pathlib.Path, sounds: dict[str, list], names: list[str], rate: int
-) -> None:
-    from keras_audiogan import audio
-    from keras_audiogan.metrics.vocoder_evaluation import SYSTEMS
-
-    clips, titles = [], []
-    for system in ("real", *(name for name in SYSTEMS if name != "real")):
-        clips += sounds[system]
-        titles += [
-            f"{SYSTEMS[system]} {name}" for name in names[: len(sounds[system])]
-        ]
-    audio.save_sheet(
-        report, clips, rate, titles=titles, columns=len(sounds["real"])
-    )

@@ -3,7 +3,7 @@
 import functools
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -147,6 +147,7 @@ def command(
     _options.make_folder(output)
     _backend.prepare()
     from keras_audiogan import metrics, vocoding
+    from keras_audiogan.audio import read_audio
     from keras_audiogan.metrics.vocoder_evaluation import warm_up
 
     vocoder: Vocoder = _options.load_model(folder, precision)
@@ -175,7 +176,24 @@ def command(
         )
     means = vocoding.means(rows)
     if picture is not None:
-        _draw(picture, rows, output, vocoder.sampling_rate)
+        rate = vocoder.sampling_rate
+        copies = [row for row in rows if row["kind"] == "sound"]
+        pictured = (copies or rows)[:NUM_PICTURED]
+        paths = {"made": [output / row["file"] for row in pictured]}
+        if copies:
+            paths = {"real": [row["source"] for row in pictured], **paths}
+        draw_rows(
+            picture,
+            {
+                kind: [
+                    read_audio(path, rate, 1, duration=PICTURED_SECONDS)[0]
+                    for path in files
+                ]
+                for kind, files in paths.items()
+            },
+            [row["file"] for row in pictured],
+            rate,
+        )
     _print_rows(rows, means)
     _list_skipped(skipped)
     if report is not None:
@@ -333,29 +351,23 @@ def _list_skipped(skipped: list[tuple[str, str]]) -> None:
         click.echo(f"  {_format.plain(path)}: {reason}", err=True)
 
 
-def _draw(
+def draw_rows(
     picture: pathlib.Path,
-    rows: list[dict[str, Any]],
-    output: pathlib.Path,
+    sounds: Mapping[str, Sequence[Any]],
+    names: Sequence[str],
     sampling_rate: int,
 ) -> None:
-    """Draw recordings in a row above their copies; mels have only copies."""
+    """Draw sounds of the same names, a row for each kind of them."""
     from keras_audiogan import audio
 
-    copies = [row for row in rows if row["kind"] == "sound"]
-    pictured = (copies or rows)[:NUM_PICTURED]
-    sounds = [("made", output / row["file"], row) for row in pictured]
-    if copies:
-        sounds = [("real", row["source"], row) for row in pictured] + sounds
     audio.save_sheet(
         picture,
-        [
-            audio.read_audio(path, sampling_rate, 1, duration=PICTURED_SECONDS)[
-                0
-            ]
-            for _, path, _ in sounds
-        ],
+        [clip for clips in sounds.values() for clip in clips],
         sampling_rate,
-        titles=[f"{kind} {row['file']}" for kind, _, row in sounds],
-        columns=len(pictured),
+        titles=[
+            f"{kind} {name}"
+            for kind, clips in sounds.items()
+            for name, _ in zip(names, clips, strict=False)
+        ],
+        columns=len(next(iter(sounds.values()))),
     )

@@ -5,6 +5,7 @@ import json
 import pathlib
 import shutil
 import sys
+import tracemalloc
 
 import keras
 import numpy as np
@@ -541,6 +542,30 @@ def test_figures_of_pieces_count_by_their_length(hifigan, monkeypatch):
         compare=lambda real, fake: {"place": next(places)},
     )
     assert row["place"] == pytest.approx((2001 * 1 + 2000 * 5) / 4001)
+
+
+def test_a_long_recording_needs_the_memory_of_a_piece(hifigan, monkeypatch):
+    """300 s are 9.6 MB of samples, and so is the copy; 5 s are 0.16 MB."""
+    monkeypatch.setattr(vocoding, "PIECE_SECONDS", 5.0)
+    monkeypatch.setattr(vocoding, "_MOST_MEL_BYTES", 0)
+    rng = np.random.default_rng(0)
+    with audio.AudioWriter("long.wav", RATE) as writer:
+        for _ in range(60):
+            writer.write(rng.uniform(-0.5, 0.5, (5 * RATE, 1)))
+    tracemalloc.start()
+    try:
+        row = vocoding.vocode_file(
+            hifigan,
+            "long.wav",
+            "copy.wav",
+            compare=lambda real, fake: {"same": len(real) == len(fake)},
+        )
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert row["seconds"] == 300.0 and row["same"] == 1.0
+    assert soundfile.info("copy.wav").frames == 300 * RATE
+    assert peak < 4e6
 
 
 def test_one_file_that_cannot_be_used_says_which_and_why(hifigan, tmp_path):
