@@ -8,7 +8,7 @@ import pathlib
 import re
 import shutil
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import click
 
@@ -54,28 +54,34 @@ def reported(ctx: click.Context) -> Iterator[None]:
         except Exception as error:
             if debugging():
                 raise
-            raise click.ClickException(advice(error, _chosen(ctx))) from error
+            name, group = ctx.invoked_subcommand, ctx.command
+            found = isinstance(group, click.Group) and name is not None
+            command = group.get_command(ctx, name) if found else None
+            message = advice(error, flags_of(command))
+            raise click.ClickException(message) from error
 
 
-def advice(error: Exception, command: click.Command | None = None) -> str:
+def advice(error: Exception, flags: Mapping[str, str]) -> str:
     """Say in one line what went wrong and which flag mends it.
 
     Args:
         error: what was raised.
-        command: the click command that ran; its options replace the names of
+        flags: those of the command that ran, see `flags_of`; they replace
             Python arguments in the library's own messages.
     """
+    elsewhere = ""
+    if "output" in flags:
+        elsewhere = f" or choose another folder with {flags['output']}"
     if type(error).__name__ in _OUT_OF_MEMORY:
         message = "Memory ran out."
-        if flag := _flag(command, "batch_size"):
-            message += f" Choose a smaller {flag}."
+        if "batch_size" in flags:
+            message += f" Choose a smaller {flags['batch_size']}."
     elif _disk_is_full(error):
         name = getattr(error, "path", None) or getattr(error, "filename", None)
         where = f" while writing {str(name)!r}" if name is not None else ""
-        message = f"The disk is full{where}. Free some space"
-        message += f"{_elsewhere(command)}."
+        message = f"The disk is full{where}. Free some space{elsewhere}."
     elif isinstance(error, OSError) and error.errno is not None:
-        message = _system_message(error, command)
+        message = _system_message(error, elsewhere)
     elif isinstance(error, ModuleNotFoundError) and not (
         (error.name or "keras_audiogan").startswith("keras_audiogan")
     ):
@@ -89,7 +95,7 @@ def advice(error: Exception, command: click.Command | None = None) -> str:
             f"{type(error).__name__}: {error} (this is likely a fault of "
             "audiogan itself; AUDIOGAN_DEBUG=1 shows where it comes from)"
         )
-    message = name_flags(message, command)
+    message = name_flags(message, flags)
     # On one line, unless it holds an indented list.
     return message.strip() if "\n  " in message else " ".join(message.split())
 
@@ -111,12 +117,7 @@ def _disk_is_full(error: BaseException) -> bool:
     return folder.is_dir() and shutil.disk_usage(folder).free < _LITTLE_SPACE
 
 
-def _elsewhere(command: click.Command | None) -> str:
-    flag = _flag(command, "output")
-    return f" or choose another folder with {flag}" if flag else ""
-
-
-def _system_message(error: OSError, command: click.Command | None) -> str:
+def _system_message(error: OSError, elsewhere: str) -> str:
     """Explain an error of the file system or the network."""
     name = repr(str(error.filename)) if error.filename is not None else ""
     if not name:
@@ -124,7 +125,7 @@ def _system_message(error: OSError, command: click.Command | None) -> str:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return (
             f"No permission for {name}: {error.strerror}. Change its "
-            f"permissions{_elsewhere(command)}."
+            f"permissions{elsewhere}."
         )
     if error.errno == errno.ENOENT:
         return f"{name} does not exist."
@@ -144,31 +145,21 @@ def _missing_module_message(name: str) -> str:
     return advised + "."
 
 
-def _chosen(ctx: click.Context) -> click.Command | None:
-    """Return the sub-command that `ctx` ran, if one was found."""
-    group, name = ctx.command, ctx.invoked_subcommand
-    if name is None or not isinstance(group, click.Group):
-        return None
-    return group.get_command(ctx, name)
+def flags_of(command: click.Command | None) -> dict[str, str]:
+    """Return how a command spells its parameters, by their Python names."""
+    return {
+        str(param.name): max(param.opts, key=len)
+        if isinstance(param, click.Option)
+        else param.make_metavar(click.Context(command))
+        for param in (command.params if command else ())
+    }
 
 
-def _flag(command: click.Command | None, name: str) -> str | None:
-    """Return how `command` spells the parameter `name`, if it has it."""
-    if command is None:
-        return None
-    for param in command.params:
-        if param.name == name:
-            if isinstance(param, click.Option):
-                return max(param.opts, key=len)
-            return param.make_metavar(click.Context(command))
-    return None
-
-
-def name_flags(message: str, command: click.Command | None) -> str:
+def name_flags(message: str, flags: Mapping[str, str]) -> str:
     """Replace `argument` and argument=value by the flags of the command."""
 
     def replace(match: re.Match[str]) -> str:
-        flag = _flag(command, match["quoted"] or match["assigned"])
+        flag = flags.get(match["quoted"] or match["assigned"])
         if flag is None:
             return match[0]
         return flag if match["quoted"] else f"{flag} "

@@ -291,7 +291,7 @@ def _vocode_all(
 
     rows: list[dict[str, Any]] = []
     skipped: list[tuple[str, str]] = []
-    this = click.get_current_context().command
+    flags = _errors.flags_of(click.get_current_context().command)
     with progress("Vocoding", len(jobs)) as advance:
         for job in jobs:
             try:
@@ -300,7 +300,7 @@ def _vocode_all(
                 # What cannot be written is nobody's bad input.
                 if error.path != job.source:
                     raise
-                reason = _errors.name_flags(error.reason, this)
+                reason = _errors.name_flags(error.reason, flags)
                 if strict:
                     raise _bad_input(job.source, reason) from error
                 skipped.append((job.source, reason))
