@@ -7,10 +7,8 @@ import os
 import pathlib
 import re
 import shutil
-import sys
 import warnings
-from collections.abc import Iterable, Iterator
-from typing import TextIO
+from collections.abc import Iterable, Iterator, Mapping
 
 import click
 
@@ -56,45 +54,50 @@ def reported(ctx: click.Context) -> Iterator[None]:
         except Exception as error:
             if debugging():
                 raise
-            raise click.ClickException(advice(error, _chosen(ctx))) from error
+            name, group = ctx.invoked_subcommand, ctx.command
+            found = isinstance(group, click.Group) and name is not None
+            command = group.get_command(ctx, name) if found else None
+            message = advice(error, flags_of(command))
+            raise click.ClickException(message) from error
 
 
-def advice(error: Exception, command: click.Command | None = None) -> str:
+def advice(error: Exception, flags: Mapping[str, str]) -> str:
     """Say in one line what went wrong and which flag mends it.
 
     Args:
         error: what was raised.
-        command: the click command that ran; its options replace the names of
+        flags: those of the command that ran, see `flags_of`; they replace
             Python arguments in the library's own messages.
     """
+    elsewhere = ""
+    if "output" in flags:
+        elsewhere = f" or choose another folder with {flags['output']}"
     if type(error).__name__ in _OUT_OF_MEMORY:
-        flag = _flag(command, "batch_size")
-        message = "Memory ran out." + (
-            f" Choose a smaller {flag}." if flag else ""
-        )
+        message = "Memory ran out."
+        if "batch_size" in flags:
+            message += f" Choose a smaller {flags['batch_size']}."
     elif _disk_is_full(error):
-        message = _full_disk_message(error, command)
+        name = getattr(error, "path", None) or getattr(error, "filename", None)
+        where = f" while writing {str(name)!r}" if name is not None else ""
+        message = f"The disk is full{where}. Free some space{elsewhere}."
     elif isinstance(error, OSError) and error.errno is not None:
-        message = _system_message(error, command)
-    elif isinstance(error, ModuleNotFoundError) and _foreign(error.name):
+        message = _system_message(error, elsewhere)
+    elif isinstance(error, ModuleNotFoundError) and not (
+        (error.name or "keras_audiogan").startswith("keras_audiogan")
+    ):
         message = _missing_module_message(str(error.name))
-    elif isinstance(error, (ValueError, OSError)):
+    elif isinstance(error, (ValueError, OSError)) or (
+        type(error).__module__.startswith(_WELL_SPOKEN)
+    ):
         message = str(error) or type(error).__name__
-    elif type(error).__module__.startswith(_WELL_SPOKEN):
-        message = str(error)
     else:
         message = (
             f"{type(error).__name__}: {error} (this is likely a fault of "
             "audiogan itself; AUDIOGAN_DEBUG=1 shows where it comes from)"
         )
-    return _name_flags(_compact(message), command)
-
-
-def _compact(message: str) -> str:
-    """Put a message on one line, unless it holds an indented list."""
-    if "\n  " in message:
-        return message.strip()
-    return " ".join(message.split())
+    message = name_flags(message, flags)
+    # On one line, unless it holds an indented list.
+    return message.strip() if "\n  " in message else " ".join(message.split())
 
 
 def _disk_is_full(error: BaseException) -> bool:
@@ -114,36 +117,21 @@ def _disk_is_full(error: BaseException) -> bool:
     return folder.is_dir() and shutil.disk_usage(folder).free < _LITTLE_SPACE
 
 
-def _full_disk_message(
-    error: BaseException, command: click.Command | None
-) -> str:
-    name = getattr(error, "path", None) or getattr(error, "filename", None)
-    where = f" while writing {str(name)!r}" if name is not None else ""
-    return f"The disk is full{where}. Free some space{_elsewhere(command)}."
-
-
-def _elsewhere(command: click.Command | None) -> str:
-    flag = _flag(command, "output")
-    return f" or choose another folder with {flag}" if flag else ""
-
-
-def _system_message(error: OSError, command: click.Command | None) -> str:
+def _system_message(error: OSError, elsewhere: str) -> str:
     """Explain an error of the file system or the network."""
     name = repr(str(error.filename)) if error.filename is not None else ""
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and name:
+    if not name:
+        return str(error)
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return (
             f"No permission for {name}: {error.strerror}. Change its "
-            f"permissions{_elsewhere(command)}."
+            f"permissions{elsewhere}."
         )
-    if error.errno == errno.ENOENT and name:
+    if error.errno == errno.ENOENT:
         return f"{name} does not exist."
-    if error.errno == errno.ENOTDIR and name:
+    if error.errno == errno.ENOTDIR:
         return f"{name} is not a folder, or lies in something that is not one."
-    return f"{error.strerror}: {name}" if name else str(error)
-
-
-def _foreign(module: str | None) -> bool:
-    return bool(module) and not str(module).startswith("keras_audiogan")
+    return f"{error.strerror}: {name}"
 
 
 def _missing_module_message(name: str) -> str:
@@ -157,31 +145,21 @@ def _missing_module_message(name: str) -> str:
     return advised + "."
 
 
-def _chosen(ctx: click.Context) -> click.Command | None:
-    """Return the sub-command that `ctx` ran, if one was found."""
-    group, name = ctx.command, ctx.invoked_subcommand
-    if name is None or not isinstance(group, click.Group):
-        return None
-    return group.get_command(ctx, name)
+def flags_of(command: click.Command | None) -> dict[str, str]:
+    """Return how a command spells its parameters, by their Python names."""
+    return {
+        str(param.name): max(param.opts, key=len)
+        if isinstance(param, click.Option)
+        else param.make_metavar(click.Context(command))
+        for param in (command.params if command else ())
+    }
 
 
-def _flag(command: click.Command | None, name: str) -> str | None:
-    """Return how `command` spells the parameter `name`, if it has it."""
-    if command is None:
-        return None
-    for param in command.params:
-        if param.name == name:
-            if isinstance(param, click.Option):
-                return max(param.opts, key=len)
-            return param.make_metavar(click.Context(command))
-    return None
-
-
-def _name_flags(message: str, command: click.Command | None) -> str:
+def name_flags(message: str, flags: Mapping[str, str]) -> str:
     """Replace `argument` and argument=value by the flags of the command."""
 
     def replace(match: re.Match[str]) -> str:
-        flag = _flag(command, match["quoted"] or match["assigned"])
+        flag = flags.get(match["quoted"] or match["assigned"])
         if flag is None:
             return match[0]
         return flag if match["quoted"] else f"{flag} "
@@ -196,22 +174,19 @@ def _name_flags(message: str, command: click.Command | None) -> str:
 @contextlib.contextmanager
 def _plain_warnings() -> Iterator[None]:
     """Show our own warnings as one line, and hide those of other libraries."""
-    if debugging():
-        yield
-        return
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        *place: object,
+        **kwargs: object,
+    ) -> None:
+        if filename.startswith(_OWN_FOLDERS):
+            text = " ".join(str(message).split())
+            click.echo(f"Warning: {text}", err=True)
+
     with warnings.catch_warnings():
-        warnings.showwarning = _show_warning
+        if not debugging():
+            warnings.showwarning = show
         yield
-
-
-def _show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    if filename.startswith(_OWN_FOLDERS):
-        text = " ".join(str(message).split())
-        click.echo(f"Warning: {text}", err=True, file=file or sys.stderr)

@@ -1,6 +1,5 @@
-"""What `audiogan evaluate` reads and writes: real sound, judge, figures."""
+"""What `audiogan evaluate` reads and writes: sound, classifier, figures."""
 
-import json
 import pathlib
 import shlex
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -33,14 +32,16 @@ class RealClips(NamedTuple):
     names: list[str]
     label_names: tuple[str, ...] | None
 
-    def targets(self, judge: Any) -> "np.ndarray | None":
+    def targets(self, classifier: Any) -> "np.ndarray | None":
         """Return labels as a classifier counts them, None if it cannot."""
         names = self.label_names
-        if judge is None or not names or set(names) - set(judge.labels):
+        if classifier is None or not names:
+            return None
+        if set(names) - set(classifier.labels):
             return None
         import numpy as np
 
-        places = [judge.labels.index(name) for name in names]
+        places = [classifier.labels.index(name) for name in names]
         return np.array(places)[self.labels]
 
 
@@ -82,6 +83,16 @@ def split(
     return hold_out(chosen, test_pattern)
 
 
+def check_report(report: pathlib.Path | None, endings: tuple[str, ...]) -> None:
+    """Refuse a file for --report that a preset's task has no report for."""
+    if report is not None and report.suffix not in endings:
+        raise click.BadParameter(
+            f"of this preset, expected a file that ends in "
+            f"{' or '.join(endings)}. Received: {str(report)!r}",
+            param_hint="--report",
+        )
+
+
 def check_labels(folder: "AudioFolder", gan: Any) -> None:
     """Refuse sounds that have none of a conditional generator's labels."""
     present = folder.labels or ()
@@ -97,7 +108,7 @@ def check_labels(folder: "AudioFolder", gan: Any) -> None:
 def choose_classifier(
     name: str, config: dict[str, Any], labels: tuple[str, ...] | None
 ) -> str | None:
-    """Return the preset of the classifier to judge by, None for none.
+    """Return the preset of the classifier to measure by, None for none.
 
     Args:
         name: What was asked for: a preset, "none", or "auto" for the bundled
@@ -106,9 +117,13 @@ def choose_classifier(
         config: The preset's.
         labels: Those of the data.
     """
+    if name == "none":
+        return None
     if name != "auto":
-        return None if name == "none" else name
+        _options.find_preset(name, "predict", hint="--classifier")
+        return name
     from keras_audiogan import zoo
+    from keras_audiogan.presets.tasks import task_of
 
     wanted = set(labels or config["labels"] or ())
     if not wanted:
@@ -117,11 +132,11 @@ def choose_classifier(
     for candidate in zoo.list_presets():
         info = zoo.preset_info(candidate)
         if (
-            "classifier" in info["num_parameters"]
+            task_of(info).can("predict")
             and info["sampling_rate"] == config["sampling_rate"]
             and set(info["labels"]) >= wanted
         ):
-            # Of two judges the one that hears its own test better.
+            # Of two classifiers the one that hears its own test better.
             accuracy = info["metrics"].get("test_accuracy", 0.0)
             found.append((len(info["labels"]), -accuracy, candidate))
     return min(found)[2] if found else None
@@ -194,6 +209,7 @@ def labels_asked(gan: Any, num_samples: int, labels: Any) -> list[str] | None:
 
 def save(folder: pathlib.Path, figures: dict[str, Any]) -> None:
     """Write figures, and the command that gave them, to a preset's folder."""
+    from keras_audiogan.runs.options import write_json
     from keras_audiogan.saving import read_training
     from keras_audiogan.zoo import cards
 
@@ -207,12 +223,7 @@ def save(folder: pathlib.Path, figures: dict[str, Any]) -> None:
             name: {**entry, "command": shown} for name, entry in figures.items()
         },
     }
-    file = folder / "training.json"
-    temporary = file.with_suffix(".json.part")
-    temporary.write_text(
-        json.dumps(training, indent=2, ensure_ascii=False) + "\n", "utf-8"
-    )
-    temporary.replace(file)
+    write_json(folder / "training.json", training)
     card = folder / "README.md"
     if not card.is_file() or cards.is_generated(card.read_bytes()):
         card.write_text(cards.render_card(folder), "utf-8")

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -17,54 +18,54 @@ SEED = click.IntRange(min=0, max=2**32 - 1)
 COUNT = click.IntRange(min=1)
 PRECISION = click.Choice(["auto", "float32", "mixed_bfloat16", "mixed_float16"])
 FOLDER = click.Path(file_okay=False, path_type=pathlib.Path)
+FORMATS = ("wav", "flac", "ogg")
 EXISTING_FOLDER = click.Path(
     exists=True, file_okay=False, path_type=pathlib.Path
 )
 
 
-class Names(click.ParamType):
+class ParsedType(click.ParamType):
+    """A type whose `parse` makes a value of text, or says why it cannot."""
+
+    def parse(self, text: str) -> Any:
+        """Return the value; a `ValueError` has the reason why there is none."""
+        raise NotImplementedError
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: Any
+    ) -> Any:
+        """Return the value of text; values that are none stay."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self.parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Names(ParsedType):
     """Names between commas, as a tuple."""
 
     name = "names"
 
-    def convert(
-        self,
-        value: str | tuple[str, ...],
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> tuple[str, ...]:
-        """Return the names, or fail if one is empty."""
-        if isinstance(value, tuple):
-            return value
-        names = tuple(name.strip() for name in value.split(","))
+    def parse(self, text: str) -> tuple[str, ...]:
+        """Return the names, none of which may be empty."""
+        names = tuple(name.strip() for name in text.split(","))
         if not all(names):
-            self.fail(
-                f"expected names between commas. Received: {value}", param, ctx
-            )
+            raise ValueError(f"expected names between commas. Received: {text}")
         return names
 
 
-NAMES = Names()
-
-
-class HubUri(click.ParamType):
+class HubUri(ParsedType):
     """The address of a preset on the Hub, hf://owner/name[@revision]."""
 
     name = "hf uri"
 
-    def convert(
-        self,
-        value: str,
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> str:
-        """Return `value`, or fail with the form that is expected."""
+    def parse(self, text: str) -> str:
+        """Return the address as it was given."""
         from keras_audiogan import zoo
 
-        try:
-            return str(zoo.parse_uri(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+        return str(zoo.parse_uri(text))
 
 
 def complete_preset(
@@ -109,6 +110,18 @@ def precision_option(default: str) -> Decorator:
     )
 
 
+def format_option() -> Decorator:
+    """Return the option `--format` of commands that write sound."""
+    return click.option(
+        "--format",
+        "audio_format",
+        type=click.Choice(FORMATS),
+        default="wav",
+        show_default=True,
+        help="Kind of sound file.",
+    )
+
+
 def token_option() -> Decorator:
     """Return the option `--token` of commands that speak to the Hub."""
     return click.option(
@@ -120,11 +133,7 @@ def token_option() -> Decorator:
 
 
 def make_folder(folder: pathlib.Path) -> None:
-    """Make the folder of --output, with its parents, if it does not exist.
-
-    Raises:
-        click.ClickException: if it cannot be made or written to.
-    """
+    """Make the folder of --output with its parents, or say why it cannot."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         writable = os.access(folder, os.W_OK | os.X_OK)
@@ -139,15 +148,7 @@ def make_folder(folder: pathlib.Path) -> None:
 
 
 def check_new(folder: pathlib.Path, hint: str) -> None:
-    """Refuse a folder to write to that holds something already.
-
-    Args:
-        folder: where a command is about to write.
-        hint: the argument or flag that named it.
-
-    Raises:
-        click.BadParameter: if the folder is not empty.
-    """
+    """Refuse the folder that `hint` named if it holds something already."""
     if folder.is_dir() and any(folder.iterdir()):
         raise click.BadParameter(
             f"{str(folder)!r} is not empty. Choose a new folder, or empty "
@@ -156,64 +157,87 @@ def check_new(folder: pathlib.Path, hint: str) -> None:
         )
 
 
-def check_generator(folder: pathlib.Path, name: str) -> dict[str, Any]:
-    """Return the config of a preset that makes sound; Keras stays out.
-
-    Args:
-        folder: a preset's folder, as `zoo.resolve` finds it.
-        name: what the user called the preset.
-
-    Raises:
-        click.ClickException: if the preset makes no sound.
-    """
+def find_preset(
+    preset: str, *capabilities: str, hint: str = "PRESET"
+) -> tuple[pathlib.Path, dict[str, Any]]:
+    """Return folder and config of a preset, see `require`; Keras stays out."""
+    from keras_audiogan import zoo
     from keras_audiogan.saving import read_config
 
+    folder = zoo.resolve(preset)
     config = read_config(folder)
-    if "generator" not in config["weights"]:
-        raise click.ClickException(
-            f"{name} is a {config['architecture']}, which makes no sound. "
-            "Choose a preset that has a generator; `audiogan info` tells."
-        )
-    return config
+    require(config, capabilities, preset, hint)
+    return folder, config
 
 
-def is_vocoder(config: dict[str, Any]) -> bool:
-    """Return whether a preset makes sound of mels; Keras is imported here.
+def require(
+    config: dict[str, Any],
+    capability: str | tuple[str, ...],
+    preset: str,
+    hint: str = "PRESET",
+) -> None:
+    """Refuse a preset that cannot do what a command will ask of it.
 
     Args:
-        config: as `check_generator` returns it.
-    """
-    from keras_audiogan.models import get_architecture
+        config: the preset's.
+        capability: a method, see `keras_audiogan.presets.tasks`, or several
+            of which one is enough.
+        preset: what the user called it.
+        hint: the argument or flag that named it.
 
-    model_class = get_architecture(config["architecture"])
-    return bool(getattr(model_class, "is_vocoder", False))
+    Raises:
+        click.BadParameter: if it has none of these; the message says what it
+            is, which command is for it, and which bundled presets have them.
+    """
+    from keras_audiogan import zoo
+    from keras_audiogan.presets.tasks import task_of
+    from keras_audiogan.saving import read_config
+
+    wanted = (capability,) if isinstance(capability, str) else capability
+    task = task_of(config)
+    if task.can(*wanted):
+        return
+    able = [
+        name
+        for name in zoo.list_presets()
+        if task_of(read_config(zoo.resolve(name))).can(*wanted)
+    ]
+    verb = " or ".join(wanted)
+    raise click.BadParameter(
+        f"{preset} is a {task.noun} ({config['architecture']}), which "
+        f"{task.summary}; it cannot {verb}. For it there is: "
+        f"{' or '.join(task.tries(preset))}. Bundled presets that can {verb}: "
+        f"{', '.join(able) or 'none'}.",
+        param_hint=hint,
+    )
 
 
 def revision(folder: pathlib.Path, preset: str, config: dict[str, Any]) -> str:
-    """Return a commit of the Hub, or else the weights' own checksum.
-
-    Args:
-        folder: a preset's folder, as `zoo.resolve` finds it.
-        preset: what the user called it.
-        config: as `check_generator` returns it.
-    """
+    """Return a commit of the Hub, or else the weights' own checksum."""
     if preset.startswith("hf://"):
         return folder.name
     return f"sha256:{config['weights']['generator']['sha256'][:16]}"
 
 
-def load_gan(folder: pathlib.Path, precision: str) -> Any:
-    """Build the generator of a preset; Keras is imported here.
+def preset_stem(preset: str) -> str:
+    """Return what the files of a preset are called."""
+    if preset.startswith("hf://"):
+        name = preset.rpartition("/")[2].partition("@")[0]
+    else:
+        name = pathlib.Path(preset).resolve().name
+    return re.sub(r"[^\w.-]+", "_", name) or "preset"
 
-    Args:
-        folder: a preset's folder that `check_generator` has passed.
-        precision: as `--precision`.
-    """
+
+def load_model(folder: pathlib.Path, precision: str) -> Any:
+    """Build a preset's model for use, not training; Keras is imported here."""
     from keras_audiogan.saving import load_preset
     from keras_audiogan.training.precision import resolve_precision
 
-    return load_preset(
+    model = load_preset(
         folder,
         weights=["generator"],
         dtype=resolve_precision(precision),
     )
+    if getattr(model, "weight_norm", False):
+        model = model.fuse_weight_norm()
+    return model

@@ -27,59 +27,43 @@ LOSSES = (
 DISTRIBUTIONS = ("mirrored", "multiworker")
 
 
-class Level(click.ParamType):
+class Level(_options.ParsedType):
     """peak, keep, or a number to multiply by."""
 
     name = "peak|keep|gain"
 
-    def convert(
-        self,
-        value: str | float,
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> str | float:
+    def parse(self, text: str) -> str | float:
         """Return a word or a positive number."""
-        if value in ("peak", "keep"):
-            return value
+        if text in ("peak", "keep"):
+            return text
         try:
-            gain = float(value)
+            gain = float(text)
         except ValueError:
             gain = 0.0
         if not 0.0 < gain < float("inf"):
-            self.fail(
-                f"expected peak, keep or a number above 0. Received: {value}",
-                param,
-                ctx,
+            raise ValueError(
+                f"expected peak, keep or a number above 0. Received: {text}"
             )
         return gain
 
 
-class Assignment(click.ParamType):
+class Assignment(_options.ParsedType):
     """NAME=VALUE, where the value is JSON or else a word."""
 
     name = "name=value"
 
-    def convert(
-        self,
-        value: str | tuple[str, Any],
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> tuple[str, Any]:
+    def parse(self, text: str) -> tuple[str, Any]:
         """Return the name and the value."""
-        if isinstance(value, tuple):
-            return value
-        name, equals, text = value.partition("=")
+        name, equals, value = text.partition("=")
         name = name.strip().replace("-", "_")
         if not equals or not name.isidentifier():
-            self.fail(
-                f"expected NAME=VALUE, such as dim=16. Received: {value}",
-                param,
-                ctx,
+            raise ValueError(
+                f"expected NAME=VALUE, such as dim=16. Received: {text}"
             )
         try:
-            return name, json.loads(text)
+            return name, json.loads(value)
         except ValueError:
-            return name, text
+            return name, value
 
 
 def option(
@@ -87,6 +71,7 @@ def option(
     help: str,
     type: click.ParamType | type = _options.COUNT,
     default: str | None = None,
+    also: tuple[str, ...] = (),
     **kwargs: Any,
 ) -> _options.Decorator:
     """Return an option whose value is None where it is not given.
@@ -99,6 +84,8 @@ def option(
         type: of its value.
         default: what the help says is done without it; where
             `TrainingOptions` has a default, that stands there.
+        also: an older flag that goes on working, and the attribute of
+            `TrainingOptions`.
         **kwargs: passed to click.
     """
     name = flag.partition("/")[0].removeprefix("--").replace("-", "_")
@@ -107,7 +94,9 @@ def option(
         default = f"{value:,}" if isinstance(value, int) else str(value)
     if default is not None:
         help = f"{help} Default: {default}."
-    return click.option(flag, type=type, default=None, help=help, **kwargs)
+    return click.option(
+        flag, *also, type=type, default=None, help=help, **kwargs
+    )
 
 
 # In the order of the help.
@@ -144,9 +133,10 @@ _SHARED = (
         "the loss's own",
     ),
     option(
-        "--critic-steps",
+        "--discriminator-steps",
         "Discriminator updates a step.",
         default="the loss's own",
+        also=("--critic-steps", "critic_steps"),
     ),
     option(
         "--penalty",
@@ -203,7 +193,7 @@ _SHARED = (
     option(
         "--label-names",
         "Names for the labels, in the order of the folders' names.",
-        _options.NAMES,
+        _options.Names(),
         "the names of the sub-folders",
         metavar="A,B,...",
     ),
@@ -281,7 +271,7 @@ _SHARED = (
 
 
 def training_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate a command with the options of every training."""
+    """Decorate a command with the options of every training run."""
     for decorator in reversed(_SHARED):
         function = decorator(function)
     return function
@@ -309,9 +299,9 @@ def start(
         **options: the other attributes of `TrainingOptions`.
     """
     if options.get("classifier") is not None:
-        from keras_audiogan import zoo
-
-        options["classifier"] = zoo.resolve(options["classifier"])
+        options["classifier"], _ = _options.find_preset(
+            options["classifier"], "predict", hint="--classifier"
+        )
     chosen = TrainingOptions(data=data, **options)
     chosen.check()
     _backend.prepare()

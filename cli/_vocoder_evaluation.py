@@ -2,31 +2,19 @@
 
 import json
 import pathlib
+from collections.abc import Container
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from keras_audiogan import vocoding
-from keras_audiogan.cli import (
-    _evaluation,
-    _options,
-    _progress,
-)
+from keras_audiogan.cli import _backend, _evaluation, _options
+from keras_audiogan.cli.vocode import draw_rows
 
 NUM_CLIPS = 20
 MOST_SECONDS = 20.0
 NUM_PICTURED = 4
 REPORTS = (".json", ".png")
-# Options of the other presets, which say nothing of a vocoder.
-FOREIGN = (
-    "classifier",
-    "ask",
-    "truncation",
-    "study",
-    "epochs",
-    "runs",
-    "study_classifier",
-)
 
 
 def run(
@@ -36,37 +24,31 @@ def run(
     *,
     data: pathlib.Path,
     test_pattern: str | None,
-    num_clips: int,
+    num_samples: int | None,
     seed: int,
     precision: str,
     report: pathlib.Path | None,
     save: bool,
     as_json: bool,
+    **foreign: Any,
 ) -> None:
     """Measure a vocoder on recordings that were held out of training.
 
-    Args:
-        preset: what the user called it.
-        folder: where it lies.
-        config: its config.
-        data: folder of recordings.
-        test_pattern: those that were held out, see `data.hold_out`.
-        num_clips: how many of these, spread evenly over all.
-        seed: of noise, first phases and intervals.
-        precision: as `--precision`.
-        report: file to write to, or None.
-        save: whether figures go to the preset's training.json.
-        as_json: whether to print JSON.
+    Recordings are `num_samples` of them, spread evenly over all; `foreign`
+    are options that say nothing of a vocoder.
     """
-    check_options(report)
+    check_options(foreign)
+    _evaluation.check_report(report, REPORTS)
+    _backend.prepare()
     _, test = _evaluation.split(data, config, test_pattern)
     from keras_audiogan import metrics
+    from keras_audiogan.metrics.vocoder_evaluation import SYSTEMS
+    from keras_audiogan.runs.bars import progress
+    from keras_audiogan.runs.options import write_json
 
-    vocoder = _options.load_gan(folder, precision)
-    if vocoder.weight_norm:
-        vocoder = vocoder.fuse_weight_norm()
-    names, clips = _read(test, vocoder, num_clips)
-    with _progress.progress("Vocoding", len(clips)) as advance:
+    vocoder = _options.load_model(folder, precision)
+    names, clips = _read(test, vocoder, num_samples or NUM_CLIPS)
+    with progress("Vocoding", len(clips)) as advance:
         found = metrics.evaluate_vocoder(
             vocoder,
             clips,
@@ -79,9 +61,15 @@ def run(
     sounds = found.pop("sounds")
     found = {"preset": preset, "precision": precision, "seed": seed, **found}
     if report is not None and report.suffix == ".json":
-        vocoding.write_json(report, found)
+        report.parent.mkdir(parents=True, exist_ok=True)
+        write_json(report, found)
     elif report is not None:
-        _draw(report, sounds, names, vocoder.sampling_rate)
+        # Recordings stand first.
+        sounds = {
+            SYSTEMS[system]: sounds[system]
+            for system in sorted(SYSTEMS, key=lambda name: name != "real")
+        }
+        draw_rows(report, sounds, names, vocoder.sampling_rate)
     if save:
         _evaluation.save(folder, metrics.vocoder_metrics_for_card(found))
     if as_json:
@@ -90,31 +78,23 @@ def run(
         click.echo(metrics.format_vocoder_table(found).rstrip())
 
 
-def check_options(report: pathlib.Path | None) -> None:
-    """Refuse options that are for presets of another kind.
+def check_options(foreign: Container[str]) -> None:
+    """Refuse options that are for presets of another task.
+
+    Args:
+        foreign: their parameters' names.
 
     Raises:
         click.UsageError: if one was given.
     """
     context = click.get_current_context()
-    given = [
-        max(param.opts, key=len)
-        for param in context.command.params
-        if param.name in FOREIGN
-        and context.get_parameter_source(param.name)
-        not in (click.core.ParameterSource.DEFAULT, None)
-    ]
-    if given:
-        raise click.UsageError(
-            f"{given[0]} is not for vocoders, which are compared with the "
-            "recordings that their mels come from."
-        )
-    if report is not None and report.suffix not in REPORTS:
-        raise click.BadParameter(
-            "of a vocoder, expected a file that ends in "
-            f"{' or '.join(REPORTS)}. Received: {str(report)!r}",
-            param_hint="--report",
-        )
+    for param in context.command.params:
+        source = context.get_parameter_source(str(param.name))
+        if param.name in foreign and source is not ParameterSource.DEFAULT:
+            raise click.UsageError(
+                f"{max(param.opts, key=len)} is not for vocoders, which are "
+                "compared with the recordings that their mels come from."
+            )
 
 
 def _read(test: Any, vocoder: Any, num_clips: int) -> tuple[list[str], list]:
@@ -143,20 +123,3 @@ def _read(test: Any, vocoder: Any, num_clips: int) -> tuple[list[str], list]:
         for entry in chosen
     ]
     return [entry.name for entry in chosen], clips
-
-
-def _draw(
-    report: pathlib.Path, sounds: dict[str, list], names: list[str], rate: int
-) -> None:
-    from keras_audiogan import audio
-    from keras_audiogan.metrics.vocoder_evaluation import SYSTEMS
-
-    clips, titles = [], []
-    for system in ("real", *(name for name in SYSTEMS if name != "real")):
-        clips += sounds[system]
-        titles += [
-            f"{SYSTEMS[system]} {name}" for name in names[: len(sounds[system])]
-        ]
-    audio.save_sheet(
-        report, clips, rate, titles=titles, columns=len(sounds["real"])
-    )

@@ -10,7 +10,6 @@ from keras_audiogan.cli import (
     _backend,
     _evaluation,
     _options,
-    _progress,
     _vocoder_evaluation,
 )
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 REPORTS = (".html", ".json", ".png")
 
 
-@click.command()
+@click.command(context_settings={"show_default": True})
 @_options.preset_argument
 @click.option(
     "--data",
@@ -47,7 +46,6 @@ REPORTS = (".html", ".json", ".png")
 @click.option(
     "--classifier",
     default="auto",
-    show_default=True,
     metavar="PRESET",
     help="Preset of a classifier for the figures that need one; auto takes "
     "the bundled one that knows the labels at that rate, none leaves "
@@ -57,7 +55,6 @@ REPORTS = (".html", ".json", ".png")
     "--ask",
     type=click.Choice(["evenly", "as-data"]),
     default="evenly",
-    show_default=True,
     help="How often a conditional preset is asked for each label. The "
     "distances to real sound are fair only if it is as often as in it.",
 )
@@ -65,7 +62,6 @@ REPORTS = (".html", ".json", ".png")
     "--seed",
     type=_options.SEED,
     default=0,
-    show_default=True,
     help="Seed of the latents and of the comparisons.",
 )
 @click.option(
@@ -77,7 +73,6 @@ REPORTS = (".html", ".json", ".png")
     "--batch-size",
     type=_options.COUNT,
     default=64,
-    show_default=True,
     help="Sounds at a time.",
 )
 @_options.precision_option(default="float32")
@@ -112,36 +107,16 @@ REPORTS = (".html", ".json", ".png")
     "--runs",
     type=_options.COUNT,
     default=3,
-    show_default=True,
-    help="Of the study: trainings with other seeds, of which the mean counts.",
+    help="Of the study: training runs with other seeds; their mean counts.",
 )
 @click.option(
     "--study-classifier",
     default="digit_classifier",
-    show_default=True,
     metavar="ARCHITECTURE",
     help="Of the study: digit_classifier or lstm_classifier.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(
-    preset: str,
-    data: pathlib.Path,
-    test_pattern: str | None,
-    num_samples: int | None,
-    classifier: str,
-    ask: str,
-    seed: int,
-    truncation: float | None,
-    batch_size: int,
-    precision: str,
-    report: pathlib.Path | None,
-    save: bool,
-    study: bool,
-    epochs: int | None,
-    runs: int,
-    study_classifier: str,
-    as_json: bool,
-) -> None:
+def command(preset: str, save: bool, **options: Any) -> None:
     """Measure a preset against a folder of real sounds.
 
     Every figure stands beside that of real held-out sound, which is what a
@@ -159,53 +134,59 @@ def command(
       audiogan evaluate runs/mine --data my_sounds/ --augmentation-study
       audiogan evaluate hifigan_speech --data speech/ --test last-tenth
     """
-    if study and report is not None:
-        raise click.UsageError(
-            "--report shows samples; of --augmentation-study take --json."
-        )
-    if report is not None and report.suffix not in REPORTS:
-        raise click.BadParameter(
-            f"expected a file that ends in {', '.join(REPORTS)}. "
-            f"Received: {str(report)!r}",
-            param_hint="--report",
-        )
-    from keras_audiogan import zoo
-
-    folder = zoo.resolve(preset)
-    config = _options.check_generator(folder, preset)
+    folder, config = _options.find_preset(preset, "sample", "vocode")
     if save and preset.startswith("hf://"):
         raise click.UsageError(
             "--save needs a preset folder of yours: run `audiogan pull "
             f"{preset} -o DIR` first."
         )
-    _backend.prepare()
-    if _options.is_vocoder(config):
-        _vocoder_evaluation.run(
-            preset,
-            folder,
-            config,
-            data=data,
-            test_pattern=test_pattern,
-            num_clips=num_samples or _vocoder_evaluation.NUM_CLIPS,
-            seed=seed,
-            precision=precision,
-            report=report,
-            save=save,
-            as_json=as_json,
+    from keras_audiogan.presets.tasks import task_of
+
+    evaluate = EVALUATIONS[task_of(config).name]
+    evaluate(preset, folder, config, save=save, **options)
+
+
+def _evaluate_clips(
+    preset: str,
+    folder: pathlib.Path,
+    config: dict[str, Any],
+    *,
+    data: pathlib.Path,
+    test_pattern: str | None,
+    num_samples: int | None,
+    classifier: str,
+    ask: str,
+    seed: int,
+    truncation: float | None,
+    batch_size: int,
+    precision: str,
+    report: pathlib.Path | None,
+    save: bool,
+    study: bool,
+    epochs: int | None,
+    runs: int,
+    study_classifier: str,
+    as_json: bool,
+) -> None:
+    """Measure a preset that makes clips from latents."""
+    if study and report is not None:
+        raise click.UsageError(
+            "--report shows samples; of --augmentation-study take --json."
         )
-        return
+    _evaluation.check_report(report, REPORTS)
     num_samples = 1000 if num_samples is None else num_samples
     if num_samples < 10:
         raise click.BadParameter(
             f"10 sounds or more are needed. Received: {num_samples}",
             param_hint="-n / --num-samples",
         )
+    _backend.prepare()
     train, test = _evaluation.split(data, config, test_pattern)
     chosen = _evaluation.choose_classifier(classifier, config, test.labels)
 
-    from keras_audiogan import metrics
+    from keras_audiogan import metrics, zoo
 
-    gan = _options.load_gan(folder, precision)
+    gan = _options.load_model(folder, precision)
     _evaluation.check_labels(train, gan)
     if study:
         _study(
@@ -222,7 +203,7 @@ def command(
             as_json=as_json,
         )
         return
-    judge = zoo.from_preset(chosen) if chosen else None
+    classifier_model = zoo.from_preset(chosen) if chosen else None
     real, held_out = (_evaluation.read(part, gan) for part in (train, test))
     labels = None
     if ask == "as-data":
@@ -234,13 +215,13 @@ def command(
         generated,
         real.audio,
         held_out.audio,
-        judge,
+        classifier_model,
         sampling_rate=gan.sampling_rate,
         seed=seed,
         batch_size=batch_size,
         truncation=truncation,
-        targets=metrics.targets_of(gan, judge, num_samples, labels),
-        test_targets=held_out.targets(judge),
+        targets=metrics.targets_of(gan, classifier_model, num_samples, labels),
+        test_targets=held_out.targets(classifier_model),
     )
     figures["classifier_preset"] = chosen
     if report is not None:
@@ -259,7 +240,7 @@ def command(
         click.echo(json.dumps(figures, indent=2))
         return
     click.echo(metrics.format_table(figures).rstrip())
-    if judge is None:
+    if classifier_model is None:
         click.echo(
             "No classifier of these labels at this rate: inception score and "
             "distances of features are left out (see --classifier)."
@@ -281,6 +262,7 @@ def _study(
 
     from keras_audiogan import metrics
     from keras_audiogan.runs import augmentation_study as study
+    from keras_audiogan.runs.bars import progress
 
     if not getattr(gan, "conditional", False):
         raise click.UsageError(
@@ -298,7 +280,7 @@ def _study(
         len(real.audio), options["epochs"], options["batch_size"]
     )
     total = steps * options["num_runs"] * len(study.REGIMES)
-    with _progress.progress("Training classifiers", total) as advance:
+    with progress("Training classifiers", total) as advance:
         report = study.augmentation_study(
             study.LabelledAudio(real.audio, real.labels),
             study.LabelledAudio(generated, np.arange(count) % len(names)),
@@ -315,3 +297,11 @@ def _study(
         if as_json
         else study.format_study(report).rstrip()
     )
+
+
+# The way to evaluate a model of each task.
+EVALUATIONS = {
+    "generate": _evaluate_clips,
+    "autoencode": _evaluate_clips,
+    "vocode": _vocoder_evaluation.run,
+}

@@ -32,8 +32,5 @@ def command(
       audiogan finetune hf://me/my_gan more/ -o runs/more --dry-run
       audiogan finetune wavegan_digits my_voice/ -o runs/mine --resume
     """
-    from keras_audiogan import zoo
-
-    folder = zoo.resolve(preset)
-    _options.check_generator(folder, preset)
+    folder, _ = _options.find_preset(preset, "sample", "vocode")
     _training.start(data, preset=folder, **options)

@@ -1,20 +1,21 @@
 """`audiogan sample`: sounds from a preset, with the seeds that made them."""
 
 import csv
+import dataclasses
 import pathlib
 import re
 import secrets
 from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from keras_audiogan.cli import _backend, _options, _progress
+from keras_audiogan.cli import _backend, _options
 
 if TYPE_CHECKING:
     import numpy as np
 
-FORMATS = ("wav", "flac", "ogg")
 MANIFEST_FIELDS = (
     "file",
     "seed",
@@ -28,7 +29,7 @@ MANIFEST_FIELDS = (
 NUM_PICTURED = 16
 
 
-@click.command()
+@click.command(context_settings={"show_default": True})
 @_options.preset_argument
 @click.option(
     "-n",
@@ -61,18 +62,10 @@ NUM_PICTURED = 16
 @_options.output_option(
     "Folder to write to; made if it does not exist.", default="out"
 )
-@click.option(
-    "--format",
-    "audio_format",
-    type=click.Choice(FORMATS),
-    default="wav",
-    show_default=True,
-    help="Kind of sound file.",
-)
+@_options.format_option()
 @click.option(
     "--plot/--no-plot",
     default=True,
-    show_default=True,
     help=f"Also draw the first {NUM_PICTURED}: waveform and spectrogram.",
 )
 @click.option(
@@ -91,7 +84,6 @@ NUM_PICTURED = 16
     "--batch-size",
     type=_options.COUNT,
     default=64,
-    show_default=True,
     help="Sounds made at a time; memory is that of one batch.",
 )
 @_options.precision_option(default="float32")
@@ -148,17 +140,10 @@ def command(
         if seed is None:
             seed = secrets.randbelow(2**32)
         seed_name = str(seed)
-    from keras_audiogan import zoo
-
-    folder = zoo.resolve(preset)
-    config = _options.check_generator(folder, preset)
+    folder, config = _options.find_preset(
+        preset, "sample" if interpolate is None else "interpolate"
+    )
     _backend.prepare()
-    if _options.is_vocoder(config):
-        raise click.UsageError(
-            f"{preset} is a vocoder ({config['architecture']}): it makes "
-            "sound of mel spectrograms, not of nothing. Use: audiogan vocode "
-            f"{preset} FILES -o DIR"
-        )
     asked = _asked_labels(preset, config, labels, per_label is not None)
     if per_label is not None:
         num_samples = per_label * len(asked or ())
@@ -166,13 +151,13 @@ def command(
         num_samples = max(8, len(labels))
     writer = SampleWriter(
         output,
-        preset_stem(preset),
+        _options.preset_stem(preset),
         seed_name,
         num_samples,
         audio_format,
         overwrite,
     )
-    gan = _options.load_gan(folder, precision)
+    gan = _options.load_model(folder, precision)
     if interpolate is not None:
         ends = asked[:1] if asked and not labels else asked
         clips = gan.interpolate(
@@ -239,10 +224,11 @@ def _asked_labels(
     return list(labels) or known
 
 
+@dataclasses.dataclass
 class SampleWriter:
     """Writes clips one by one beside a table of what made them.
 
-    Args:
+    Attributes:
         folder: where to write; made if it does not exist.
         stem: what the names of all files begin with.
         seed_name: the seed or seeds, as part of the names.
@@ -256,30 +242,25 @@ class SampleWriter:
             the same names that are not from an earlier run.
     """
 
-    def __init__(
-        self,
-        folder: pathlib.Path,
-        stem: str,
-        seed_name: str,
-        num_samples: int,
-        audio_format: str,
-        overwrite: bool,
-    ) -> None:
-        self.folder = folder
-        self.seed_name = seed_name
-        self.num_samples = num_samples
-        self.prefix = f"{stem}_{seed_name}"
-        self.suffix = f".{audio_format}"
-        self.manifest = folder / f"{self.prefix}.csv"
-        self.picture = folder / f"{self.prefix}.png"
-        _options.make_folder(folder)
+    folder: pathlib.Path
+    stem: str
+    seed_name: str
+    num_samples: int
+    audio_format: str
+    overwrite: bool
+
+    def __post_init__(self) -> None:
+        self.prefix = f"{self.stem}_{self.seed_name}"
+        self.manifest = self.folder / f"{self.prefix}.csv"
+        self.picture = self.folder / f"{self.prefix}.png"
+        _options.make_folder(self.folder)
         self.earlier = _listed_files(self.manifest)
-        if not overwrite:
+        if not self.overwrite:
             self._check_nothing_is_lost()
 
     def file(self, index: int) -> pathlib.Path:
         """Return the file of the clip `index`."""
-        return self.folder / f"{self.prefix}_{index}{self.suffix}"
+        return self.folder / f"{self.prefix}_{index}.{self.audio_format}"
 
     def _check_nothing_is_lost(self) -> None:
         ours = set()
@@ -305,15 +286,11 @@ class SampleWriter:
 
     def _is_wanted(self, name: str) -> bool:
         """Return whether this run writes a file called `name`."""
-        if name in (self.manifest.name, self.picture.name):
-            return True
-        head, tail = f"{self.prefix}_", self.suffix
-        number = name[len(head) : len(name) - len(tail)]
-        return (
-            name == f"{head}{number}{tail}"
-            and number.isdecimal()
-            and int(number) < self.num_samples
-        )
+        clip = rf"{re.escape(self.prefix)}_(\d+)\.{self.audio_format}"
+        match = re.fullmatch(clip, name)
+        if match is None:
+            return name in (self.manifest.name, self.picture.name)
+        return int(match[1]) < self.num_samples
 
     def write(
         self,
@@ -337,43 +314,37 @@ class SampleWriter:
             The first clips, for the picture.
         """
         from keras_audiogan import audio
+        from keras_audiogan.runs.bars import progress
 
         pictured: list[np.ndarray] = []
-        index = 0
         earlier = dict(self.earlier or {})
         with (
             # Line by line, for a process that is killed.
             self.manifest.open(
                 "w", buffering=1, newline="", encoding="utf-8"
             ) as file,
-            _progress.progress("Sampling", self.num_samples) as advance,
+            progress("Sampling", self.num_samples) as advance,
         ):
             table = csv.DictWriter(file, MANIFEST_FIELDS, restval="")
             table.writeheader()
             try:
-                for batch in batches:
-                    for clip in batch:
-                        path = self.file(index)
-                        audio.write_audio(path, clip, sampling_rate)
-                        table.writerow(
-                            {
-                                "file": path.name,
-                                "seed": self.seed_name,
-                                "index": index,
-                                "position": self._position(index),
-                                "label": (
-                                    labels[index % len(labels)]
-                                    if labels
-                                    else ""
-                                ),
-                                **fields,
-                            }
-                        )
-                        earlier.pop(path.name, None)
-                        if len(pictured) < NUM_PICTURED:
-                            pictured.append(clip.copy())
-                        index += 1
-                    advance(len(batch))
+                for index, clip in enumerate(chain.from_iterable(batches)):
+                    path = self.file(index)
+                    audio.write_audio(path, clip, sampling_rate)
+                    row = {
+                        "file": path.name,
+                        "seed": self.seed_name,
+                        "index": index,
+                        "position": self._position(index),
+                        **fields,
+                    }
+                    if labels:
+                        row["label"] = labels[index % len(labels)]
+                    table.writerow(row)
+                    earlier.pop(path.name, None)
+                    if len(pictured) < NUM_PICTURED:
+                        pictured.append(clip.copy())
+                    advance()
             finally:
                 table.writerows(
                     row
@@ -387,19 +358,6 @@ class SampleWriter:
         if "-" not in self.seed_name:
             return ""
         return f"{index / (self.num_samples - 1):.6g}"
-
-
-def preset_stem(preset: str) -> str:
-    """Return what the files of `preset` are called.
-
-    Args:
-        preset: a bundled name, a folder or hf://owner/name[@revision].
-    """
-    if preset.startswith("hf://"):
-        name = preset.rpartition("/")[2].partition("@")[0]
-    else:
-        name = pathlib.Path(preset).resolve().name
-    return re.sub(r"[^\w.-]+", "_", name) or "preset"
 
 
 def _listed_files(manifest: pathlib.Path) -> dict[str, dict[str, str]] | None:

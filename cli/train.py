@@ -67,7 +67,7 @@ def command(
       audiogan train wavegan my_sounds/ -o runs/first --resume
       audiogan train wavegan my_sounds/ -o runs/trial --dry-run \\
           --set upsampling=nearest --set phase_shuffle=0
-      audiogan train lstm_classifier fsdd/ -o runs/judge \\
+      audiogan train lstm_classifier fsdd/ -o runs/classifier \\
           --test "*_[0-4].wav" --set inputs=sliced_mfcc
     """
     model = dict(assignments)

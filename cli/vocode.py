@@ -1,21 +1,17 @@
 """`audiogan vocode`: sound from mel spectrograms, or copies of recordings."""
 
+import functools
+import os
 import pathlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from keras_audiogan import vocoding, vocoding_inputs
-from keras_audiogan.cli import (
-    _backend,
-    _format,
-    _options,
-    _progress,
-)
-from keras_audiogan.cli.sample import FORMATS, preset_stem
+from keras_audiogan.cli import _backend, _errors, _format, _options
 
 if TYPE_CHECKING:
-    import numpy as np
+    from keras_audiogan.models.vocoder import Vocoder
 
 NUM_PICTURED = 4
 PICTURED_SECONDS = 6
@@ -30,7 +26,15 @@ COLUMNS = {
 }
 
 
-@click.command()
+class Job(NamedTuple):
+    """An input, what is made of it below --output, and that file's path."""
+
+    source: str
+    file: str
+    target: pathlib.Path
+
+
+@click.command(context_settings={"show_default": True})
 @_options.preset_argument
 @click.argument(
     "inputs",
@@ -42,14 +46,7 @@ COLUMNS = {
 @_options.output_option(
     "Folder to write to; made if it does not exist.", required=True
 )
-@click.option(
-    "--format",
-    "audio_format",
-    type=click.Choice(FORMATS),
-    default="wav",
-    show_default=True,
-    help="Kind of sound file.",
-)
+@_options.format_option()
 @click.option(
     "--level",
     type=click.Choice(["keep", "peak"]),
@@ -59,16 +56,14 @@ COLUMNS = {
 )
 @click.option(
     "--mel-layout",
-    type=click.Choice(vocoding_inputs.LAYOUTS),
+    type=click.Choice(["auto", "frames-first", "bins-first"]),
     default="auto",
-    show_default=True,
     help="Which axis of a .npy file comes first; auto asks its shape.",
 )
 @click.option(
     "--seed",
     type=_options.SEED,
     default=0,
-    show_default=True,
     help="Seed of the noise, for vocoders that start from it.",
 )
 @click.option(
@@ -81,13 +76,11 @@ COLUMNS = {
 @click.option(
     "--compare/--no-compare",
     default=True,
-    show_default=True,
     help="Measure how far copies are from their recordings.",
 )
 @click.option(
     "--plot/--no-plot",
     default=False,
-    show_default=True,
     help=f"Also draw the first {NUM_PICTURED}: recordings above copies.",
 )
 @click.option(
@@ -139,14 +132,9 @@ def command(
             f"expected a file that ends in .json. Received: {str(report)!r}",
             param_hint="--report",
         )
-    from keras_audiogan import zoo
-
-    folder = zoo.resolve(preset)
-    config = _options.check_generator(folder, preset)
-    jobs, skipped = vocoding_inputs.find_jobs(
-        inputs, output, f".{audio_format}"
-    )
-    picture = output / f"{preset_stem(preset)}.png" if plot else None
+    folder, config = _options.find_preset(preset, "vocode")
+    jobs, skipped = find_jobs(inputs, output, f".{audio_format}")
+    picture = output / f"{_options.preset_stem(preset)}.png" if plot else None
     if strict and skipped:
         raise _bad_input(*skipped[0])
     if not jobs:
@@ -158,27 +146,28 @@ def command(
         _check_nothing_is_lost(jobs, picture)
     _options.make_folder(output)
     _backend.prepare()
-    if not _options.is_vocoder(config):
-        raise click.UsageError(
-            f"{preset} is no vocoder but a {config['architecture']}, which "
-            f"makes sound of nothing. Use: audiogan sample {preset}"
-        )
+    from keras_audiogan import metrics, vocoding
+    from keras_audiogan.audio import read_audio
     from keras_audiogan.metrics.vocoder_evaluation import warm_up
 
-    vocoder = _options.load_gan(folder, precision)
-    if vocoder.weight_norm:
-        vocoder = vocoder.fuse_weight_norm()
+    vocoder: Vocoder = _options.load_model(folder, precision)
     warm_up(vocoder)
-    copier = vocoding.Copier(
-        vocoder,
-        level=level or vocoder.level,
-        seed=seed,
-        chunk_frames=chunk_frames or vocoder.default_chunk_frames,
-        mel_layout=mel_layout,
-        compare=compare,
-        picture_samples=PICTURED_SECONDS * vocoder.sampling_rate,
+    options = {
+        "level": level or vocoder.level,
+        "seed": seed,
+        "chunk_frames": chunk_frames or vocoder.default_chunk_frames,
+    }
+    distances = functools.partial(
+        metrics.copy_distances, mel_features=vocoder.features
     )
-    rows, pictured, skips = _copy_all(copier, jobs, strict)
+    vocode = functools.partial(
+        vocoding.vocode_file,
+        vocoder,
+        mel_layout=mel_layout,
+        compare=distances if compare else None,
+        **options,
+    )
+    rows, skips = _vocode_all(vocode, jobs, strict)
     skipped += skips
     if not rows:
         _list_skipped(skipped)
@@ -187,20 +176,38 @@ def command(
         )
     means = vocoding.means(rows)
     if picture is not None:
-        _draw(picture, pictured, vocoder.sampling_rate)
+        rate = vocoder.sampling_rate
+        copies = [row for row in rows if row["kind"] == "sound"]
+        pictured = (copies or rows)[:NUM_PICTURED]
+        paths = {"made": [output / row["file"] for row in pictured]}
+        if copies:
+            paths = {"real": [row["source"] for row in pictured], **paths}
+        draw_rows(
+            picture,
+            {
+                kind: [
+                    read_audio(path, rate, 1, duration=PICTURED_SECONDS)[0]
+                    for path in files
+                ]
+                for kind, files in paths.items()
+            },
+            [row["file"] for row in pictured],
+            rate,
+        )
     _print_rows(rows, means)
     _list_skipped(skipped)
     if report is not None:
-        vocoding.write_json(
+        from keras_audiogan.runs.options import write_json
+
+        report.parent.mkdir(parents=True, exist_ok=True)
+        write_json(
             report,
             {
                 "preset": preset,
                 "revision": _options.revision(folder, preset, config),
                 "sampling_rate": vocoder.sampling_rate,
-                "level": copier.level,
                 "precision": precision,
-                "seed": seed,
-                "chunk_frames": copier.chunk_frames,
+                **options,
                 "files": rows,
                 "mean": means,
                 "skipped": [
@@ -215,44 +222,96 @@ def command(
     click.echo(f"Wrote {count(len(rows), 'sound')} to {output}{extra}.")
 
 
-def _copy_all(
-    copier: vocoding.Copier, jobs: list[vocoding_inputs.Job], strict: bool
-) -> tuple[
-    list[dict[str, Any]],
-    "list[tuple[str, list[np.ndarray]]]",
-    list[tuple[str, str]],
-]:
-    """Make every sound: rows, sounds to draw by title, skipped inputs."""
+def find_jobs(
+    inputs: Sequence[str], output: pathlib.Path, suffix: str
+) -> tuple[list[Job], list[tuple[str, str]]]:
+    """Pair files with the names of what is made of them.
+
+    Args:
+        inputs: files and folders.
+        output: folder to write to.
+        suffix: extension of the sound files.
+
+    Returns:
+        The jobs, and `(path, reason)` of folders that cannot be entered.
+
+    Raises:
+        click.UsageError: if two inputs would be written to one file, or one
+            over an input.
+        ValueError: if an input does not exist.
+    """
+    from keras_audiogan.audio.files import AUDIO_EXTENSIONS
+    from keras_audiogan.data.walk import find_files
+    from keras_audiogan.vocoding import MELS
+
+    found, skipped, _ = find_files(list(inputs), (*AUDIO_EXTENSIONS, MELS))
+    # What an earlier run made is not input, where it lies among the inputs.
+    own = os.path.realpath(output)
+    roots = {os.path.realpath(path) for path in inputs}
+    inside = any(own.startswith(root + os.sep) for root in roots)
+    given = {}
+    for entry in found:
+        path = os.path.realpath(entry.path)
+        if path in roots or not (inside and path.startswith(own + os.sep)):
+            given.setdefault(path, entry)
+    names = [os.path.splitext(entry.name) for entry in given.values()]
+    stems = [stem for stem, _ in names]
+    targets: dict[str, Job] = {}
+    for entry, (stem, extension) in zip(given.values(), names, strict=True):
+        if stems.count(stem) > 1:
+            # a.wav and a.flac become a_wav.wav and a_flac.wav.
+            stem = f"{stem}_{extension.lstrip('.').lower()}"
+        file = f"{stem}{suffix}"
+        job = Job(entry.path, file, output / file)
+        target = os.path.realpath(job.target)
+        other = targets.setdefault(target, job)
+        if other is not job:
+            raise click.UsageError(
+                f"{other.source} and {job.source} would both be written to "
+                f"{str(job.target)!r}. Vocode them one at a time, or give "
+                "the folder that holds both."
+            )
+        if target in given:
+            raise click.UsageError(
+                f"{job.source} would be written over "
+                f"{given[target].path!r}, which is an input. Choose another "
+                "folder with --output."
+            )
+    return list(targets.values()), [
+        (skip.path, skip.reason) for skip in skipped
+    ]
+
+
+def _vocode_all(
+    vocode: Any, jobs: list[Job], strict: bool
+) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
+    """Make every sound: rows of the report, and the inputs left out."""
     from keras_audiogan.audio import AudioFileError
+    from keras_audiogan.runs.bars import progress
 
     rows: list[dict[str, Any]] = []
-    pictured: list[tuple[str, list[np.ndarray]]] = []
     skipped: list[tuple[str, str]] = []
-    with _progress.progress("Vocoding", len(jobs)) as advance:
+    flags = _errors.flags_of(click.get_current_context().command)
+    with progress("Vocoding", len(jobs)) as advance:
         for job in jobs:
             try:
-                row, sounds = copier.copy(job)
-            except (vocoding_inputs.UnusableInputError, AudioFileError) as e:
-                is_input = not isinstance(e, AudioFileError) or (
-                    e.path == job.path
-                )
+                row = vocode(job.source, job.target)
+            except AudioFileError as error:
                 # What cannot be written is nobody's bad input.
-                if not is_input:
+                if error.path != job.source:
                     raise
-                reason = getattr(e, "reason", str(e))
+                reason = _errors.name_flags(error.reason, flags)
                 if strict:
-                    raise _bad_input(job.path, reason) from e
-                skipped.append((job.path, reason))
+                    raise _bad_input(job.source, reason) from error
+                skipped.append((job.source, reason))
             else:
-                rows.append(row)
-                if len(pictured) < NUM_PICTURED:
-                    pictured.append((job.name, sounds))
+                rows.append({"file": job.file, "source": job.source, **row})
             advance()
-    return rows, pictured, skipped
+    return rows, skipped
 
 
 def _check_nothing_is_lost(
-    jobs: list[vocoding_inputs.Job], picture: pathlib.Path | None
+    jobs: list[Job], picture: pathlib.Path | None
 ) -> None:
     wanted = [job.target for job in jobs] + ([picture] if picture else [])
     present = [path for path in wanted if path.exists()]
@@ -292,21 +351,23 @@ def _list_skipped(skipped: list[tuple[str, str]]) -> None:
         click.echo(f"  {_format.plain(path)}: {reason}", err=True)
 
 
-def _draw(
+def draw_rows(
     picture: pathlib.Path,
-    pictured: "list[tuple[str, list[np.ndarray]]]",
+    sounds: Mapping[str, Sequence[Any]],
+    names: Sequence[str],
     sampling_rate: int,
 ) -> None:
-    """Draw recordings in a row above their copies; mels have only copies."""
+    """Draw sounds of the same names, a row for each kind of them."""
     from keras_audiogan import audio
 
-    pairs = [entry for entry in pictured if len(entry[1]) == 2] or pictured
-    kinds = ("real", "made") if len(pairs[0][1]) == 2 else ("made",)
-    clips, titles = [], []
-    for place, kind in enumerate(kinds):
-        for name, sounds in pairs:
-            clips.append(sounds[place])
-            titles.append(f"{kind} {name}")
     audio.save_sheet(
-        picture, clips, sampling_rate, titles=titles, columns=len(pairs)
+        picture,
+        [clip for clips in sounds.values() for clip in clips],
+        sampling_rate,
+        titles=[
+            f"{kind} {name}"
+            for kind, clips in sounds.items()
+            for name, _ in zip(names, clips, strict=False)
+        ],
+        columns=len(next(iter(sounds.values()))),
     )

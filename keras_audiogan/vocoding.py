@@ -1,164 +1,335 @@
-"""What `audiogan vocode` makes of recordings and mels: copies, figures."""
+"""Recordings or mels in, sound out, piece by piece and in bounded memory.
 
-import dataclasses
-import json
-import pathlib
+```python
+vocoder = keras_audiogan.from_preset("hifigan_speech").fuse_weight_norm()
+vocode_file(vocoder, "speech.flac", "out/copy.wav")
+vocode_file(vocoder, "mels.npy", "out/mels.wav")
+```
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from keras_audiogan import vocoding_inputs
+import numpy as np
+
+from keras_audiogan.audio.files import (
+    AudioFileError,
+    AudioWriter,
+    open_sound,
+    read_section,
+)
+from keras_audiogan.audio.resampling import resampled_length
+from keras_audiogan.data.checks import SILENCE_PEAK, check_header, finite_peak
+from keras_audiogan.data.store import check_level
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from keras_audiogan.models.vocoder import Vocoder
 
-FIGURES = (
-    "log_mel_distance",
-    "log_mel_distance_in_band",
-    "spectral_convergence",
-    "log_stft_distance",
-)
+MELS = ".npy"
+LAYOUTS = ("auto", "frames-first", "bins-first")
+# Longer recordings are read, turned to mels and compared in such pieces.
+PIECE_SECONDS = 30.0
+_MEL_FRAMES = 1024
+# Mels of more bytes lie in a temporary file.
+_MOST_MEL_BYTES = 1 << 26
+
+_Parts = Generator[np.ndarray, None, None]
+Compare = Callable[[np.ndarray, np.ndarray], dict[str, float]]
+"""Figures of a recording `(time,)` and of the copy that was made of it."""
 
 
-@dataclasses.dataclass
-class Copier:
-    """Makes sound files of recordings and of mels.
+class UnusableInputError(AudioFileError):
+    """A file that a vocoder can make no sound of."""
 
-    Attributes:
-        vocoder: The model.
-        level: "keep", "peak" or a factor, before the mels are made; undone
-            in what is written.
-        seed: Of the noise.
-        chunk_frames: Frames at a time.
-        mel_layout: As for `read_mels`.
-        compare: Whether to compare copies with their recordings.
-        picture_samples: How many samples `copy` returns of each sound.
+
+def vocode_file(
+    vocoder: Vocoder,
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    level: str | float | None = None,
+    seed: int = 0,
+    chunk_frames: int | None = None,
+    mel_layout: str = "auto",
+    compare: Compare | None = None,
+) -> dict[str, Any]:
+    """Makes a sound file of a recording, through its mels, or of mels.
+
+    The file appears when it is complete. Memory is that of a piece and a
+    chunk: recordings of any length can be vocoded.
+
+    Args:
+        vocoder: The model; best with its weight norm fused.
+        source: A sound file of any rate and number of channels, which is
+            mixed to mono; or a `.npy` file of mels, see `read_mels`.
+        target: The file to write, at the vocoder's rate; its extension says
+            which kind. A copy has the length and the level of its recording.
+        level: How a recording is levelled before its mels are made, see
+            `level_gain`; by default as the vocoder was trained.
+        seed: Of the noise, for vocoders that start from it.
+        chunk_frames: Mel frames at a time; by default the architecture's own
+            number.
+        mel_layout: See `read_mels`.
+        compare: Returns figures of a recording and its copy, e.g.
+            `functools.partial(metrics.copy_distances,
+            mel_features=vocoder.features)`. Of recordings longer than half
+            a minute the mean over pieces counts, weighted by their length.
+
+    Returns:
+        `kind` (`"sound"` or `"mel"`), `seconds` of sound,
+        `compute_seconds`, `real_time_factor` (computing time over the length
+        of the sound), `times_real_time` (its inverse), and the figures of
+        `compare` where the source is a recording that is not silent.
+
+    Raises:
+        UnusableInputError: If nothing can be made of the source.
+        AudioFileError: If a sound file cannot be read or written; its `path`
+            tells which.
+        ValueError: If the level or `chunk_frames` is out of range.
     """
+    source = os.fspath(source)
+    features, timer = vocoder.features, _Timer()
+    figures: dict[str, float] = {}
 
-    vocoder: "Vocoder"
-    level: str | float
-    seed: int
-    chunk_frames: int
-    mel_layout: str
-    compare: bool
-    picture_samples: int = 0
-
-    def copy(
-        self, job: vocoding_inputs.Job
-    ) -> tuple[dict[str, Any], list["np.ndarray"]]:
-        """Make the sound of one input.
-
-        Args:
-            job: What to read and where to write.
-
-        Returns:
-            A row of the report, and the beginning of the recording, if it is
-            one, and of what was made.
-
-        Raises:
-            UnusableInputError: If the input cannot be used.
-            AudioFileError: If a sound file cannot be read, or not written.
-        """
-        if job.is_mel:
-            bins = self.vocoder.features.num_mel_bins
-            return self._copy_mels(
-                job, vocoding_inputs.read_mels(job.path, bins, self.mel_layout)
-            )
-        return self._copy_recording(
-            job, vocoding_inputs.Recording(job.path, self.vocoder)
-        )
-
-    def _copy_mels(
-        self, job: vocoding_inputs.Job, mels: "np.ndarray"
-    ) -> tuple[dict[str, Any], list["np.ndarray"]]:
-        row: dict[str, Any] = {
-            "file": job.file,
-            "source": job.path,
-            "kind": "mel",
-        }
-        sound: list[np.ndarray] = []
-        timer = _Timer()
-        num_samples = len(mels) * self.vocoder.features.frame_step
-        with self._writer(job) as writer:
-            for part in timer.each(self._parts(mels)):
+    def write(mels: np.ndarray, length: int, gain: float) -> _Parts:
+        with AudioWriter(target, vocoder.sampling_rate) as writer:
+            for part in timer.each(
+                vocoder.vocode_parts(mels, seed, chunk_frames)
+            ):
+                if not np.isfinite(part).all():
+                    raise UnusableInputError(
+                        source,
+                        "the vocoder made numbers of it that are not finite: "
+                        "its values are far from those of sound",
+                    )
+                part = part[0, :length] / np.float32(gain)
+                length -= len(part)
                 writer.write(part)
-                self._keep(sound, part)
-        self._add_times(row, num_samples, timer)
-        return row, [_joined(sound)]
+                yield np.clip(part[:, 0], -1.0, 1.0)
 
-    def _copy_recording(
-        self, job: vocoding_inputs.Job, recording: vocoding_inputs.Recording
-    ) -> tuple[dict[str, Any], list["np.ndarray"]]:
-        import numpy as np
-
-        from keras_audiogan import metrics
-
-        row: dict[str, Any] = {
-            "file": job.file,
-            "source": job.path,
-            "kind": "sound",
-        }
-        gain = metrics.level_gain(recording.peak, self.level)
-        sound: list[np.ndarray] = []
-        timer = _Timer()
-        frames = vocoding_inputs.num_frames(recording, self.vocoder)
-        bins = self.vocoder.features.num_mel_bins
-        left = recording.num_samples
-        comparison = _Comparison(recording, self.vocoder, self.compare)
+    if source.lower().endswith(MELS):
+        kind = "mel"
+        mels = read_mels(source, features.num_mel_bins, mel_layout)
+        num_samples = len(mels) * features.frame_step
+        for _ in write(mels, num_samples, 1.0):
+            pass
+    else:
+        kind, recording = "sound", Recording(source, vocoder)
+        num_samples = recording.num_samples
+        gain = level_gain(
+            recording.peak, vocoder.level if level is None else level
+        )
         with (
-            vocoding_inputs.room_for_mels(frames, bins) as mels,
-            self._writer(job) as writer,
+            _room(recording.num_frames, features.num_mel_bins) as mels,
+            contextlib.closing(write(mels, num_samples, gain)) as copy,
         ):
             at = 0
-            for section in timer.each(
-                vocoding_inputs.mels_of(recording, gain, self.vocoder)
-            ):
+            for section in timer.each(recording.mels(gain)):
                 mels[at : at + len(section)] = section
                 at += len(section)
-            for part in timer.each(self._parts(mels)):
-                part = part[:left] / np.float32(gain)
-                left -= len(part)
-                writer.write(part)
-                self._keep(sound, part)
-                comparison.add(np.clip(part[:, 0], -1.0, 1.0))
-        self._add_times(row, recording.num_samples, timer)
-        row.update(comparison.figures())
-        real = recording.samples(0, self.picture_samples)
-        return row, [real, _joined(sound)]
+            figures = _compared(recording, copy, compare)
+    seconds = num_samples / vocoder.sampling_rate
+    return {"kind": kind, **_times(seconds, timer.seconds), **figures}
 
-    def _parts(self, mels: "np.ndarray") -> Iterator["np.ndarray"]:
-        import numpy as np
 
-        for part in self.vocoder.vocode_parts(
-            mels, self.seed, self.chunk_frames
-        ):
-            if not np.isfinite(part).all():
-                raise vocoding_inputs.UnusableInputError(
-                    "the vocoder made numbers of it that are not finite: its "
-                    "values are far from those of sound"
-                )
-            yield part[0]
+def means(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Returns means over what `vocode_file` returned for several files.
 
-    def _writer(self, job: vocoding_inputs.Job) -> Any:
-        from keras_audiogan.audio import AudioWriter
+    Args:
+        rows: Of one file or more.
 
-        return AudioWriter(job.target, self.vocoder.sampling_rate)
+    Returns:
+        The figures of comparisons, each over the files that have it; and the
+        times of all computing over all sound.
+    """
+    times = _times(
+        sum(row["seconds"] for row in rows),
+        sum(row["compute_seconds"] for row in rows),
+    )
+    figures: dict[str, list[float]] = {}
+    for row in rows:
+        for name, value in row.items():
+            if isinstance(value, float) and name not in times:
+                figures.setdefault(name, []).append(value)
+    found = {name: sum(all_) / len(all_) for name, all_ in figures.items()}
+    return {**found, **times}
 
-    def _keep(self, sound: list["np.ndarray"], part: "np.ndarray") -> None:
-        missing = self.picture_samples - sum(map(len, sound))
-        if missing > 0:
-            sound.append(part[:missing, 0])
 
-    def _add_times(
-        self, row: dict[str, Any], num_samples: int, timer: "_Timer"
-    ) -> None:
-        seconds = num_samples / self.vocoder.sampling_rate
-        row["seconds"] = seconds
-        row["compute_seconds"] = timer.seconds
-        row["real_time_factor"] = timer.seconds / seconds
-        row["times_real_time"] = seconds / timer.seconds
+def level_gain(audio: np.ndarray | float, level: str | float) -> float:
+    """Returns the factor that a training run with this level puts on a file.
+
+    Args:
+        audio: The file's samples, or its peak.
+        level: `"peak"` brings the peak to 1 (silence stays), `"keep"` leaves
+            the level, a number is the factor.
+
+    Raises:
+        ValueError: If the level is none of these.
+    """
+    check_level(level)  # type: ignore[arg-type]
+    if level == "keep":
+        return 1.0
+    if level == "peak":
+        peak = float(np.max(np.abs(audio), initial=0.0))
+        return 1.0 / peak if peak > 0 and math.isfinite(1.0 / peak) else 1.0
+    return float(level)
+
+
+class Recording:
+    """A sound file at a vocoder's rate, mono, read in pieces if it is long.
+
+    Args:
+        path: The file.
+        vocoder: Whose rate and front end count.
+
+    Attributes:
+        num_samples: At the vocoder's rate.
+        num_frames: Of its mels.
+        peak: The largest magnitude.
+
+    Raises:
+        AudioFileError: If the file cannot be read, is damaged, or holds
+            numbers that are not finite.
+        UnusableInputError: If it is shorter than a transform.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], vocoder: Vocoder) -> None:
+        self.path = path = os.fspath(path)
+        info = check_header(path)
+        self._vocoder = vocoder
+        self.rate = rate = vocoder.sampling_rate
+        self.num_samples = resampled_length(
+            info.num_samples, info.sampling_rate, rate
+        )
+        features = vocoder.features
+        shortest, hop = features.fft_length, features.frame_step
+        if self.num_samples < shortest:
+            raise UnusableInputError(
+                path,
+                f"too short: {self.num_samples / rate:.3f} s, less than the "
+                f"{shortest / rate:.3f} s of one transform",
+            )
+        # Filled up with zeros to whole hops.
+        self._padded_length = -(-self.num_samples // hop) * hop
+        self.num_frames = features.num_frames(self._padded_length)
+        self._kept: np.ndarray | None = None
+        self.peak = 0.0
+        pieces = self.pieces()
+        for start, length in pieces:
+            audio = self.samples(start, length)
+            self.peak = max(self.peak, finite_peak(path, audio))
+        if len(pieces) == 1:
+            self._kept = audio
+
+    def pieces(self) -> list[tuple[int, int]]:
+        """Returns start and length of about equal pieces of the whole."""
+        count = math.ceil(self.num_samples / (PIECE_SECONDS * self.rate))
+        length = math.ceil(self.num_samples / count)
+        return [
+            (start, min(length, self.num_samples - start))
+            for start in range(0, self.num_samples, length)
+        ]
+
+    def samples(self, start: int, length: int) -> np.ndarray:
+        """Returns float32 `(length,)`, fewer at the end of the file."""
+        if self._kept is not None:
+            return self._kept[start : start + length]
+        with open_sound(self.path) as sound:
+            return read_section(sound, start, length, self.rate, 1)[:, 0]
+
+    def mels(
+        self, gain: float = 1.0, section_frames: int = _MEL_FRAMES
+    ) -> _Parts:
+        """Makes the mels of the recording, section by section.
+
+        Together they are those of the whole, as `Vocoder.vocode` makes them.
+
+        Args:
+            gain: Factor on the sound.
+            section_frames: Frames at a time.
+
+        Yields:
+            Float32 `(frames, num_mel_bins)`.
+        """
+        features = self._vocoder.features
+        hop, total = features.frame_step, self._padded_length
+        # Frames whose transforms may reach over the ends of a section.
+        spare = math.ceil(features.fft_length / hop)
+        for first in range(0, self.num_frames, section_frames):
+            last = min(first + section_frames, self.num_frames)
+            begin = max(0, first - spare) * hop
+            end = min((last + spare) * hop, total)
+            audio = self.samples(begin, end - begin) * np.float32(gain)
+            audio = np.pad(audio, (0, end - begin - len(audio)))
+            skip = first - begin // hop
+            yield self._vocoder.mel(audio)[0, skip : skip + last - first]
+
+
+def read_mels(
+    path: str | os.PathLike[str], num_mel_bins: int, layout: str = "auto"
+) -> np.ndarray:
+    """Reads a mel spectrogram, mapped into memory.
+
+    Args:
+        path: A `.npy` file of `(frames, bins)` or `(bins, frames)`, with or
+            without a leading 1, as the vocoder's front end makes them.
+        num_mel_bins: Bins that the vocoder takes.
+        layout: One of `LAYOUTS`; with `"auto"` the shape decides.
+
+    Returns:
+        Array `(frames, num_mel_bins)`.
+
+    Raises:
+        UnusableInputError: If it is none, another shape, or ambiguous.
+        ValueError: If the layout is unknown.
+    """
+    if layout not in LAYOUTS:
+        raise ValueError(
+            f"`layout` must be one of {', '.join(LAYOUTS)}. "
+            f"Received: layout={layout!r}"
+        )
+    try:
+        mels = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise UnusableInputError(
+            path, f"not a NumPy file of numbers ({reason})"
+        ) from error
+    expected = (
+        f"expected (frames, {num_mel_bins}) or ({num_mel_bins}, frames). "
+        f"Received: {mels.shape}"
+    )
+    if mels.dtype.kind not in "fiu":
+        raise UnusableInputError(
+            path, f"expected real numbers, not {mels.dtype}"
+        )
+    if mels.ndim == 3 and mels.shape[0] == 1:
+        mels = mels[0]
+    if mels.ndim != 2 or not mels.size or num_mel_bins not in mels.shape:
+        raise UnusableInputError(path, f"wrong shape of mels: {expected}")
+    if layout == "auto":
+        if mels.shape[0] == mels.shape[1]:
+            raise UnusableInputError(
+                path,
+                f"its shape does not tell which way it lies: {expected}; say "
+                "it with `mel_layout`",
+            )
+        layout = LAYOUTS[1 + (mels.shape[1] != num_mel_bins)]
+    if layout == "bins-first":
+        mels = mels.T
+    if mels.shape[1] != num_mel_bins:
+        raise UnusableInputError(path, f"wrong shape of mels: {expected}")
+    for start in range(0, len(mels), _MEL_FRAMES):
+        if not np.isfinite(mels[start : start + _MEL_FRAMES]).all():
+            raise UnusableInputError(path, "holds NaN or infinite values")
+    return mels
 
 
 class _Timer:
@@ -167,117 +338,67 @@ class _Timer:
     def __init__(self) -> None:
         self.seconds = 0.0
 
-    def each(self, items: Iterator[Any]) -> Iterator[Any]:
+    def each(self, items: Iterator[np.ndarray]) -> _Parts:
         while True:
             begin = time.perf_counter()
-            try:
-                item = next(items)
-            except StopIteration:
+            item = next(items, None)
+            self.seconds += time.perf_counter() - begin
+            if item is None:
                 return
-            finally:
-                self.seconds += time.perf_counter() - begin
             yield item
 
 
-class _Comparison:
-    """Distances of a copy that comes in parts, piece by piece.
-
-    A recording of one piece is compared whole; of longer ones the pieces'
-    mean by length counts.
-    """
-
-    def __init__(
-        self,
-        recording: vocoding_inputs.Recording,
-        vocoder: "Vocoder",
-        wanted: bool,
-    ) -> None:
-        from keras_audiogan.data.checks import SILENCE_PEAK
-
-        self._recording = recording
-        self._features = vocoder.features
-        audible = recording.peak >= SILENCE_PEAK
-        self._pieces = recording.pieces() if wanted and audible else []
-        self._made: list[np.ndarray] = []
-        self._rows: list[tuple[int, dict[str, float]]] = []
-
-    def add(self, part: "np.ndarray") -> None:
-        if not self._pieces:
-            return
-        import numpy as np
-
-        self._made.append(part)
-        if sum(map(len, self._made)) < self._pieces[0][1]:
-            return
-        made = np.concatenate(self._made)
-        while self._pieces and len(made) >= self._pieces[0][1]:
-            length = self._pieces[0][1]
-            self._compare(made[:length])
-            made = made[length:]
-        self._made = [made]
-
-    def figures(self) -> dict[str, float]:
-        if self._pieces and self._made:
-            import numpy as np
-
-            # Front ends that round frames down leave some samples out.
-            self._compare(np.concatenate(self._made))
-        total = sum(length for length, _ in self._rows)
-        return {
-            name: sum(length * row[name] for length, row in self._rows) / total
-            for name in (FIGURES if self._rows else ())
-        }
-
-    def _compare(self, made: "np.ndarray") -> None:
-        from keras_audiogan import metrics
-
-        real = self._recording.samples(*self._pieces.pop(0))
-        convergence, distance = metrics.multi_resolution_stft_distance(
-            real, made
-        )
-        row = {
-            "spectral_convergence": convergence,
-            "log_stft_distance": distance,
-            "log_mel_distance": metrics.log_mel_distance(
-                real, made, self._features
-            ),
-            "log_mel_distance_in_band": metrics.log_mel_distance(
-                real, made, self._features, full_band=False
-            ),
-        }
-        self._rows.append((len(real), row))
-
-
-def means(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Return means over files; of times, all computing over all sound."""
-    found: dict[str, float] = {}
-    for name in FIGURES:
-        values = [row[name] for row in rows if name in row]
-        if values:
-            found[name] = sum(values) / len(values)
-    seconds = sum(row["seconds"] for row in rows)
-    computing = sum(row["compute_seconds"] for row in rows)
+def _times(seconds: float, compute_seconds: float) -> dict[str, float]:
     return {
-        **found,
         "seconds": seconds,
-        "compute_seconds": computing,
-        "real_time_factor": computing / seconds,
-        "times_real_time": seconds / computing,
+        "compute_seconds": compute_seconds,
+        "real_time_factor": compute_seconds / seconds,
+        "times_real_time": seconds / compute_seconds,
     }
 
 
-def write_json(path: pathlib.Path, report: dict[str, Any]) -> None:
-    """Write a report; it appears when it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+@contextlib.contextmanager
+def _room(frames: int, bins: int) -> Iterator[np.ndarray]:
+    """Lends an array for mels: in memory, or in a file if there are many."""
+    if frames * bins * 4 <= _MOST_MEL_BYTES:
+        yield np.empty((frames, bins), "float32")
+        return
+    with tempfile.TemporaryFile() as file:
+        yield np.memmap(file, "float32", "w+", shape=(frames, bins))
 
 
-def _joined(parts: list["np.ndarray"]) -> "np.ndarray":
-    import numpy as np
+def _compared(
+    recording: Recording, copy: _Parts, compare: Compare | None
+) -> dict[str, float]:
+    """Returns the means of figures over pieces; the copy is used up."""
+    totals: dict[str, float] = {}
+    num_compared = 0
+    if compare is not None and recording.peak >= SILENCE_PEAK:
+        pieces = recording.pieces()
+        made = _regrouped(copy, [length for _, length in pieces])
+        for piece, fake in zip(pieces, made, strict=False):
+            real = recording.samples(*piece)
+            num_compared += len(real)
+            for name, value in compare(real, fake).items():
+                totals[name] = totals.get(name, 0.0) + float(value) * len(real)
+    for _ in copy:
+        pass
+    return {name: total / num_compared for name, total in totals.items()}
 
-    return np.concatenate(parts) if parts else np.zeros(0, "float32")
+
+def _regrouped(parts: _Parts, lengths: Sequence[int]) -> _Parts:
+    """Cuts a stream of sound anew; where it ends early, so do the pieces.
+
+    Front ends that round frames down leave some samples out.
+    """
+    held: list[np.ndarray] = []
+    for length in lengths:
+        while sum(map(len, held)) < length:
+            if (part := next(parts, None)) is None:
+                break
+            held.append(part)
+        whole = np.concatenate(held) if held else np.zeros(0, "float32")
+        if not len(whole):
+            return
+        yield whole[:length]
+        held = [whole[length:]]

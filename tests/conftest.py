@@ -7,6 +7,8 @@ import shutil
 import sys
 import tempfile
 
+import pytest
+
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -28,3 +30,10 @@ atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ.pop("HF_TOKEN", None)
 os.environ.pop("HF_HUB_OFFLINE", None)
+
+
+@pytest.fixture
+def in_a_new_folder(monkeypatch, tmp_path):
+    """What a user of the command line has: a folder, and no debugging."""
+    monkeypatch.delenv("AUDIOGAN_DEBUG", raising=False)
+    monkeypatch.chdir(tmp_path)

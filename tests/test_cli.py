@@ -4,6 +4,7 @@ import errno
 import importlib
 import importlib.util
 import json
+import io
 import os
 import signal
 import subprocess
@@ -16,8 +17,9 @@ import pytest
 from click.testing import CliRunner
 
 from keras_audiogan import zoo
-from keras_audiogan.cli import _backend, _errors, _options, _progress
+from keras_audiogan.cli import _backend, _errors, _options
 from keras_audiogan.cli.main import COMMANDS, main
+from keras_audiogan.runs import bars
 
 # Seconds that `--help` and `list` may take on a busy machine; 0.1 were seen
 # on an idle one, and the aim is 0.3.
@@ -343,9 +345,58 @@ def test_hub_addresses_with_a_revision_are_taken():
 
 
 def test_progress_is_silent_where_stderr_is_no_terminal(capsys, monkeypatch):
-    monkeypatch.setattr(_progress, "PATIENCE", -1.0)
-    with _progress.progress("Counting", 3) as advance:
+    monkeypatch.setattr(bars, "PATIENCE", -1.0)
+    with bars.progress("Counting", 3) as advance:
         advance()
         advance(2)
     captured = capsys.readouterr()
     assert captured.out.strip() == captured.err.strip() == ""
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def make_terminal(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    return stream
+
+
+@pytest.mark.parametrize(("patience", "shown"), [(-1.0, True), (60.0, False)])
+def test_progress_on_a_terminal_waits_a_moment(monkeypatch, patience, shown):
+    terminal = make_terminal(monkeypatch)
+    monkeypatch.setattr(bars, "PATIENCE", patience)
+    with bars.progress("Counting", 3) as advance:
+        advance(2)
+        advance()
+    text = terminal.getvalue()
+    assert ("Counting 3 of 3" in text) == shown
+    assert (text == "") != shown
+
+
+def test_a_bar_gives_the_terminal_back_after_ctrl_c(monkeypatch):
+    terminal = make_terminal(monkeypatch)
+    monkeypatch.setattr(bars, "PATIENCE", -1.0)
+    with pytest.raises(KeyboardInterrupt):
+        with bars.progress("Counting", 3) as advance:
+            advance()
+            raise KeyboardInterrupt
+    text = terminal.getvalue()
+    hidden, shown = "\x1b[?25l", "\x1b[?25h"
+    assert text.rindex(shown) > text.rindex(hidden)
+
+
+def test_a_bar_knows_rate_and_time_left(monkeypatch):
+    """8 steps in 4 s: 2 a second, and 12 more take 6 s."""
+    now = iter([100.0, 102.0, 104.0])
+    monkeypatch.setattr(bars.time, "monotonic", lambda: next(now))
+    bar = bars.Bar("step", 20, "steps", io.StringIO())
+    assert bar.where() == "step 0 of 20"
+    for done in (0, 3, 8):
+        bar.set(done)
+    assert bar.where() == "step 8 of 20, 2 steps/s, 6 s left"

@@ -1,6 +1,7 @@
 """Commands that read and write presets, on a tiny preset of noise."""
 
 import csv
+import importlib
 import json
 import os
 import pathlib
@@ -14,12 +15,15 @@ import click
 import numpy as np
 import pytest
 import soundfile
-from click.testing import CliRunner
+from cli_support import audiogan
 from hub_server import HubServer, User
 
 from keras_audiogan import zoo
-from keras_audiogan.cli.main import main
+from keras_audiogan.cli.main import COMMANDS
 from keras_audiogan.cli.sample import SampleWriter
+from keras_audiogan.presets import tasks
+
+pytestmark = pytest.mark.usefixtures("in_a_new_folder")
 
 DATA = pathlib.Path(__file__).parent / "data"
 TRAINING = {
@@ -41,16 +45,6 @@ def preset(tmp_path_factory):
     folder = tmp_path_factory.mktemp("presets") / "tiny"
     gan = WaveGAN(slice_length=64, dim=2, labels=("low", "high"))
     return str(save_preset(gan, folder, training=TRAINING))
-
-
-@pytest.fixture(autouse=True)
-def no_debugging(monkeypatch, tmp_path):
-    monkeypatch.delenv("AUDIOGAN_DEBUG", raising=False)
-    monkeypatch.chdir(tmp_path)
-
-
-def audiogan(*arguments):
-    return CliRunner().invoke(main, [str(part) for part in arguments])
 
 
 def read_table(path):
@@ -400,15 +394,88 @@ def test_evaluate_by_a_classifier_of_the_same_labels(digits, tmp_path):
     assert confusion.sum(axis=1).tolist() == [4, 3, 3]
 
 
-def test_a_classifier_cannot_be_sampled(tmp_path):
-    from keras_audiogan.models import DigitClassifier
+@pytest.mark.parametrize(
+    ("command", "wanted", "able"),
+    [
+        (
+            ("sample", "hifigan_speech"),
+            "hifigan_speech is a vocoder (hifigan)",
+            "audiogan vocode hifigan_speech recordings/ -o out/. Bundled "
+            "presets that can sample: acgan_wavegan_words,",
+        ),
+        (
+            ("sample", "digit_classifier"),
+            "which tells which label a sound has; it cannot sample",
+            "--classifier digit_classifier. Bundled presets that can sample",
+        ),
+        (
+            ("sample", "melgan_speech", "--interpolate", 1, 2),
+            "it cannot interpolate",
+            "can interpolate: acgan_wavegan_words,",
+        ),
+        (
+            ("vocode", "wavegan_drums", DATA, "-o", "out"),
+            "wavegan_drums is a generator (wavegan)",
+            "audiogan sample wavegan_drums -n 8 -o out/. Bundled presets that "
+            "can vocode: hifigan_speech, melgan_speech, "
+            "multiband_melgan_speech, parallel_wavegan_speech.",
+        ),
+        (
+            ("evaluate", "word_classifier", "--data", DATA),
+            "it cannot sample or vocode",
+            "hifigan_speech",
+        ),
+        (
+            ("evaluate", "wavegan_digits", "--data", DATA / "digits")
+            + ("--classifier", "wavegan_drums"),
+            "value for --classifier: wavegan_drums is a generator",
+            "can predict: digit_classifier, drum_classifier, lstm_classifier, "
+            "word_classifier.",
+        ),
+        (
+            ("finetune", "lstm_classifier", DATA, "-o", "out"),
+            "it cannot sample or vocode",
+            "wavegan_words",
+        ),
+        (
+            ("train", "wavegan", DATA, "-o", "out")
+            + ("--classifier", "hifigan_speech"),
+            "value for --classifier: hifigan_speech is a vocoder",
+            "can predict: digit_classifier",
+        ),
+    ],
+)
+def test_a_preset_that_cannot_names_the_command_and_those_that_can(
+    command, wanted, able, tmp_path
+):
+    result = audiogan(*command)
+    assert result.exit_code == 2
+    (line,) = result.stderr.partition("Error: ")[2].splitlines()
+    assert wanted in line
+    assert able in line
+    assert not (tmp_path / "out").exists()
 
-    DigitClassifier(
-        ["low", "high"], sampling_rate=8000, slice_length=2048
-    ).save_to_preset(tmp_path / "judge")
-    result = audiogan("sample", "judge", "-o", "out")
-    assert result.exit_code == 1
-    assert "makes no sound" in result.stderr
+
+def test_every_task_has_commands_that_exist():
+    for task in tasks.TASKS.values():
+        for line in task.tries("hf://me/gan"):
+            program, command, *arguments = shlex.split(line)
+            assert program == "audiogan" and command in COMMANDS
+            assert "hf://me/gan" in arguments
+            known = importlib.import_module(f"keras_audiogan.cli.{command}")
+            flags = {
+                flag for param in known.command.params for flag in param.opts
+            }
+            assert {a for a in arguments if a.startswith("-")} <= flags
+
+
+def test_the_task_of_a_config():
+    old = {"architecture": "melgan"}
+    assert tasks.task_of(old).name == "vocode"
+    assert tasks.task_of({**old, "task": "autoencode"}).can("encode", "mel")
+    assert not tasks.task_of(old).can("sample", "encode")
+    with pytest.raises(ValueError, match="Received: task='segment'"):
+        tasks.task_of({**old, "task": "segment"})
 
 
 @pytest.mark.parametrize(

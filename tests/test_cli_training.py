@@ -9,28 +9,26 @@ import subprocess
 import sys
 
 import pytest
-from click.testing import CliRunner
+from cli_support import audiogan
 
 from keras_audiogan.cli import _training, finetune, train
-from keras_audiogan.cli.main import main
 from keras_audiogan.runs.options import TrainingOptions
 from keras_audiogan.training import losses, vocoder_objectives
+
+pytestmark = pytest.mark.usefixtures("in_a_new_folder")
 
 DIGITS = str(pathlib.Path(__file__).parent / "data" / "digits")
 TINY = (
     *("--dim", "1", "--slice-length", "64", "--batch-size", "2"),
-    *("--critic-steps", "1", "--precision", "float32", "--num-previews", "1"),
+    *(
+        "--discriminator-steps",
+        "1",
+        "--precision",
+        "float32",
+        "--num-previews",
+        "1",
+    ),
 )
-
-
-@pytest.fixture(autouse=True)
-def in_a_new_folder(monkeypatch, tmp_path):
-    monkeypatch.delenv("AUDIOGAN_DEBUG", raising=False)
-    monkeypatch.chdir(tmp_path)
-
-
-def audiogan(*arguments):
-    return CliRunner().invoke(main, [str(part) for part in arguments])
 
 
 def test_every_option_of_a_training_has_a_flag():

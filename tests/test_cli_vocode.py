@@ -5,18 +5,20 @@ import json
 import pathlib
 import shutil
 import sys
+import tracemalloc
 
 import keras
 import numpy as np
 import pytest
 import soundfile
-from click.testing import CliRunner
+from cli_support import audiogan
 from preset_support import tiny_gan
 
-from keras_audiogan import audio, metrics, saving, vocoding_inputs
-from keras_audiogan.cli.main import main
+from keras_audiogan import audio, metrics, saving, vocoding
 from keras_audiogan.models import HiFiGAN, MultiBandMelGAN, ParallelWaveGAN
 from keras_audiogan.presets import cards
+
+pytestmark = pytest.mark.usefixtures("in_a_new_folder")
 
 DIGITS = pathlib.Path(__file__).parent / "data" / "digits"
 RATE = 8000
@@ -103,16 +105,6 @@ def hifigan(presets):
     return saving.load_preset(presets / "hifigan")
 
 
-@pytest.fixture(autouse=True)
-def in_a_new_folder(monkeypatch, tmp_path):
-    monkeypatch.delenv("AUDIOGAN_DEBUG", raising=False)
-    monkeypatch.chdir(tmp_path)
-
-
-def audiogan(*arguments):
-    return CliRunner().invoke(main, [str(part) for part in arguments])
-
-
 def vocode(*arguments):
     result = audiogan("vocode", *arguments)
     assert result.exit_code == 0, result.output
@@ -193,14 +185,14 @@ def test_long_files_in_pieces_are_the_same(presets, monkeypatch, name):
         options = ("--report", f"{folder}.json", "--seed", 3)
         vocode(presets / name, "speech.flac", "-o", folder, *options)
         shown.append(json.loads(pathlib.Path(f"{folder}.json").read_text()))
-        monkeypatch.setattr(vocoding_inputs, "PIECE_SECONDS", 1.0)
-        monkeypatch.setattr(vocoding_inputs, "_MOST_MEL_BYTES", 0)
+        monkeypatch.setattr(vocoding, "PIECE_SECONDS", 1.0)
+        monkeypatch.setattr(vocoding, "_MOST_MEL_BYTES", 0)
     vocoder = saving.load_preset(presets / name).fuse_weight_norm()
-    recording = vocoding_inputs.Recording("speech.flac", vocoder)
+    recording = vocoding.Recording("speech.flac", vocoder)
     assert len(recording.pieces()) > 2
     padding = -recording.num_samples % 64
     whole = vocoder.mel(np.pad(sound("speech.flac"), (0, padding)))[0]
-    sections = list(vocoding_inputs.mels_of(recording, 1.0, vocoder, 7))
+    sections = list(recording.mels(section_frames=7))
     assert len(sections) > 10
     np.testing.assert_allclose(np.concatenate(sections), whole, atol=1e-4)
     vocode(
@@ -387,7 +379,7 @@ def test_wrong_kinds_of_preset_and_input(presets):
     pathlib.Path("nothing").mkdir()
     hifigan = presets / "hifigan"
     for arguments, wanted in (
-        (("vocode", "gan", "in", "-o", "out"), "audiogan sample gan"),
+        (("vocode", "gan", "in", "-o", "out"), "audiogan sample gan -n 8"),
         (("sample", hifigan, "-o", "out"), f"audiogan vocode {hifigan}"),
         (("vocode", hifigan, "nothing", "-o", "out"), "No sound file"),
         (("vocode", hifigan, "missing", "-o", "out"), "does not exist"),
@@ -495,6 +487,114 @@ def test_evaluation_as_table_and_reports(presets, without_packages):
     ):
         result = audiogan(*command, *arguments)
         assert result.exit_code == 2 and wanted in result.stderr
+
+
+def test_one_file_from_python(hifigan):
+    """A recording and mels, without the command line; and means of rows."""
+    rng = np.random.default_rng(0)
+    clip = rng.uniform(-0.5, 0.5, 4000).astype("float32")
+    soundfile.write("a.wav", clip, RATE, "FLOAT")
+    lengths = []
+
+    def compare(real, fake):
+        assert real.shape == fake.shape
+        lengths.append(len(real))
+        return {"first": real[0], "length": len(fake)}
+
+    row = vocoding.vocode_file(
+        hifigan, "a.wav", "out/a.flac", chunk_frames=10, compare=compare
+    )
+    assert lengths == [4000] and row["kind"] == "sound"
+    assert row["first"] == clip[0] and row["seconds"] == 0.5
+    assert row["compute_seconds"] == pytest.approx(
+        0.5 * row["real_time_factor"]
+    )
+    np.testing.assert_allclose(
+        sound("out/a.flac"), hifigan.vocode(clip)[0, :, 0], atol=1e-4
+    )
+
+    mel = hifigan.mel(clip)[0]
+    np.save("m.npy", mel)
+    row = vocoding.vocode_file(hifigan, "m.npy", "m.wav", compare=compare)
+    assert row["kind"] == "mel" and "first" not in row
+    assert row["seconds"] == len(mel) * 64 / RATE and len(lengths) == 1
+
+    means = vocoding.means(
+        [
+            {"seconds": 1.0, "compute_seconds": 2.0, "figure": 1.0},
+            {"seconds": 3.0, "compute_seconds": 2.0, "figure": 2.0},
+            {"seconds": 4.0, "compute_seconds": 0.0, "kind": "mel"},
+        ]
+    )
+    assert means["figure"] == 1.5 and means["seconds"] == 8.0
+    assert means["real_time_factor"] == 0.5 and means["times_real_time"] == 2.0
+
+
+def test_figures_of_pieces_count_by_their_length(hifigan, monkeypatch):
+    """Pieces of 0.5 s at most: 4,001 samples are 2,001 and 2,000."""
+    monkeypatch.setattr(vocoding, "PIECE_SECONDS", 0.5)
+    soundfile.write("a.wav", np.full(4001, 0.1), RATE, "FLOAT")
+    places = iter([1.0, 5.0])
+    row = vocoding.vocode_file(
+        hifigan,
+        "a.wav",
+        "b.wav",
+        compare=lambda real, fake: {"place": next(places)},
+    )
+    assert row["place"] == pytest.approx((2001 * 1 + 2000 * 5) / 4001)
+
+
+def test_a_long_recording_needs_the_memory_of_a_piece(hifigan, monkeypatch):
+    """300 s are 9.6 MB of samples, and so is the copy; 5 s are 0.16 MB."""
+    monkeypatch.setattr(vocoding, "PIECE_SECONDS", 5.0)
+    monkeypatch.setattr(vocoding, "_MOST_MEL_BYTES", 0)
+    rng = np.random.default_rng(0)
+    with audio.AudioWriter("long.wav", RATE) as writer:
+        for _ in range(60):
+            writer.write(rng.uniform(-0.5, 0.5, (5 * RATE, 1)))
+    tracemalloc.start()
+    try:
+        row = vocoding.vocode_file(
+            hifigan,
+            "long.wav",
+            "copy.wav",
+            compare=lambda real, fake: {"same": len(real) == len(fake)},
+        )
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert row["seconds"] == 300.0 and row["same"] == 1.0
+    assert soundfile.info("copy.wav").frames == 300 * RATE
+    assert peak < 4e6
+
+
+def test_one_file_that_cannot_be_used_says_which_and_why(hifigan, tmp_path):
+    soundfile.write("short.wav", np.zeros(100), RATE)
+    np.save("m.npy", np.zeros((20, 20), "float32"))
+    for source, reason in (
+        ("short.wav", "too short: 0.013 s"),
+        ("m.npy", "say it with `mel_layout`"),
+    ):
+        with pytest.raises(audio.AudioFileError) as caught:
+            vocoding.vocode_file(hifigan, source, "out.wav")
+        assert caught.value.path == source
+        assert reason in caught.value.reason
+    with pytest.raises(ValueError, match="Received: layout='sideways'"):
+        vocoding.vocode_file(hifigan, "m.npy", "o.wav", mel_layout="sideways")
+    with pytest.raises(ValueError, match="Received: chunk_frames=0"):
+        vocoding.vocode_file(
+            hifigan, "m.npy", "o.wav", chunk_frames=0, mel_layout="bins-first"
+        )
+    soundfile.write("a.wav", np.full(4000, 0.5), RATE)
+
+    def stop(real, fake):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        vocoding.vocode_file(hifigan, "a.wav", "o.wav", compare=stop)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("short.wav", "m.npy", "a.wav")
+    }
 
 
 def test_levels():
