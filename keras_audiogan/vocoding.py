@@ -25,9 +25,9 @@ from keras_audiogan.audio.files import (
     open_sound,
     read_section,
 )
+from keras_audiogan.audio.levels import SILENCE_PEAK, level_gain
 from keras_audiogan.audio.resampling import resampled_length
-from keras_audiogan.data.checks import SILENCE_PEAK, check_header, finite_peak
-from keras_audiogan.data.store import check_level
+from keras_audiogan.data.checks import check_header, finite_peak
 
 if TYPE_CHECKING:
     from keras_audiogan.models.vocoder import Vocoder
@@ -160,26 +160,6 @@ def means(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
                 figures.setdefault(name, []).append(value)
     found = {name: sum(all_) / len(all_) for name, all_ in figures.items()}
     return {**found, **times}
-
-
-def level_gain(audio: np.ndarray | float, level: str | float) -> float:
-    """Returns the factor that a training run with this level puts on a file.
-
-    Args:
-        audio: The file's samples, or its peak.
-        level: `"peak"` brings the peak to 1 (silence stays), `"keep"` leaves
-            the level, a number is the factor.
-
-    Raises:
-        ValueError: If the level is none of these.
-    """
-    check_level(level)  # type: ignore[arg-type]
-    if level == "keep":
-        return 1.0
-    if level == "peak":
-        peak = float(np.max(np.abs(audio), initial=0.0))
-        return 1.0 / peak if peak > 0 and math.isfinite(1.0 / peak) else 1.0
-    return float(level)
 
 
 class Recording:

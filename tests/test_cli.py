@@ -3,8 +3,8 @@
 import errno
 import importlib
 import importlib.util
-import json
 import io
+import json
 import os
 import signal
 import subprocess

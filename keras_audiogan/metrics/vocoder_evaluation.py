@@ -12,16 +12,11 @@ import numpy as np
 from keras_audiogan.audio.levels import Levelling, level_gain
 from keras_audiogan.metrics.phase_recovery import griffin_lim
 from keras_audiogan.metrics.speech_scores import as_clip, pesq
-<<<<<<< HEAD
 from keras_audiogan.metrics.vocoder_scores import (
     FIGURES,
     mean_of_clips,
     vocoder_report,
 )
-=======
-from keras_audiogan.metrics.vocoder_scores import FIGURES, vocoder_report
-from keras_audiogan.vocoding import level_gain
->>>>>>> refs/heads/vocoding
 
 if TYPE_CHECKING:
     from keras_audiogan.models.vocoder import Vocoder

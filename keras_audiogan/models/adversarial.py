@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_audiogan.audio.levels import check_level
 from keras_audiogan.layers.representations import Representation, Waveform
 from keras_audiogan.models.arguments import (
     RecordedArguments,
@@ -101,16 +101,7 @@ class AdversarialModel(RecordedArguments, keras.Model):
                 "`ema_momentum` must be in [0, 1). "
                 f"Received: ema_momentum={ema_momentum}"
             )
-        known = (
-            level in ("peak", "keep")
-            if isinstance(level, str)
-            else (isinstance(level, int | float) and 0.0 < level < math.inf)
-        )
-        if not known:
-            raise ValueError(
-                "`level` must be 'peak', 'keep' or a positive gain. "
-                f"Received: level={level!r}"
-            )
+        check_level(level)
         for key in self.positive_arguments:
             if self.arguments.get(key, 1) < 1:
                 raise ValueError(
