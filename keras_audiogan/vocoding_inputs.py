@@ -221,7 +221,7 @@ def padded_length(recording: Recording, vocoder: "Vocoder") -> int:
 
 def num_frames(recording: Recording, vocoder: "Vocoder") -> int:
     """Return the number of frames that `mels_of` makes."""
-    from keras_audiogan.layers.stft import margin
+    from keras_audiogan.audio.windows import margin
 
     features = vocoder.features
     fft_length, hop = features.fft_length, features.frame_step

@@ -1,6 +1,7 @@
 """Sound in and out: files, resampling, spectra and pictures.
 
-Nothing here knows of Keras. Sound is float32 `(time, channels)` in [-1, 1].
+Nothing here needs Keras, except to compute with tensors. Sound is float32
+`(time, channels)` in [-1, 1].
 """
 
 import importlib
@@ -12,7 +13,11 @@ _EXPORTS = {
     "AudioWriter": "files",
     "audio_info": "files",
     "convert_channels": "files",
+    "get_window": "windows",
+    "griffin_lim": "phase_recovery",
     "hertz_to_mel": "spectra",
+    "invert_magnitudes": "phase_recovery",
+    "linear_magnitudes": "phase_recovery",
     "log_mel_spectrogram": "spectra",
     "mel_filter_bank": "spectra",
     "mel_spectrogram": "spectra",

@@ -30,13 +30,13 @@ _EXPORTS = {
     "format_vocoder_table": "vocoder_evaluation",
     "frechet_distance": "distances",
     "frechet_distance_to": "distances",
-    "griffin_lim": "phase_recovery",
+    "griffin_lim": ".audio.phase_recovery",
     "inception_score": "class_scores",
     "k_means": "manifolds",
     "kernel_distance": "distances",
     "level": "signals",
     "level_gain": "vocoder_evaluation",
-    "linear_magnitudes": "phase_recovery",
+    "linear_magnitudes": ".audio.phase_recovery",
     "log_mel_distance": "vocoder_scores",
     "mel_cepstra": "vocoder_scores",
     "mel_cepstral_distortion": "vocoder_scores",
@@ -65,7 +65,7 @@ __all__ = list(_EXPORTS)
 def __getattr__(name: str) -> Any:
     if name not in _EXPORTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(f"{__name__}.{_EXPORTS[name]}")
+    module = importlib.import_module(f".{_EXPORTS[name]}", __name__)
     return getattr(module, name)
 
 
