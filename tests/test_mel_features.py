@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_audiogan.audio.windows import WINDOWS, get_window
 from keras_audiogan.layers import (
     MEL_SETTINGS,
     MelFeatures,
     stft_magnitude,
     stft_power,
 )
-from keras_audiogan.layers.stft import WINDOWS, get_window
 from keras_audiogan.training import gradients
 
 pytestmark = pytest.mark.backends

@@ -103,9 +103,7 @@ def site(tmp_path_factory):
     options = ["--steps=2", "--sampling-rate=8000", "--slice-length=2048"]
     options += ["--set=units=4", "--checkpoint-every=1", "--num-previews=2"]
     options += ["--data-name=three digits", "--data-license=CC-BY-SA-4.0"]
-    trained = audiogan(
-        site, "train", "sketch_gan", DIGITS, "-o", run, *options
-    )
+    trained = audiogan(site, "train", "sketch_gan", DIGITS, "-o", run, *options)
     assert trained.returncode == 0, trained.stderr
     shutil.copytree(run / "preset", package / "presets" / "sketch_gan_digits")
     install(source, site)

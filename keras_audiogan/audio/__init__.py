@@ -1,6 +1,7 @@
 """Sound in and out: files, levels, resampling, spectra and pictures.
 
-Nothing here knows of Keras. Sound is float32 `(time, channels)` in [-1, 1].
+Nothing here needs Keras, except to compute with tensors. Sound is float32
+`(time, channels)` in [-1, 1].
 """
 
 from keras_audiogan._lazy import lazy_names
@@ -14,8 +15,12 @@ __getattr__, __dir__, __all__ = lazy_names(
         "audio_info": "files",
         "check_level": "levels",
         "convert_channels": "files",
+        "get_window": "windows",
+        "griffin_lim": "phase_recovery",
         "hertz_to_mel": "spectra",
+        "invert_magnitudes": "phase_recovery",
         "level_gain": "levels",
+        "linear_magnitudes": "phase_recovery",
         "log_mel_spectrogram": "spectra",
         "mel_filter_bank": "spectra",
         "mel_spectrogram": "spectra",

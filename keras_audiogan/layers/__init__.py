@@ -6,6 +6,15 @@ from keras_audiogan.layers.mel_features import MEL_SETTINGS, MelFeatures
 from keras_audiogan.layers.mfcc import MFCC, cosine_matrix
 from keras_audiogan.layers.phase_shuffle import PhaseShuffle
 from keras_audiogan.layers.pqmf import PQMF
+from keras_audiogan.layers.representations import (
+    LogSpectrogram,
+    MagnitudeFrequency,
+    Representation,
+    SubBands,
+    Waveform,
+    get_representation,
+    register_representation,
+)
 from keras_audiogan.layers.spectrogram_augment import SpectrogramAugment
 from keras_audiogan.layers.stft import stft_magnitude, stft_power
 from keras_audiogan.layers.strided_conv import (
@@ -16,15 +25,22 @@ from keras_audiogan.layers.strided_conv import (
 __all__ = [
     "BatchNorm",
     "LogMelSpectrogram",
+    "LogSpectrogram",
     "MEL_SETTINGS",
     "MFCC",
+    "MagnitudeFrequency",
     "MelFeatures",
     "PQMF",
     "PhaseShuffle",
+    "Representation",
     "SpectrogramAugment",
     "StridedConv1D",
     "StridedConv1DTranspose",
+    "SubBands",
+    "Waveform",
     "cosine_matrix",
+    "get_representation",
+    "register_representation",
     "stft_magnitude",
     "stft_power",
 ]

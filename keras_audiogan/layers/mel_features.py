@@ -11,12 +11,8 @@ import numpy as np
 from keras import ops
 
 from keras_audiogan.audio.spectra import mel_filter_bank
-from keras_audiogan.layers.stft import (
-    get_window,
-    margin,
-    root,
-    stft_power,
-)
+from keras_audiogan.audio.windows import get_window, margin
+from keras_audiogan.layers.stft import root, stft_power
 
 #: Arguments of `MelFeatures` as the originals have them: jik876's HiFi-GAN
 #: (`config_v1.json`), descriptinc's MelGAN, and kan-bayashi's recipes for
@@ -82,7 +78,7 @@ class MelFeatures(keras.layers.Layer):
         min_frequency: Lower foot of the first filter, in Hz. `None` is 0.
         max_frequency: Upper foot of the last filter, in Hz. `None` is half
             the sampling rate.
-        window: See `keras_audiogan.layers.stft.get_window`.
+        window: See `keras_audiogan.audio.windows.get_window`.
         power: Exponent of the magnitude before the filters.
         mel_scale: `"slaney"` or `"htk"`.
         mel_norm: `"slaney"` for filters of unit area, `None` for peak 1.

@@ -10,105 +10,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
-import numpy as np
 from keras import ops
 
-# Cosine series of the symmetric windows, sign alternating: SciPy's and
-# PyTorch's coefficients.
-_COSINE_SERIES = {
-    "hann": (0.5, 0.5),
-    "hamming": (0.54, 0.46),
-    "blackman": (0.42, 0.5, 0.08),
-    "nuttall": (0.3635819, 0.4891775, 0.1365995, 0.0106411),
-    "blackmanharris": (0.35875, 0.48829, 0.14128, 0.01168),
-    "boxcar": (1.0,),
-}
-WINDOWS = (*_COSINE_SERIES, "bartlett")
-
-PADDINGS = ("center", "same")
+from keras_audiogan.audio.transforms import frame, rfft
+from keras_audiogan.audio.windows import get_window, margin
 
 # Silence has no phase: below this power the gradient of the root is zero
 # instead of infinite.
 _SMALLEST_POWER = 1e-30
-
-
-def get_window(window: str | None, length: int) -> np.ndarray:
-    """Returns a periodic window, as SciPy's `get_window` and PyTorch have it.
-
-    Args:
-        window: One of `WINDOWS`, also in PyTorch's spelling
-            (`"hann_window"`); `None` is `"boxcar"`, no window.
-        length: In samples.
-
-    Returns:
-        float64 array `(length,)`.
-
-    Raises:
-        ValueError: If the window is unknown or `length` below 1.
-    """
-    name = "boxcar" if window is None else window.removesuffix("_window")
-    if name not in WINDOWS or length < 1:
-        raise ValueError(
-            f"`window` must be one of {', '.join(WINDOWS)} and have at least "
-            f"one sample. Received: window={window!r}, length={length}"
-        )
-    phase = np.arange(length) / length
-    if name == "bartlett":
-        return 1.0 - np.abs(2.0 * phase - 1.0) if length > 1 else np.ones(1)
-    terms = [
-        (-1.0) ** k * weight * np.cos(2.0 * np.pi * k * phase)
-        for k, weight in enumerate(_COSINE_SERIES[name])
-    ]
-    return np.sum(terms, axis=0) if length > 1 else np.ones(1)
-
-
-def frame(audio: Any, frame_length: int, frame_step: int) -> Any:
-    """Cuts overlapping frames, full ones only.
-
-    Args:
-        audio: Tensor `(batch, time)`; `time` may be unknown in a
-            TensorFlow graph.
-        frame_length: Samples in a frame.
-        frame_step: Samples from one frame's start to the next.
-
-    Returns:
-        Tensor `(batch, 1 + (time - frame_length) // frame_step,
-        frame_length)`.
-    """
-    if keras.backend.backend() != "jax":
-        return ops.extract_sequences(audio, frame_length, frame_step)
-    # There the operation is a convolution with an identity, whose cost grows
-    # with the square of the frame; rows of one step each are only copied.
-    time = audio.shape[1]
-    frames = 1 + (time - frame_length) // frame_step
-    parts = -(-frame_length // frame_step)
-    needed = (frames + parts - 1) * frame_step
-    audio = ops.pad(audio, [[0, 0], [0, max(0, needed - time)]])[:, :needed]
-    rows = ops.reshape(audio, (-1, frames + parts - 1, frame_step))
-    shifted = [rows[:, part : part + frames] for part in range(parts)]
-    return ops.concatenate(shifted, axis=-1)[:, :, :frame_length]
-
-
-def margin(fft_length: int, frame_step: int, padding: str) -> int:
-    """Returns how many samples are mirrored on either side of the sound.
-
-    Args:
-        fft_length: Samples in a transform.
-        frame_step: Samples from one frame to the next.
-        padding: See `stft_power`.
-
-    Raises:
-        ValueError: If `padding` is unknown.
-    """
-    if padding == "center":
-        return fft_length // 2
-    if padding == "same":
-        # Rounded towards zero, as the vocoders' `int((n_fft - hop) / 2)`.
-        return int((fft_length - frame_step) / 2)
-    raise ValueError(
-        f"`padding` must be one of {PADDINGS}. Received: padding={padding!r}"
-    )
 
 
 def stft_power(
@@ -170,7 +79,7 @@ def stft_power(
         audio = ops.pad(audio, sides, mode="reflect")
     taper = ops.convert_to_tensor(get_window(window, length).astype("float32"))
     frames = frame(audio, length, frame_step) * taper
-    real, imaginary = ops.rfft(frames, fft_length)
+    real, imaginary = rfft(frames, fft_length)
     return ops.square(real) + ops.square(imaginary)
 
 

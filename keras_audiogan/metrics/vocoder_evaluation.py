@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_audiogan.audio.levels import Levelling, level_gain
-from keras_audiogan.metrics.phase_recovery import griffin_lim
+from keras_audiogan.audio.phase_recovery import griffin_lim
 from keras_audiogan.metrics.speech_scores import as_clip, pesq
 from keras_audiogan.metrics.vocoder_scores import (
     FIGURES,

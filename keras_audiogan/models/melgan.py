@@ -246,7 +246,7 @@ class MultiBandMelGAN(Vocoder):
         super().__init__(num_bands=num_bands, **kwargs)
 
     def make_representation(self) -> SubBands:
-        """Returns the filter bank whose bands the generator makes."""
+        """Returns the bands of a filter bank, which the generator makes."""
         return SubBands(
             self.num_bands,
             self.arguments["pqmf_taps"],

@@ -1,0 +1,217 @@
+"""Sound from magnitudes without a network: Griffin-Lim, fast and plain.
+
+Everything takes NumPy arrays and gives NumPy arrays, or takes tensors and
+gives tensors, in a graph too.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from keras_audiogan.audio.transforms import (
+    constant,
+    frame,
+    inverse_stft,
+    namespace,
+    overlap_weight,
+    rfft,
+)
+from keras_audiogan.audio.windows import centered_window, margin
+
+if TYPE_CHECKING:
+    from keras_audiogan.layers.mel_features import MelFeatures
+
+_TINY = 1e-10
+# Below this power a bin has no phase.
+_SMALLEST_POWER = 1e-32
+
+
+def invert_magnitudes(
+    magnitudes: Any,
+    window: np.ndarray,
+    frame_step: int,
+    num_iterations: int = 32,
+    momentum: float = 0.0,
+    angles: np.ndarray | None = None,
+    weight: np.ndarray | None = None,
+) -> Any:
+    """Turns magnitudes into sound: Griffin-Lim, of a whole batch at once.
+
+    Phases are those of the nearest sound in each iteration (Griffin and Lim,
+    "Signal Estimation from Modified Short-Time Fourier Transform", IEEE TASSP
+    1984), with the momentum of Perraudin, Balazs and Sondergaard, "A Fast
+    Griffin-Lim Algorithm", WASPAA 2013.
+
+    Args:
+        magnitudes: float32 `(..., frames, fft_length // 2 + 1)`, the number
+            of frames known.
+        window: Of the frames, float32 `(fft_length,)`; see
+            `keras_audiogan.audio.windows.centered_window`.
+        frame_step: Samples from one frame to the next.
+        num_iterations: How often phases are corrected.
+        momentum: From 0 (Griffin-Lim) to below 1; 0.99 is recommended.
+        angles: The first phases in radians, of a shape that broadcasts;
+            zeros by default.
+        weight: Divides the overlapping frames; by default `overlap_weight`
+            of at least 1e-3.
+
+    Returns:
+        float32 `(..., (frames - 1) * frame_step + fft_length)`: from the
+        first sample of the first frame to the last one of the last.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+    if num_iterations < 0 or not 0.0 <= momentum < 1.0:
+        raise ValueError(
+            "Expected `num_iterations` of 0 or more and 0 <= momentum < 1. "
+            f"Received: num_iterations={num_iterations}, momentum={momentum}"
+        )
+    xp = namespace(magnitudes)
+    fft_length = len(window)
+    leading, (count, bins) = magnitudes.shape[:-2], magnitudes.shape[-2:]
+    if bins != fft_length // 2 + 1:
+        raise ValueError(
+            f"A window of {fft_length} samples has {fft_length // 2 + 1} bins. "
+            f"Received: magnitudes of shape {tuple(magnitudes.shape)}"
+        )
+    magnitudes = xp.reshape(magnitudes, (-1, count, bins))
+    if weight is None:
+        weight = overlap_weight(window, count, frame_step, floor=1e-3)
+    if angles is None:
+        real, imaginary = magnitudes, xp.zeros_like(magnitudes)
+    else:
+        cosine, sine = (f(angles).astype("float32") for f in (np.cos, np.sin))
+        real = magnitudes * constant(cosine, magnitudes)
+        imaginary = magnitudes * constant(sine, magnitudes)
+    taper = constant(window, magnitudes)
+    previous = None
+    for _ in range(num_iterations):
+        sound = inverse_stft(real, imaginary, window, frame_step, weight)
+        rebuilt = rfft(frame(sound, fft_length, frame_step) * taper, fft_length)
+        real, imaginary = rebuilt
+        if momentum and previous is not None:
+            real = real + momentum * (real - previous[0])
+            imaginary = imaginary + momentum * (imaginary - previous[1])
+        power = xp.square(real) + xp.square(imaginary)
+        gain = magnitudes / xp.sqrt(xp.maximum(power, _SMALLEST_POWER))
+        real, imaginary = real * gain, imaginary * gain
+        previous = rebuilt
+    sound = inverse_stft(real, imaginary, window, frame_step, weight)
+    unknown = [-1 if size is None else size for size in leading]
+    return xp.reshape(sound, (*unknown, sound.shape[-1]))
+
+
+def linear_magnitudes(
+    mel: Any, mel_features: MelFeatures, num_iterations: int = 100
+) -> Any:
+    """Finds magnitudes that have a given log-mel spectrogram.
+
+    Undoes normalisation and logarithm, and solves for non-negative
+    magnitudes in the least-squares sense: the pseudo-inverse of the filters,
+    made positive, then multiplicative updates (Lee and Seung, "Algorithms
+    for Non-negative Matrix Factorization", NIPS 2000).
+
+    Args:
+        mel: `(..., frames, num_mel_bins)` as `mel_features` makes it.
+        mel_features: The front end that made it.
+        num_iterations: Updates.
+
+    Returns:
+        float32 `(..., frames, fft_length // 2 + 1)`.
+
+    Raises:
+        ValueError: If `mel` has another shape.
+    """
+    xp = namespace(mel)
+    if len(mel.shape) < 2 or mel.shape[-1] != mel_features.num_mel_bins:
+        raise ValueError(
+            "`mel` must be (..., frames, num_mel_bins) with the front end's "
+            f"{mel_features.num_mel_bins} bins. Received: shape {mel.shape}"
+        )
+    if xp is np:
+        mel = np.asarray(mel, "float32")
+    if mel_features.scale is not None:
+        mel = mel * constant(np.asarray(mel_features.scale, "float32"), mel)
+    if mel_features.mean is not None:
+        mel = mel + constant(np.asarray(mel_features.mean, "float32"), mel)
+    base = {"e": 1.0, "10": math.log(10.0), "2": math.log(2.0)}
+    wanted = xp.exp(base[mel_features.log_base] * mel)
+    filters, across, inverse = (
+        constant(matrix, mel)
+        for matrix in (
+            mel_features.filters,
+            np.ascontiguousarray(mel_features.filters.T),
+            np.linalg.pinv(mel_features.filters),
+        )
+    )
+    linear = xp.maximum(xp.matmul(wanted, inverse), _TINY)
+    target = xp.matmul(wanted, across)
+    for _ in range(num_iterations):
+        reached = xp.matmul(xp.matmul(linear, filters), across)
+        linear = linear * (target / xp.maximum(reached, _TINY))
+    return xp.power(linear, np.float32(1.0 / mel_features.power))
+
+
+def griffin_lim(
+    mel: Any,
+    mel_features: MelFeatures,
+    num_iterations: int = 32,
+    momentum: float = 0.99,
+    seed: int = 0,
+    magnitude_iterations: int = 100,
+) -> Any:
+    """Turns log-mel spectrograms into sound: the vocoders' floor.
+
+    `invert_magnitudes` of `linear_magnitudes`, from random phases, the same
+    ones for every example of a batch.
+
+    Args:
+        mel: `(..., frames, num_mel_bins)` as `mel_features` makes it.
+        mel_features: The front end that made it.
+        num_iterations: How often phases are corrected.
+        momentum: From 0 to below 1.
+        seed: Of the first phases.
+        magnitude_iterations: Updates of `linear_magnitudes`; 0 leaves the
+            pseudo-inverse, as many implementations have it.
+
+    Returns:
+        float32 `(..., time)` with `frames * frame_step` samples under
+        `padding="same"` and one step less under `"center"`, within [-1, 1].
+
+    Raises:
+        ValueError: As `linear_magnitudes`, or if there is less than a step
+            of sound, or an argument is out of range.
+    """
+    if num_iterations < 1:
+        raise ValueError(
+            "Expected `num_iterations` of at least 1 and 0 <= momentum < 1. "
+            f"Received: num_iterations={num_iterations}, momentum={momentum}"
+        )
+    magnitudes = linear_magnitudes(mel, mel_features, magnitude_iterations)
+    count, bins = magnitudes.shape[-2:]
+    fft_length = mel_features.fft_length
+    step = mel_features.frame_step
+    edge = margin(fft_length, step, mel_features.padding)
+    wanted = (count - 1) * step + fft_length - 2 * edge
+    if wanted < 1:
+        raise ValueError(
+            "The spectrogram must hold at least one step of sound. "
+            f"Received: {count} frame(s)"
+        )
+    random = np.random.default_rng(seed)
+    sound = invert_magnitudes(
+        magnitudes,
+        centered_window(
+            mel_features.window, mel_features.window_length, fft_length
+        ),
+        step,
+        num_iterations,
+        momentum,
+        angles=random.uniform(0.0, 2.0 * math.pi, (count, bins)),
+    )
+    sound = sound[..., edge : edge + wanted]
+    return namespace(sound).clip(sound, -1.0, 1.0)

@@ -1,0 +1,165 @@
+"""Frames, their Fourier transforms, and sound from frames again.
+
+Each function works on NumPy arrays in NumPy and on tensors in `keras.ops`,
+where gradients pass through it, so that metrics need no Keras and models no
+second implementation. Rows are sounds: `(rows, time)`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def namespace(array: Any) -> Any:
+    """Returns `numpy` for NumPy's arrays and `keras.ops` for all others."""
+    if isinstance(array, np.ndarray):
+        return np
+    from keras import ops
+
+    return ops
+
+
+def constant(values: np.ndarray, beside: Any) -> Any:
+    """Returns `values` as what `beside` is: NumPy's array or a tensor."""
+    if isinstance(beside, np.ndarray):
+        return values
+    from keras import ops
+
+    return ops.convert_to_tensor(values)
+
+
+def frame(audio: Any, frame_length: int, frame_step: int) -> Any:
+    """Cuts overlapping frames, full ones only.
+
+    Args:
+        audio: `(rows, time)`; `time` may be unknown in a TensorFlow graph.
+        frame_length: Samples in a frame.
+        frame_step: Samples from one frame's start to the next.
+
+    Returns:
+        `(rows, 1 + (time - frame_length) // frame_step, frame_length)`.
+    """
+    if isinstance(audio, np.ndarray):
+        windows = np.lib.stride_tricks.sliding_window_view(
+            audio, frame_length, axis=-1
+        )
+        return windows[:, ::frame_step]
+    import keras
+    from keras import ops
+
+    if keras.backend.backend() != "jax":
+        return ops.extract_sequences(audio, frame_length, frame_step)
+    # There the operation is a convolution with an identity, whose cost grows
+    # with the square of the frame; rows of one step each are only copied.
+    time = audio.shape[1]
+    frames = 1 + (time - frame_length) // frame_step
+    parts = -(-frame_length // frame_step)
+    needed = (frames + parts - 1) * frame_step
+    audio = ops.pad(audio, [[0, 0], [0, max(0, needed - time)]])[:, :needed]
+    rows = ops.reshape(audio, (-1, frames + parts - 1, frame_step))
+    shifted = [rows[:, part : part + frames] for part in range(parts)]
+    return ops.concatenate(shifted, axis=-1)[:, :, :frame_length]
+
+
+def overlap_add(frames: Any, frame_step: int) -> Any:
+    """Adds frames up where they lie over each other.
+
+    Args:
+        frames: `(rows, frames, frame_length)`, the number of frames known.
+        frame_step: Samples from one frame's start to the next.
+
+    Returns:
+        `(rows, (frames - 1) * frame_step + frame_length)`.
+    """
+    xp = namespace(frames)
+    count, length = frames.shape[-2:]
+    parts = -(-length // frame_step)
+    rest = parts * frame_step - length
+    frames = xp.pad(frames, [[0, 0], [0, 0], [0, rest]])
+    total = sum(
+        xp.pad(
+            frames[:, :, part * frame_step : (part + 1) * frame_step],
+            [[0, 0], [part, parts - 1 - part], [0, 0]],
+        )
+        for part in range(parts)
+    )
+    total = xp.reshape(total, (-1, (count + parts - 1) * frame_step))
+    return total[:, : (count - 1) * frame_step + length]
+
+
+def rfft(frames: Any, fft_length: int) -> tuple[Any, Any]:
+    """Returns real and imaginary part of the transforms of the last axis.
+
+    Args:
+        frames: `(..., at most fft_length)`; zeros fill up what is missing.
+        fft_length: Samples in a transform.
+
+    Returns:
+        Two of `(..., fft_length // 2 + 1)`.
+    """
+    if isinstance(frames, np.ndarray):
+        spectrum = np.fft.rfft(frames, fft_length)
+        return spectrum.real, spectrum.imag
+    from keras import ops
+
+    return ops.rfft(frames, fft_length)
+
+
+def irfft(real: Any, imaginary: Any, fft_length: int) -> Any:
+    """Returns the frames `(..., fft_length)` of the inverse of `rfft`."""
+    if isinstance(real, np.ndarray):
+        spectrum = real + np.complex64(1j) * imaginary
+        return np.fft.irfft(spectrum, fft_length).astype(real.dtype)
+    from keras import ops
+
+    return ops.irfft((real, imaginary), fft_length)
+
+
+def overlap_weight(
+    window: np.ndarray, num_frames: int, frame_step: int, floor: float = 0.0
+) -> np.ndarray:
+    """Returns what squared windows add up to, sample by sample.
+
+    Frames that are windowed twice, before and after the transform, add up to
+    the sound times this (Griffin and Lim, "Signal Estimation from Modified
+    Short-Time Fourier Transform", IEEE TASSP 1984).
+
+    Args:
+        window: `(fft_length,)`.
+        num_frames: Number of frames.
+        frame_step: Samples from one frame to the next.
+        floor: Least weight. Where the first or the last window is near zero,
+            dividing by less would blow up what is not exact.
+
+    Returns:
+        float32 array `((num_frames - 1) * frame_step + fft_length,)`.
+    """
+    squares = np.broadcast_to(window**2, (1, num_frames, len(window)))
+    weight = overlap_add(np.asarray(squares, np.float32), frame_step)[0]
+    return np.maximum(weight, np.float32(floor))
+
+
+def inverse_stft(
+    real: Any,
+    imaginary: Any,
+    window: np.ndarray,
+    frame_step: int,
+    weight: np.ndarray,
+) -> Any:
+    """Turns spectra into sound: the nearest one in the least-squares sense.
+
+    Args:
+        real: `(rows, frames, fft_length // 2 + 1)`, the real part.
+        imaginary: The imaginary part.
+        window: Of the analysis, `(fft_length,)`.
+        frame_step: Samples from one frame to the next.
+        weight: Divides the sum of the frames; see `overlap_weight`.
+
+    Returns:
+        `(rows, (frames - 1) * frame_step + fft_length)`.
+    """
+    frames = irfft(real, imaginary, len(window))
+    sound = overlap_add(frames * constant(window, frames), frame_step)
+    return sound / constant(weight, sound)
