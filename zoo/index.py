@@ -59,6 +59,8 @@ def build_index(repository: Path) -> dict[str, dict[str, Any]]:
         name: entry for name, entry in read_index().items() if name in outside
     }
     for name in list_presets():
+        if not (PRESETS_FOLDER / name).is_dir():
+            continue  # Another package brings it.
         info = preset_info(name)
         facts = {k: v for k, v in info.items() if k not in _NOT_KEPT}
         index[name] = {"in_wheel": name not in outside, **facts}

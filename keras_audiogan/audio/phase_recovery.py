@@ -7,7 +7,7 @@ gives tensors, in a graph too.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -20,9 +20,6 @@ from keras_audiogan.audio.transforms import (
     rfft,
 )
 from keras_audiogan.audio.windows import centered_window, margin
-
-if TYPE_CHECKING:
-    from keras_audiogan.layers.mel_features import MelFeatures
 
 _TINY = 1e-10
 # Below this power a bin has no phase.
@@ -106,7 +103,7 @@ def invert_magnitudes(
 
 
 def linear_magnitudes(
-    mel: Any, mel_features: MelFeatures, num_iterations: int = 100
+    mel: Any, mel_features: Any, num_iterations: int = 100
 ) -> Any:
     """Finds magnitudes that have a given log-mel spectrogram.
 
@@ -158,7 +155,7 @@ def linear_magnitudes(
 
 def griffin_lim(
     mel: Any,
-    mel_features: MelFeatures,
+    mel_features: Any,
     num_iterations: int = 32,
     momentum: float = 0.99,
     seed: int = 0,

@@ -84,14 +84,6 @@ TASKS = {
 }
 """Every task by its name, in the order in which people are shown them."""
 
-# Presets that were written before config.json named the task.
-_TASKS_OF_ARCHITECTURES = {
-    **dict.fromkeys(
-        ("hifigan", "melgan", "multiband_melgan", "parallel_wavegan"), "vocode"
-    ),
-    **dict.fromkeys(("digit_classifier", "lstm_classifier"), "classify"),
-}
-
 
 def task_of(config: Mapping[str, Any]) -> Task:
     """Returns the task of a preset.
@@ -102,9 +94,7 @@ def task_of(config: Mapping[str, Any]) -> Task:
     Raises:
         ValueError: If the preset names a task that this version lacks.
     """
-    name = config.get("task") or _TASKS_OF_ARCHITECTURES.get(
-        config["architecture"], "generate"
-    )
+    name = config["task"]
     if name not in TASKS:
         raise ValueError(
             f"The preset's config.json names an unknown task. Expected one of "

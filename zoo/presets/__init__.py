@@ -1,6 +1,7 @@
 """Presets by name: bundled, in a folder, or on the Hub.
 
-The folders beside this file are the zoo. A checkout holds all of them, the
+The folders beside this file are the zoo; other packages may bring presets of
+their own architectures. A checkout holds all of them, the
 wheel one flagship preset per architecture and what the README uses;
 `index.json` says what each is, wherever it is (see `zoo.index`).
 """
@@ -11,6 +12,8 @@ import json
 import os
 import re
 from importlib import import_module
+from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -22,6 +25,7 @@ from keras_audiogan.presets.config import (
     read_training,
 )
 from keras_audiogan.presets.strict_json import PresetError
+from keras_audiogan.presets.tasks import TASKS
 
 if TYPE_CHECKING:
     from keras_audiogan.models import AudioClassifier, AudioGAN, Vocoder
@@ -39,8 +43,6 @@ RUN_PRESET = "preset"
 PRESETS_FOLDER = Path(__file__).parent
 INDEX_FILE = "index.json"
 
-TASKS = ("generate", "vocode", "autoencode", "classify")
-
 ALIASES = {
     "genre_cgan_drums_conv": "cgan_drums_conv",
     "genre_cgan_drums_dense": "cgan_drums_dense",
@@ -57,11 +59,28 @@ def list_presets(pattern: str = "*") -> list[str]:
     """
     from fnmatch import fnmatchcase
 
-    return sorted(
-        entry.name
-        for entry in PRESETS_FOLDER.iterdir()
-        if fnmatchcase(entry.name, pattern) and (entry / CONFIG_FILE).is_file()
-    )
+    return sorted(name for name in _bundled() if fnmatchcase(name, pattern))
+
+
+def _bundled() -> dict[str, Path]:
+    """Returns the folders of presets that are installed, by name.
+
+    They are the zoo's, and those that packages with architectures of their
+    own bring: in a folder `presets` of the package that an entry point
+    `keras_audiogan.architectures` is in. Nothing of it is imported.
+    """
+    homes = []
+    for entry in entry_points(group="keras_audiogan.architectures"):
+        spec = find_spec(entry.value.partition(".")[0])
+        for place in (spec and spec.submodule_search_locations) or ():
+            homes.append(Path(place) / "presets")
+    return {
+        folder.name: folder
+        for home in (*homes, PRESETS_FOLDER)
+        if home.is_dir()
+        for folder in home.iterdir()
+        if (folder / CONFIG_FILE).is_file()
+    }
 
 
 def find_presets(
@@ -87,7 +106,7 @@ def find_presets(
     from fnmatch import fnmatchcase
 
     _check_task(task)
-    index, here = read_index(), set(list_presets())
+    index, here = read_index(), set(_bundled())
     found = []
     for name in sorted(here | index.keys()):
         if not fnmatchcase(name, pattern):
@@ -96,7 +115,8 @@ def find_presets(
         info = preset_info(name) if name in here else {"name": name, **known}
         in_wheel = info.pop("in_wheel", known["in_wheel"])
         if task in (None, info["task"]):
-            place = "package" if in_wheel else "checkout"
+            ours = name in index
+            place = "package" if in_wheel or not ours else "checkout"
             found.append({**info, "where": place if name in here else "hub"})
     return found
 
@@ -144,11 +164,10 @@ def resolve(
         if os.path.isdir(folder):
             return _folder(folder)
         raise ValueError(_unknown(name))
-    bundled = list_presets()
-    if name not in bundled:
-        name = ALIASES.get(name, name)
-    if name in bundled:
-        return PRESETS_FOLDER / name
+    bundled = _bundled()
+    found = bundled.get(name) or bundled.get(ALIASES.get(name, name))
+    if found is not None:
+        return found
     if name and os.path.isdir(Path(name)):
         return _folder(Path(name))
     raise ValueError(_unknown(name))
@@ -259,32 +278,12 @@ def from_preset(
 
     if not saving.is_preset_folder(path) and _is_checkpoint(path):
         model = converters.convert(path, **kwargs)
-        _check_is_for(task, _task_of_model(model), name)
+        _check_is_for(task, model.task, name)
         return model
     if task is not None:
         # Before a weight is read.
-        _check_is_for(task, task_of(read_config(path)), name)
+        _check_is_for(task, read_config(path)["task"], name)
     return saving.load_preset(path, **kwargs)
-
-
-def task_of(config: dict[str, Any]) -> str:
-    """Returns what a preset is for, one of `TASKS`.
-
-    Args:
-        config: As `read_config` returns it. Presets of format version 1 do
-            not say: those that hold a front end make sound of mels, and
-            those without a generator classify.
-    """
-    if "task" in config:
-        return config["task"]
-    if not cards.is_generator(config):
-        return "classify"
-    return "vocode" if cards.is_vocoder(config) else "generate"
-
-
-def _task_of_model(model: Any) -> str:
-    """Returns what a model that was converted is for."""
-    return "vocode" if hasattr(model, "vocode") else "generate"
 
 
 def _check_task(task: str | None) -> None:
@@ -358,7 +357,7 @@ def preset_info(
         ValueError: if there is no such preset, or its files are broken.
     """
     folder = resolve(name, token=token)
-    is_bundled = folder.parent == PRESETS_FOLDER
+    is_bundled = folder in _bundled().values()
     config, training = read_config(folder), read_training(folder)
     headers = {
         stem: weight_files.read_header(folder / f"{stem}{WEIGHTS_SUFFIX}")
@@ -373,7 +372,7 @@ def preset_info(
         "name": folder.name if is_bundled else str(name),
         "path": folder,
         "summary": cards.summary(config, training),
-        "task": task_of(config),
+        "task": config["task"],
         "architecture": config["architecture"],
         "class_name": config["class_name"],
         "sampling_rate": config["sampling_rate"],
