@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from keras_audiogan.cli import _format
+from keras_audiogan.zoo.presets import TASKS
 
 # Left out one by one where the terminal is too narrow for all columns.
 SPARE_COLUMNS = ("parameters", "architecture", "trained on")
@@ -25,7 +26,7 @@ KEY_FIGURES = (
 @click.argument("pattern", default="*", metavar="[PATTERN]")
 @click.option(
     "--task",
-    type=click.Choice(["generate", "vocode", "autoencode", "classify"]),
+    type=click.Choice(TASKS),
     help="Only presets for this: generate makes clips from nothing, vocode "
     "makes sound of mel spectrograms, autoencode turns sound into latents and "
     "back, classify names what it hears.",
@@ -36,9 +37,9 @@ def command(pattern: str, task: str | None, as_json: bool) -> None:
 
     PATTERN is a name with * and ?, in quotes. In the column "where" package
     is what every installation holds, checkout is what only the repository
-    does, and hub must be fetched first: `audiogan pull
-    hf://keras-audiogan/NAME`. Presets of others are on the Hub, too: every
-    command takes hf://owner/name in place of a name.
+    does, and hub must be fetched first: `audiogan info NAME` says how. Presets
+    of others are on the Hub, too: every command takes hf://owner/name in place
+    of a name.
 
     \b
     Examples:

@@ -199,20 +199,17 @@ def _response(error: BaseException):
     """Returns the HTTP answer behind an error, or None."""
     from huggingface_hub.errors import HfHubHTTPError
 
-    for cause in _chain(error):
-        if isinstance(cause, HfHubHTTPError):
-            return cause.response
-    return None
+    causes = (e for e in _chain(error) if isinstance(e, HfHubHTTPError))
+    return getattr(next(causes, None), "response", None)
 
 
 def _transport_names(error: BaseException) -> set[str]:
     """Returns the names of the HTTP library's classes behind an error."""
     from huggingface_hub.errors import HTTPError
 
-    for cause in _chain(error):
-        if isinstance(cause, HTTPError):
-            return {kind.__name__ for kind in type(cause).__mro__}
-    return set()
+    causes = (type(e) for e in _chain(error) if isinstance(e, HTTPError))
+    cause = next(causes, None)
+    return {kind.__name__ for kind in cause.__mro__} if cause else set()
 
 
 def is_xet_trouble(error: BaseException | None) -> bool:

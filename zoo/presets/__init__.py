@@ -97,8 +97,8 @@ def find_presets(
         For each a dict as `preset_info` returns it, with `where`:
         `"package"` for a preset that every installation holds, `"checkout"`
         for one that only the repository does and that is here, `"hub"` for
-        one that is not here: `hf://keras-audiogan/<name>`. The last have no
-        `path`, `config` and `training`.
+        one that is not here, but in a repository of `HUB_OWNER`. The last
+        have no `path`, `config` and `training`.
 
     Raises:
         ValueError: if the task is unknown.
