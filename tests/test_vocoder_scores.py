@@ -14,7 +14,7 @@ from keras_audiogan.audio import (
     read_audio,
 )
 from keras_audiogan.layers import MEL_SETTINGS, MelFeatures
-from keras_audiogan.metrics.alignment import pairwise_distances
+from keras_audiogan.metrics.distances import pairwise_distances
 from keras_audiogan.training import MultiResolutionSTFTLoss
 
 DIGITS = sorted(

@@ -1,42 +1,33 @@
-"""Sound in and out: files, resampling, spectra and pictures.
+"""Sound in and out: files, levels, resampling, spectra and pictures.
 
 Nothing here knows of Keras. Sound is float32 `(time, channels)` in [-1, 1].
 """
 
-import importlib
-from typing import Any
+from keras_audiogan._lazy import lazy_names
 
-_EXPORTS = {
-    "AudioFileError": "files",
-    "AudioInfo": "files",
-    "AudioWriter": "files",
-    "audio_info": "files",
-    "convert_channels": "files",
-    "hertz_to_mel": "spectra",
-    "log_mel_spectrogram": "spectra",
-    "mel_filter_bank": "spectra",
-    "mel_spectrogram": "spectra",
-    "mel_to_hertz": "spectra",
-    "num_frames": "spectra",
-    "read_audio": "files",
-    "resample": "resampling",
-    "resample_stream": "resampling",
-    "resampled_length": "resampling",
-    "save_sheet": "plots",
-    "spectrogram": "spectra",
-    "to_mono": "spectra",
-    "write_audio": "files",
-}
-
-__all__ = list(_EXPORTS)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _EXPORTS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(f"{__name__}.{_EXPORTS[name]}")
-    return getattr(module, name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        "AudioFileError": "files",
+        "AudioInfo": "files",
+        "AudioWriter": "files",
+        "audio_info": "files",
+        "check_level": "levels",
+        "convert_channels": "files",
+        "hertz_to_mel": "spectra",
+        "level_gain": "levels",
+        "log_mel_spectrogram": "spectra",
+        "mel_filter_bank": "spectra",
+        "mel_spectrogram": "spectra",
+        "mel_to_hertz": "spectra",
+        "num_frames": "spectra",
+        "read_audio": "files",
+        "resample": "resampling",
+        "resample_stream": "resampling",
+        "resampled_length": "resampling",
+        "save_sheet": "plots",
+        "spectrogram": "spectra",
+        "to_mono": "spectra",
+        "write_audio": "files",
+    },
+)

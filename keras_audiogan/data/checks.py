@@ -13,10 +13,8 @@ from keras_audiogan.audio.files import (
     read_section,
     sound_info,
 )
+from keras_audiogan.audio.levels import SILENCE_PEAK
 from keras_audiogan.audio.resampling import resampled_length
-
-# -80 dB: below the dither of a 16-bit recording of nothing.
-SILENCE_PEAK = 1e-4
 
 # Files up to this length are decoded whole to find their peak; of longer
 # ones `_NUM_WINDOWS` windows are, so that hours of sound start in seconds.

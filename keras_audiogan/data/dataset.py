@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_audiogan.audio.files import AudioFileError, PathLike
+from keras_audiogan.audio.levels import Levelling
 from keras_audiogan.data.folder import AudioFolder, AudioFolderError
 from keras_audiogan.data.prefetch import Batch, BatchIterator
-from keras_audiogan.data.reports import describe_cut
+from keras_audiogan.data.reports import describe_cut, listed
 from keras_audiogan.data.slices import SlicePlan, plan_slices
-from keras_audiogan.data.store import AudioStore, Level
+from keras_audiogan.data.store import AudioStore
 
 if TYPE_CHECKING:
     from keras_audiogan.data.keras_feed import KerasFeed
@@ -83,7 +84,7 @@ class AudioDataset:
         batch_size: int = 64,
         critic_steps: int = 1,
         *,
-        level: Level = "peak",
+        level: Levelling = "peak",
         mode: str = "auto",
         random_offset: bool | None = None,
         overlap: float = 0.0,
@@ -114,12 +115,8 @@ class AudioDataset:
                     f"`{name}` must be at least {least}. "
                     f"Received: {name}={value}."
                 )
-        if (labels or balance) and folder.labels is None:
-            raise ValueError(
-                "Labels are asked for, but the data set has none: it needs "
-                "one folder per label, and no sound beside them. "
-                f"Received: {', '.join(folder.roots)}."
-            )
+        if labels or balance:
+            folder.check_labelled()
         self.folder = folder
         self.slice_length = slice_length
         self.sampling_rate = sampling_rate or folder.sampling_rate
@@ -284,26 +281,22 @@ class AudioDataset:
             row's file in `folder.files`; the last one may have fewer rows.
         """
         size = batch_size or self.batch_size
-        audio, labels, filled = self._empty(size), np.empty(size, np.int32), 0
-        files = np.empty(size, np.int32)
+        rows: list[tuple[int, np.ndarray]] = []
         for file, start in zip(
             self._base_plan.files, self._base_plan.starts, strict=True
         ):
+            audio = self._empty(1)
             try:
-                self._store.read(int(file), int(start), audio[filled])
+                self._store.read(int(file), int(start), audio[0])
             except AudioFileError as error:
                 self.folder.skip(error.path, error.reason)
                 continue
-            labels[filled] = self._file_labels[file]
-            files[filled] = file
-            filled += 1
-            if filled == size:
-                yield {**self._as_batch(audio, labels), "files": files}
-                audio, labels = self._empty(size), np.empty(size, np.int32)
-                files, filled = np.empty(size, np.int32), 0
-        if filled:
-            batch = self._as_batch(audio[:filled], labels[:filled])
-            yield {**batch, "files": files[:filled]}
+            rows.append((file, audio))
+            if len(rows) == size:
+                yield self._stacked(rows)
+                rows = []
+        if rows:
+            yield self._stacked(rows)
 
     def real_clips(self, num_clips: int, seed: int = 0) -> np.ndarray:
         """Draws clips as training sees them, without augmentation.
@@ -342,6 +335,12 @@ class AudioDataset:
         if self.labels:
             return {"audio": audio, "labels": labels}
         return {"audio": audio}
+
+    def _stacked(self, rows: list[tuple[int, np.ndarray]]) -> Batch:
+        files = np.array([file for file, _ in rows], np.int32)
+        audio = np.concatenate([audio for _, audio in rows])
+        batch = self._as_batch(audio, self._file_labels[files])
+        return {**batch, "files": files}
 
     def _slice_at(self, position: int) -> int:
         """The slice at a position of the endless order of slices."""
@@ -390,13 +389,10 @@ class AudioDataset:
                 self.folder.skip(error.path, error.reason)
                 continue
             return int(self._file_labels[file])
-        listed = "\n".join(
-            f"  {entry.path}: {entry.reason}"
-            for entry in self.folder.skipped[:10]
-        )
         raise AudioFolderError(
             f"None of the {self.folder.num_files} files of "
-            f"{', '.join(self.folder.roots)} can be read:\n{listed}"
+            f"{', '.join(self.folder.roots)} can be read:\n"
+            + "\n".join(listed(self.folder.skipped))
         )
 
     def _with_stand_ins(self, plan: SlicePlan, chosen: int) -> Iterator[int]:

@@ -9,7 +9,8 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,7 +21,11 @@ from keras_audiogan.audio.files import (
 )
 from keras_audiogan.audio.resampling import resampled_length
 from keras_audiogan.data.checks import check_header, measure_peak
-from keras_audiogan.data.reports import describe_folder, describe_nothing
+from keras_audiogan.data.reports import (
+    describe_folder,
+    describe_nothing,
+    listed,
+)
 from keras_audiogan.data.walk import (
     AudioFolderError,
     FoundFile,
@@ -71,6 +76,7 @@ class AudioFile:
         return self.num_samples / self.sampling_rate
 
 
+@dataclasses.dataclass(eq=False, repr=False)
 class AudioFolder:
     """The index of a folder of sounds; make one with `AudioFolder.scan`.
 
@@ -90,29 +96,24 @@ class AudioFolder:
         scan_seconds: How long the scan took.
     """
 
-    def __init__(
-        self,
-        roots: Sequence[str],
-        files: Sequence[AudioFile],
-        skipped: Iterable[SkippedFile] = (),
-        labels: Sequence[str] | None = None,
-        sampling_rate: int | None = None,
-        num_channels: int | None = None,
-        other_files: Mapping[str, int] | None = None,
-        strict: bool = False,
-        scan_seconds: float = 0.0,
-        num_excluded: int = 0,
-    ) -> None:
-        self.roots = tuple(roots)
-        self.files = tuple(files)
-        self.skipped = list(skipped)
-        self.labels = None if labels is None else tuple(labels)
-        self.sampling_rate = sampling_rate or _most(self.files, "sampling_rate")
-        self.num_channels = num_channels or _most(self.files, "num_channels")
-        self.other_files = dict(other_files or {})
-        self.strict = strict
-        self.scan_seconds = scan_seconds
-        self.num_excluded = num_excluded
+    roots: Sequence[str]
+    files: Sequence[AudioFile]
+    skipped: list[SkippedFile] = dataclasses.field(default_factory=list)
+    labels: Sequence[str] | None = None
+    sampling_rate: int = 0
+    num_channels: int = 0
+    other_files: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    strict: bool = False
+    scan_seconds: float = 0.0
+    num_excluded: int = 0
+
+    def __post_init__(self) -> None:
+        self.roots, self.files = tuple(self.roots), tuple(self.files)
+        self.skipped = list(self.skipped)
+        self.labels = None if self.labels is None else tuple(self.labels)
+        for name in ("sampling_rate", "num_channels"):
+            if not getattr(self, name):
+                setattr(self, name, _most(self.files, name))
         self._lock = threading.Lock()
         self._skipped_paths = {entry.path for entry in self.skipped}
 
@@ -200,23 +201,19 @@ class AudioFolder:
                 f"include={include!r}, exclude={exclude!r}."
             )
         workers = workers or min(8, os.cpu_count() or 1)
-        with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-            results = list(pool.map(_inspect, found))
-        files = [entry for entry in results if isinstance(entry, AudioFile)]
-        skipped += [e for e in results if isinstance(e, SkippedFile)]
-        folder = cls(
-            roots, files, skipped, None, sampling_rate, num_channels, others
-        )
+        files, bad = _in_threads(_inspect, found, workers)
+        skipped += bad
+        rate, channels = sampling_rate or 0, num_channels or 0
+        folder = cls(roots, files, skipped, None, rate, channels, others)
         if check == "full" or (
             check == "auto" and folder.hours <= _FULL_CHECK_HOURS
         ):
             folder = folder._measured(workers)
             # A long bad file may have set the rate or the channels.
-            again = cls(
-                roots, folder.files, (), None, sampling_rate, num_channels
+            again = dataclasses.replace(
+                folder, sampling_rate=rate, num_channels=channels
             )
             if again.format != folder.format:
-                again.skipped, again.other_files = folder.skipped, others
                 folder = again._measured(workers)
         if not folder.files:
             raise AudioFolderError(describe_nothing(folder))
@@ -228,7 +225,7 @@ class AudioFolder:
             raise AudioFolderError(
                 f"{len(folder.skipped)} of the files in "
                 f"{', '.join(roots)} cannot be used, and `strict` is on:\n"
-                + _listed(folder.skipped)
+                + "\n".join(listed(folder.skipped))
                 + "\nRemove or repair them, or scan without `strict`."
             )
         return folder
@@ -324,42 +321,19 @@ class AudioFolder:
             f"{self.hours:.2f} h, {len(self.skipped)} skipped>"
         )
 
-    def _replaced(self, **changes: object) -> "AudioFolder":
-        arguments = {
-            "roots": self.roots,
-            "files": self.files,
-            "skipped": self.skipped,
-            "labels": self.labels,
-            "sampling_rate": self.sampling_rate,
-            "num_channels": self.num_channels,
-            "other_files": self.other_files,
-            "strict": self.strict,
-            "scan_seconds": self.scan_seconds,
-            "num_excluded": self.num_excluded,
-        }
-        return AudioFolder(**(arguments | changes))  # type: ignore[arg-type]
-
     def _measured(self, workers: int) -> "AudioFolder":
-        def measure(entry: AudioFile) -> AudioFile | SkippedFile:
-            try:
-                peak = measure_peak(
-                    entry.path, self.sampling_rate, self.num_channels
-                )
-            except AudioFileError as error:
-                return SkippedFile(entry.path, error.reason)
+        def measure(entry: AudioFile) -> AudioFile:
+            peak = measure_peak(entry.path, *self.format)
             return dataclasses.replace(entry, peak=peak)
 
-        with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-            results = list(pool.map(measure, self.files))
-        bad = [entry for entry in results if isinstance(entry, SkippedFile)]
-        return self._replaced(
-            files=[e for e in results if isinstance(e, AudioFile)],
-            skipped=self.skipped + bad,
+        files, bad = _in_threads(measure, self.files, workers)
+        return dataclasses.replace(
+            self, files=files, skipped=self.skipped + bad
         )
 
     def subset(self, indices: Iterable[int]) -> "AudioFolder":
         """Returns this data set with some of its files, by their indices."""
-        return self._replaced(files=[self.files[i] for i in indices])
+        return dataclasses.replace(self, files=[self.files[i] for i in indices])
 
     def renamed(self, names: Sequence[str]) -> "AudioFolder":
         """Returns this data set with other names for its labels.
@@ -379,7 +353,7 @@ class AudioFolder:
                 f"{', '.join(present) or 'which has none'}. "
                 f"Received: {', '.join(names)}"
             )
-        return self._replaced(labels=names)
+        return dataclasses.replace(self, labels=names)
 
     def matched(self, labels: Sequence[str]) -> "AudioFolder":
         """Returns this data set with the labels of a model, in its order.
@@ -394,29 +368,53 @@ class AudioFolder:
             ValueError: If a folder has no label among them.
         """
         labels = tuple(labels)
-        places = []
-        for name in self.labels or ():
-            spoken = _DIGITS[int(name)] if re.fullmatch("[0-9]", name) else name
-            place = name if name in labels else spoken
-            if place not in labels:
+        self.check_labelled()
+        names = self.names_like(labels)
+        for own, name in zip(self.labels or (), names, strict=True):
+            if name not in labels:
                 raise ValueError(
                     "The folders of the data set must be called as the "
                     f"model's labels, {', '.join(labels)}; rename the folder "
-                    f"or give names for all of them. Received: {name!r}"
+                    f"or give names for all of them. Received: {own!r}"
                 )
-            places.append(labels.index(place))
-        if not places:
+        return self.relabelled(names, labels)
+
+    def check_labelled(self) -> None:
+        """Checks that the data set has labels.
+
+        Raises:
+            ValueError: If it has none.
+        """
+        if not self.labels:
             raise ValueError(
                 "Labels are asked for, but the data set has none: it needs "
                 "one folder per label, and no sound beside them. "
-                f"Received: {', '.join(self.roots)}"
+                f"Received: {', '.join(self.roots)}."
             )
+
+    def names_like(self, labels: Sequence[str]) -> list[str]:
+        """Names of the labels, digits in words where `labels` have no digit."""
+        return [
+            name if name in labels else in_words(name)
+            for name in self.labels or ()
+        ]
+
+    def relabelled(
+        self, names: Sequence[str], labels: Sequence[str]
+    ) -> "AudioFolder":
+        """Returns the files whose label has a name among new labels.
+
+        Args:
+            names: A name for each of the present labels, in their order.
+            labels: The new labels.
+        """
+        places = [labels.index(x) if x in labels else None for x in names]
         files = [
             dataclasses.replace(entry, label=places[entry.label])
             for entry in self.files
-            if entry.label is not None
+            if entry.label is not None and places[entry.label] is not None
         ]
-        return self._replaced(files=files, labels=labels)
+        return dataclasses.replace(self, files=files, labels=labels)
 
     def _labelled(self, labels: Labels) -> "AudioFolder":
         if labels is None:
@@ -450,14 +448,35 @@ class AudioFolder:
             for entry, name in zip(self.files, names, strict=True)
             if name is not None
         ]
-        return self._replaced(files=files, labels=order)
+        return dataclasses.replace(self, files=files, labels=order)
 
 
-def _inspect(found: FoundFile) -> AudioFile | SkippedFile:
-    try:
-        info = check_header(found.path)
-    except AudioFileError as error:
-        return SkippedFile(found.path, error.reason)
+Entry = TypeVar("Entry", AudioFile, FoundFile)
+
+
+def _in_threads(
+    function: Callable[[Entry], AudioFile],
+    entries: Iterable[Entry],
+    workers: int,
+) -> tuple[list[AudioFile], list[SkippedFile]]:
+    """Calls a function for every file; returns the good and the bad ones."""
+
+    def attempt(entry: Entry) -> AudioFile | SkippedFile:
+        try:
+            return function(entry)
+        except AudioFileError as error:
+            return SkippedFile(entry.path, error.reason)
+
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        results = list(pool.map(attempt, entries))
+    return (
+        [entry for entry in results if isinstance(entry, AudioFile)],
+        [entry for entry in results if isinstance(entry, SkippedFile)],
+    )
+
+
+def _inspect(found: FoundFile) -> AudioFile:
+    info = check_header(found.path)
     return AudioFile(
         path=found.path,
         name=found.name,
@@ -466,6 +485,11 @@ def _inspect(found: FoundFile) -> AudioFile | SkippedFile:
         num_channels=info.num_channels,
         num_bytes=os.path.getsize(found.path),
     )
+
+
+def in_words(name: str) -> str:
+    """Returns the name of a label, a digit 0 to 9 in words."""
+    return _DIGITS[int(name)] if re.fullmatch("[0-9]", name) else name
 
 
 def _stripped(files: Sequence[AudioFile]) -> list[list[str]]:
@@ -493,10 +517,3 @@ def _most(files: Sequence[AudioFile], attribute: str) -> int:
     for entry in files:
         seconds[getattr(entry, attribute)] += entry.duration  # type: ignore
     return max(seconds, key=lambda v: (seconds[v], v)) if seconds else 1
-
-
-def _listed(skipped: Sequence[SkippedFile], most: int = 10) -> str:
-    lines = [f"  {entry.path}: {entry.reason}" for entry in skipped[:most]]
-    if len(skipped) > most:
-        lines.append(f"  and {len(skipped) - most} more")
-    return "\n".join(lines)

@@ -2,16 +2,16 @@
 
 import collections
 import concurrent.futures
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator
-from types import TracebackType
 
 import numpy as np
 
 Batch = dict[str, np.ndarray]
 
 
-class BatchIterator(Iterator[Batch]):
+class BatchIterator(Iterator[Batch], contextlib.AbstractContextManager):
     """Calls a function for step after step, some steps ahead.
 
     The order is that of the steps, whatever the number of threads. An error
@@ -81,16 +81,7 @@ class BatchIterator(Iterator[Batch]):
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def __enter__(self) -> "BatchIterator":
-        """Returns itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         """Closes."""
         self.close()
 

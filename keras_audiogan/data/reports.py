@@ -2,6 +2,7 @@
 
 import collections
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from keras_audiogan.data.dataset import AudioDataset
     from keras_audiogan.data.folder import AudioFolder
+    from keras_audiogan.data.walk import SkippedFile
 
 _MOST_LISTED = 10
 
@@ -27,9 +29,9 @@ def describe_folder(folder: "AudioFolder") -> str:
     """
     durations = np.array([entry.duration for entry in folder.files])
     lines = [
-        f"{count(folder.num_files, 'file')}, {spoken_time(durations.sum())}"
-        f" of sound in {', '.join(folder.roots)}"
-        f" (scanned in {folder.scan_seconds:.1f} s)"
+        f"{count(folder.num_files, 'file')}, "
+        f"{duration_in_words(durations.sum())} of sound in "
+        f"{', '.join(folder.roots)} (scanned in {folder.scan_seconds:.1f} s)"
     ]
     rates = ", ".join(f"{r} Hz ({n})" for r, n in folder.rates.items())
     if list(folder.rates) != [folder.sampling_rate]:
@@ -81,11 +83,20 @@ def describe_skipped(folder: "AudioFolder") -> list[str]:
             + ", ".join(f"{n} {reason}" for reason, n in groups.most_common()),
         )
     ]
-    for entry in folder.skipped[:_MOST_LISTED]:
-        lines.append(_row("", f"{entry.path}: {entry.reason}"))
-    if len(folder.skipped) > _MOST_LISTED:
-        lines.append(_row("", f"and {len(folder.skipped) - _MOST_LISTED} more"))
-    return lines
+    return lines + listed(folder.skipped, indent=12)
+
+
+def listed(skipped: "Sequence[SkippedFile]", indent: int = 2) -> list[str]:
+    """Lists the first files that were left out, a line for each.
+
+    Args:
+        skipped: The files.
+        indent: Blanks in front.
+    """
+    lines = [f"{entry.path}: {entry.reason}" for entry in skipped]
+    if len(lines) > _MOST_LISTED:
+        lines[_MOST_LISTED:] = [f"and {len(lines) - _MOST_LISTED} more"]
+    return [" " * indent + line for line in lines]
 
 
 def describe_nothing(folder: "AudioFolder") -> str:
@@ -106,10 +117,7 @@ def describe_nothing(folder: "AudioFolder") -> str:
     if folder.skipped:
         number = count(len(folder.skipped), "file")
         lines.append(f"Found there: {number} named like sound, all bad:")
-        for entry in folder.skipped[:_MOST_LISTED]:
-            lines.append(f"  {entry.path}: {entry.reason}")
-        if len(folder.skipped) > _MOST_LISTED:
-            lines.append(f"  and {len(folder.skipped) - _MOST_LISTED} more")
+        lines += listed(folder.skipped)
     present = set(folder.other_files)
     if present & _UNREAD_SOUND:
         names = ", ".join(sorted(present & _UNREAD_SOUND))
@@ -125,7 +133,7 @@ def describe_nothing(folder: "AudioFolder") -> str:
     return "\n".join(lines)
 
 
-def spoken_time(seconds: float) -> str:
+def duration_in_words(seconds: float) -> str:
     """Writes a length of time with its fitting unit."""
     if seconds >= 3600:
         return f"{seconds / 3600:.2f} hours"
@@ -174,7 +182,7 @@ def describe_cut(dataset: "AudioDataset") -> str:
         if plan.num_padded:
             text += f"; {count(plan.num_padded, 'file')} filled up with zeros"
         if plan.num_cut:
-            lost = spoken_time(plan.samples_unused / rate)
+            lost = duration_in_words(plan.samples_unused / rate)
             text += (
                 f"; of {count(plan.num_cut, 'longer file')} the rest "
                 f"({lost}) is not used"

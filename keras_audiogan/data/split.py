@@ -1,16 +1,14 @@
 """Parts of a data set: files held out of training, files of some labels."""
 
-import dataclasses
-import re
 from collections.abc import Sequence
 
 import numpy as np
 
 from keras_audiogan.data.folder import AudioFolder
+from keras_audiogan.data.folder import in_words as in_words
 from keras_audiogan.data.walk import AudioFolderError, matches
 
 EVERY = 10
-_DIGITS = "zero one two three four five six seven eight nine".split()
 
 
 def hold_out(
@@ -70,11 +68,6 @@ def hold_out(
     return train, test
 
 
-def in_words(name: str) -> str:
-    """Returns the name of a label, a digit 0 to 9 in words."""
-    return _DIGITS[int(name)] if re.fullmatch("[0-9]", name) else name
-
-
 def with_labels(folder: AudioFolder, labels: Sequence[str]) -> AudioFolder:
     """Returns the files of a data set that have one of some labels.
 
@@ -89,15 +82,5 @@ def with_labels(folder: AudioFolder, labels: Sequence[str]) -> AudioFolder:
         The data set with those files, its labels named as in `labels` and
         in that order; without files if no folder has such a label.
     """
-    wanted = tuple(labels)
-    names = [
-        name if name in wanted else in_words(name)
-        for name in folder.labels or ()
-    ]
-    kept = [name for name in wanted if name in names]
-    files = [
-        dataclasses.replace(entry, label=kept.index(names[entry.label]))
-        for entry in folder.files
-        if entry.label is not None and names[entry.label] in kept
-    ]
-    return folder._replaced(files=files, labels=kept)
+    names = folder.names_like(labels)
+    return folder.relabelled(names, [name for name in labels if name in names])

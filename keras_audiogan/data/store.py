@@ -3,7 +3,8 @@
 import concurrent.futures
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from keras_audiogan.audio.files import (
     open_sound,
     read_section,
 )
+from keras_audiogan.audio.levels import Levelling, check_level
 from keras_audiogan.data.checks import (
     checked_peak,
     finite_peak,
@@ -20,7 +22,7 @@ from keras_audiogan.data.checks import (
 )
 from keras_audiogan.data.folder import AudioFile, AudioFolder
 
-Level = str | float
+T = TypeVar("T")
 
 _NUM_LOCKS = 64
 
@@ -49,7 +51,7 @@ class AudioStore:
         folder: AudioFolder,
         sampling_rate: int,
         num_channels: int,
-        level: Level = "peak",
+        level: Levelling = "peak",
         cache_bytes: int = 256 << 20,
     ) -> None:
         check_level(level)
@@ -138,51 +140,37 @@ class AudioStore:
             np.multiply(section, np.float32(self.level), out=inside)
         np.clip(inside, -1.0, 1.0, out=inside)
 
-    def _verdict(self, index: int) -> float | AudioFileError:
-        verdict = self._verdicts.get(index)
-        if verdict is None:
+    def _once(
+        self, known: dict[int, T], index: int, find: Callable[[int], T]
+    ) -> T:
+        """What is known of a file, found by the first thread that asks."""
+        if index not in known:
             with self._locks[index % _NUM_LOCKS]:
-                verdict = self._verdicts.get(index)
-                if verdict is None:
-                    verdict = self._examine(index)
-                    self._verdicts[index] = verdict
-        return verdict
+                if index not in known:
+                    known[index] = find(index)
+        return known[index]
+
+    def _verdict(self, index: int) -> float | AudioFileError:
+        return self._once(self._verdicts, index, self._examine)
 
     def _section(self, index: int, first: int, stop: int) -> np.ndarray:
         if self._kept[index]:
-            audio = self._cache.get(index)
-            if audio is None:
-                with self._locks[index % _NUM_LOCKS]:
-                    audio = self._cache.get(index)
-                    if audio is None:
-                        audio = self._decode(index)
-                        self._cache[index] = audio
-            return audio[first:stop]
+            return self._once(self._cache, index, self._decode)[first:stop]
+        return self._decode(index, first, stop)
+
+    def _decode(
+        self, index: int, first: int = 0, stop: int | None = None
+    ) -> np.ndarray:
         path = self.folder.files[index].path
+        length = (int(self.lengths[index]) if stop is None else stop) - first
         # Opened afresh each time: an MP3 decoder that was used before gives
         # other last bits after a seek.
         with open_sound(path) as sound:
-            section = read_section(
-                sound,
-                first,
-                stop - first,
-                self.sampling_rate,
-                self.num_channels,
-            )
-        finite_peak(path, section)
-        if len(section) < stop - first:
-            raise AudioFileError(path, "changed while it was in use")
-        return section
-
-    def _decode(self, index: int) -> np.ndarray:
-        path = self.folder.files[index].path
-        total = int(self.lengths[index])
-        with open_sound(path) as sound:
             audio = read_section(
-                sound, 0, total, self.sampling_rate, self.num_channels
+                sound, first, length, self.sampling_rate, self.num_channels
             )
         finite_peak(path, audio)
-        if len(audio) != total:
+        if len(audio) != length:
             raise AudioFileError(path, "changed while it was in use")
         return audio
 
@@ -201,18 +189,6 @@ class AudioStore:
             )
         except AudioFileError as error:
             return error
-
-
-def check_level(level: Level) -> None:
-    """Raises a `ValueError` unless `level` is one that `AudioDataset` knows."""
-    if level in ("peak", "keep"):
-        return
-    if isinstance(level, (int, float)) and 0.0 < level < np.inf:
-        return
-    raise ValueError(
-        '`level` must be "peak", "keep" or a positive factor. '
-        f"Received: level={level!r}."
-    )
 
 
 def _choose_kept(

@@ -7,26 +7,6 @@ import numpy as np
 _DIAGONAL, _DOWN, _RIGHT = 0, 1, 2
 
 
-def pairwise_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Euclidean distances of all pairs of rows.
-
-    Args:
-        first: Array `(n, features)`.
-        second: Array `(m, features)`.
-
-    Returns:
-        float64 array `(n, m)`.
-    """
-    first = np.asarray(first, "float64")
-    second = np.asarray(second, "float64")
-    squares = (
-        np.sum(first**2, axis=1)[:, None]
-        + np.sum(second**2, axis=1)
-        - 2.0 * first @ second.T
-    )
-    return np.sqrt(np.maximum(squares, 0.0))
-
-
 def warping_path(costs: np.ndarray) -> np.ndarray:
     """Cheapest path of dynamic time warping.
 

@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,24 @@ def class_recalls(
         out=np.full(num_classes, np.nan),
         where=totals > 0,
     )
+
+
+def recall_by_label(
+    targets: np.ndarray, predictions: np.ndarray, labels: Sequence[str]
+) -> dict[str, float]:
+    """Returns `class_recalls` by name, without classes that have no clips.
+
+    Args:
+        targets: Class indices (n,) of the recordings.
+        predictions: Class indices (n,) that the classifier gave.
+        labels: Names of the classes.
+    """
+    shares = class_recalls(targets, predictions, len(labels))
+    return {
+        label: float(share)
+        for label, share in zip(labels, shares, strict=True)
+        if np.isfinite(share)
+    }
 
 
 def wilson_interval(
@@ -138,44 +157,44 @@ def classifier_metrics(
         `confusion`.
     """
     heard = probabilities.argmax(axis=1)
-    num_classes = len(labels)
+    num_classes, num_recordings = len(labels), len(targets)
     matrix = confusion_matrix(targets, heard, num_classes)
-    recalls = class_recalls(targets, heard, num_classes)
-
-    low, high = wilson_interval(int(np.trace(matrix)), len(targets))
-    accuracy = class_accuracy(targets, heard)
-    balanced = {
-        "value": round(balanced_accuracy(targets, heard, num_classes), 4),
-        "num_recordings": len(targets),
+    low, high = wilson_interval(int(np.trace(matrix)), num_recordings)
+    figures: dict[str, dict[str, Any]] = {
+        "test_accuracy": {
+            "value": class_accuracy(targets, heard),
+            "low": low,
+            "high": high,
+        },
+        "test_balanced_accuracy": {
+            "value": balanced_accuracy(targets, heard, num_classes),
+        },
+        "test_inception_score": {
+            "value": inception_score(probabilities, 1)[0],
+            "num_splits": 1,
+        },
     }
-    if len(targets) > 1:
-        least, most = bootstrap_interval(
+    if num_recordings > 1:
+        low, high = bootstrap_interval(
             lambda a, b: balanced_accuracy(a, b, num_classes),
             (targets, heard),
             num_resamples=num_resamples,
             seed=seed,
         )
-        balanced["low"] = round(max(least, 0.0), 4)
-        balanced["high"] = round(min(most, 1.0), 4)
+        figures["test_balanced_accuracy"].update(
+            low=max(low, 0.0), high=min(high, 1.0)
+        )
+    recalls = recall_by_label(targets, heard, labels)
     return {
-        "test_accuracy": {
-            "value": round(accuracy, 4),
-            "low": round(low, 4),
-            "high": round(high, 4),
-            "num_recordings": len(targets),
-        },
-        "test_balanced_accuracy": balanced,
-        "test_inception_score": {
-            "value": round(inception_score(probabilities, 1)[0], 4),
-            "num_splits": 1,
-            "num_recordings": len(targets),
+        **{
+            name: {
+                **{key: round(number, 4) for key, number in figure.items()},
+                "num_recordings": num_recordings,
+            }
+            for name, figure in figures.items()
         },
         "class_recall": {
-            "value": {
-                label: round(float(share), 4)
-                for label, share in zip(labels, recalls, strict=True)
-                if np.isfinite(share)
-            }
+            "value": {name: round(x, 4) for name, x in recalls.items()}
         },
         "confusion": {
             "value": matrix.tolist(),

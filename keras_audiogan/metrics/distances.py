@@ -99,18 +99,45 @@ def kernel_distance(
         raise ValueError(
             f"`degree` must be 1 or more. Received: degree={degree}"
         )
-    return float(
-        mean_off_diagonal(
-            polynomial_kernel(features_a, features_a, degree, scale, offset)
-        )
-        + mean_off_diagonal(
-            polynomial_kernel(features_b, features_b, degree, scale, offset)
-        )
-        - 2
-        * polynomial_kernel(
-            features_a, features_b, degree, scale, offset
-        ).mean()
-    )
+    distance_of = kernel_distance_to(features_b, degree, scale, offset)
+    return distance_of(features_a)(np.arange(len(features_a)))
+
+
+def kernel_distance_to(
+    reference: np.ndarray,
+    degree: int = 3,
+    scale: float | None = None,
+    offset: float = 1.0,
+) -> Callable[[np.ndarray], Callable[[np.ndarray], float]]:
+    """Returns a function that measures many sets against one reference.
+
+    The kernel matrices of a set are computed once, so that its subsets cost
+    next to nothing; see `kernel_distance` for the other arguments.
+
+    Args:
+        reference: Array (m, num_features).
+
+    Returns:
+        From a set of features (n, num_features) to a function from chosen
+        rows (k,) of it to their distance.
+    """
+
+    def kernel(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        return polynomial_kernel(left, right, degree, scale, offset)
+
+    within_reference = _mean_off_diagonal(kernel(reference, reference))
+
+    def distance_of(features: np.ndarray) -> Callable[[np.ndarray], float]:
+        own = kernel(features, features)
+        across = kernel(features, reference).mean(axis=1)
+
+        def distance(rows: np.ndarray) -> float:
+            within = _mean_off_diagonal(own[np.ix_(rows, rows)])
+            return float(within + within_reference - 2 * across[rows].mean())
+
+        return distance
+
+    return distance_of
 
 
 def polynomial_kernel(
@@ -131,10 +158,30 @@ def polynomial_kernel(
     return result
 
 
-def mean_off_diagonal(matrix: np.ndarray) -> float:
+def _mean_off_diagonal(matrix: np.ndarray) -> float:
     """Mean of a square matrix without its diagonal."""
     count = len(matrix)
     return (matrix.sum() - np.trace(matrix)) / (count * (count - 1))
+
+
+def pairwise_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Euclidean distances of all pairs of rows.
+
+    Args:
+        first: Array `(n, features)`.
+        second: Array `(m, features)`.
+
+    Returns:
+        float64 array `(n, m)`.
+    """
+    first = np.asarray(first, "float64")
+    second = np.asarray(second, "float64")
+    squares = (
+        np.sum(first**2, axis=1)[:, None]
+        + np.sum(second**2, axis=1)
+        - 2.0 * first @ second.T
+    )
+    return np.sqrt(np.maximum(squares, 0.0))
 
 
 def check_features(

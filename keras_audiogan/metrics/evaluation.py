@@ -14,27 +14,25 @@ from keras_audiogan.metrics.class_scores import (
     inception_score,
 )
 from keras_audiogan.metrics.classifier_scores import (
-    class_recalls,
+    recall_by_label,
     wilson_interval,
 )
 from keras_audiogan.metrics.distances import (
     frechet_distance_to,
-    mean_off_diagonal,
-    polynomial_kernel,
+    kernel_distance_to,
 )
 from keras_audiogan.metrics.figures import FigureTable
 from keras_audiogan.metrics.manifolds import (
     compare_bins,
-    k_means,
-    nearest_centre,
+    fit_bins,
     precision_recall_density_coverage,
 )
 from keras_audiogan.metrics.neighbours import (
     duplicates,
+    near_threshold,
     nearest_neighbours,
     similarity_features,
 )
-from keras_audiogan.metrics.placing import place_clips
 from keras_audiogan.metrics.signals import (
     SILENCE_DB,
     power_spectra,
@@ -43,11 +41,9 @@ from keras_audiogan.metrics.signals import (
     tilt_of_spectra,
 )
 
-# A nearest neighbour nearer than this percentile of real clips' own counts
-# as a repetition or a copy.
-_NEAR_PERCENTILE = 1
-_NUM_NEIGHBOURS = 5
+NUM_NEIGHBOURS = 5
 _NUM_PAIRS = 32
+_COLUMNS = ("generated", "real_test")
 
 
 def sample_clips(
@@ -176,34 +172,17 @@ def evaluate_gan(
             f"classifier at {classifier.sampling_rate} Hz and audio at "
             f"{sampling_rate} Hz"
         )
-    sets = _Sets(generated, real_train, real_test, seed)
-    report: dict[str, Any] = {
-        "num_samples": len(sets.generated),
-        "num_real_train": len(sets.train),
-        "num_real_test": len(sets.test),
-        "group_size": sets.group_size,
-        "seed": seed,
-        "truncation": truncation,
-        "sampling_rate": sampling_rate,
-        "slice_length": int(sets.generated.shape[1]),
-        "classifier": None,
-        "figures": {},
-    }
-    table = FigureTable(report["figures"], num_resamples, seed)
-    _add_signal_figures(table, sets, sampling_rate)
-    report["nearest"] = _add_neighbour_figures(table, sets, sampling_rate)
+    evaluation = _Evaluation(
+        generated, real_train, real_test, sampling_rate, num_resamples, seed
+    )
+    evaluation.report["truncation"] = truncation
+    evaluation.add_signal_figures()
+    evaluation.add_neighbour_figures()
     if classifier is not None:
-        _add_classifier_figures(
-            report,
-            table,
-            sets,
-            classifier,
-            batch_size,
-            _as_indices(targets, len(sets.generated), "targets"),
-            _as_indices(test_targets, len(sets.test), "test_targets"),
-            num_bins,
+        evaluation.add_classifier_figures(
+            classifier, batch_size, targets, test_targets, num_bins
         )
-    return report
+    return evaluation.report
 
 
 def targets_of(
@@ -231,51 +210,271 @@ def targets_of(
     return places[asked[np.arange(num_samples) % len(asked)]]
 
 
-class _Sets:
-    """The three sets of clips, of one length, and how they are grouped."""
+def place_clips(
+    clips: Sequence[np.ndarray], slice_length: int, starts: int | None = 0
+) -> np.ndarray:
+    """Returns clips (n, slice_length, 1): each from sample `starts`, cut.
 
-    def __init__(self, generated, train, test, seed: int):
+    Args:
+        clips: 1-D arrays.
+        slice_length: Samples of every slice.
+        starts: Where every clip begins, in samples; None centres it.
+    """
+    slices = np.zeros((len(clips), slice_length, 1), "float32")
+    for row, clip in zip(slices, clips, strict=True):
+        start = starts
+        if start is None:
+            start = max(0, (slice_length - len(clip)) // 2)
+        clip = clip[: slice_length - start]
+        row[start : start + len(clip), 0] = clip
+    return slices
+
+
+class _Evaluation:
+    """A report in the making: three sets of clips, of one length, in groups."""
+
+    def __init__(
+        self,
+        generated: np.ndarray,
+        train: Any,
+        test: Any,
+        sampling_rate: int,
+        num_resamples: int,
+        seed: int,
+    ) -> None:
         if generated.ndim != 3:
             raise ValueError(
                 "Generated audio must be an array (clips, time, channels). "
                 f"Received: shape {generated.shape}"
             )
         time = generated.shape[1]
-        self.generated = generated
-        self.train, self.test = _fit(train, time), _fit(test, time)
-        self.group_size = min(map(len, (generated, self.train, self.test)))
-        if self.group_size < 2 * _NUM_NEIGHBOURS:
+        train, test = _fit(train, time), _fit(test, time)
+        self.group_size = min(map(len, (generated, train, test)))
+        if self.group_size < 2 * NUM_NEIGHBOURS:
             raise ValueError(
-                f"At least {2 * _NUM_NEIGHBOURS} clips of each kind are "
+                f"At least {2 * NUM_NEIGHBOURS} clips of each kind are "
                 f"needed. Received: {len(generated)} generated, "
-                f"{len(self.train)} training and {len(self.test)} test clips"
+                f"{len(train)} training and {len(test)} test clips"
             )
         random = np.random.default_rng(seed)
         # Files come sorted by label; groups and subsets must not.
-        self.test_order = random.permutation(len(self.test))
-        self.test = self.test[self.test_order]
-        self.train_subset = random.permutation(len(self.train))
-        self.train_subset = self.train_subset[: self.group_size]
+        self.test_order = random.permutation(len(test))
+        self.train_subset = random.permutation(len(train))[: self.group_size]
+        self.train = train
+        self.columns = (generated, test[self.test_order])
+        self.sampling_rate = sampling_rate
+        self.seed = seed
+        self.report: dict[str, Any] = {
+            "num_samples": len(generated),
+            "num_real_train": len(train),
+            "num_real_test": len(test),
+            "group_size": self.group_size,
+            "seed": seed,
+            "truncation": None,
+            "sampling_rate": sampling_rate,
+            "slice_length": time,
+            "classifier": None,
+            "figures": {},
+        }
+        self.add = FigureTable(self.report["figures"], num_resamples, seed).add
 
-    def groups(self, array: np.ndarray) -> list[np.ndarray]:
+    def add_signal_figures(self) -> None:
+        rate = self.sampling_rate
+        levels = [rms_db(audio) for audio in self.columns]
+        self.add("rms_db", _mean, levels, "real", "dBFS", signed=True)
+        peaks = [np.abs(audio).max(axis=(1, 2)) for audio in self.columns]
+        self.add("peak", _mean, peaks, "real")
+        silent = [(x < SILENCE_DB).astype("float64") for x in levels]
+        self.add("silent", _mean, silent, "lower", most=1.0)
+        tilt = spectral_tilt(self.train, rate)
+        self.add(
+            "spectral_tilt_difference",
+            lambda power: tilt_of_spectra(power, rate) - tilt,
+            [power_spectra(audio, rate) for audio in self.columns],
+            "real",
+            "dB/octave",
+            signed=True,
+        )
+
+    def add_neighbour_figures(self) -> None:
+        for suffix in ("", "_audible"):
+            # The audible ones come last: pairs and copies are told by them.
+            train, *columns = (
+                similarity_features(
+                    audio, self.sampling_rate, audible=bool(suffix)
+                )
+                for audio in (self.train, *self.columns)
+            )
+            to_self = [
+                np.concatenate(
+                    [nearest_neighbours(x).distances for x in self._groups(c)]
+                )
+                for c in columns
+            ]
+            nearest = [nearest_neighbours(c, train) for c in columns]
+            to_train = [neighbours.distances for neighbours in nearest]
+            self.add(f"d_self{suffix}", _mean, to_self, "real")
+            self.add(f"d_train{suffix}", _mean, to_train, "real")
+        real_to_self = nearest_neighbours(train[self.train_subset]).distances
+        for name, distances, reference in (
+            ("repeated", to_self, real_to_self),
+            ("copied", to_train, to_train[1]),
+        ):
+            self.add(
+                name,
+                partial(duplicates, threshold=near_threshold(reference)),
+                distances,
+                "lower",
+                most=1.0,
+            )
+        self.report["nearest"] = [
+            {"sample": i, "train": int(index), "distance": float(distance)}
+            for i, (distance, index) in enumerate(
+                zip(*(x[:_NUM_PAIRS] for x in nearest[0]), strict=True)
+            )
+        ]
+
+    def add_classifier_figures(
+        self,
+        classifier: Any,
+        batch_size: int,
+        targets: Sequence[int] | np.ndarray | None,
+        test_targets: Sequence[int] | np.ndarray | None,
+        num_bins: int | None,
+    ) -> None:
+        wanted = [
+            _as_indices(targets, len(self.columns[0]), "targets"),
+            _as_indices(test_targets, len(self.columns[1]), "test_targets"),
+        ]
+        if wanted[1] is not None:
+            wanted[1] = wanted[1][self.test_order]
+        outputs = [
+            classifier.predict_with_features(audio, batch_size)
+            for audio in (*self.columns, self.train)
+        ]
+        probabilities = [output[0] for output in outputs[:2]]
+        *columns, train = (output[1].astype("float64") for output in outputs)
+        heard = [p.argmax(axis=1) for p in probabilities]
+        self.report["classifier"] = {
+            "architecture": getattr(type(classifier), "architecture", None),
+            "labels": list(classifier.labels),
+        }
+        self._add_verdicts(classifier.labels, probabilities, heard, wanted)
+        self.add(
+            "frechet_distance",
+            self._grouped(frechet_distance_to(train)),
+            columns,
+            "lower",
+        )
+        self.add(
+            "kernel_distance",
+            list(map(kernel_distance_to(train), columns)),
+            [np.arange(len(features)) for features in columns],
+            "lower",
+            replace=False,
+            signed=True,
+        )
+        reference = train[self.train_subset]
+        self.add(
+            ("precision", "recall", "density", "coverage"),
+            self._grouped(
+                lambda features: precision_recall_density_coverage(
+                    reference, features, NUM_NEIGHBOURS
+                )
+            ),
+            columns,
+            "higher",
+            most=(1.0, 1.0, math.inf, 1.0),
+        )
+        bins = num_bins or int(np.clip(len(columns[1]) // 20, 2, 100))
+        bins_of = fit_bins(train, bins, self.seed)
+        train_bins = bins_of(train)
+        self.add(
+            "num_different_bins",
+            self._grouped(
+                lambda b: compare_bins(train_bins, b, bins).num_different
+            ),
+            list(map(bins_of, columns)),
+            "lower",
+            f"of {bins}",
+        )
+
+    def _add_verdicts(
+        self,
+        labels: Sequence[str],
+        probabilities: Sequence[np.ndarray],
+        heard: Sequence[np.ndarray],
+        wanted: Sequence[np.ndarray | None],
+    ) -> None:
+        """Adds what labels were heard, and how often those asked for."""
+        count = len(labels)
+        self.report["class_histogram"] = {
+            name: dict(
+                zip(labels, class_histogram(h, count).tolist(), strict=True)
+            )
+            for name, h in zip(_COLUMNS, heard, strict=True)
+        }
+        self.add(
+            "inception_score",
+            self._grouped(lambda p: inception_score(p, 1)[0]),
+            probabilities,
+            "higher",
+            most=count,
+        )
+        self.add(
+            "smallest_class_share",
+            lambda h: class_histogram(h, count).min(),
+            heard,
+            "higher",
+            most=1.0,
+        )
+        self.add(
+            "confidence",
+            _mean,
+            [p.max(axis=1) for p in probabilities],
+            "real",
+            most=1.0,
+        )
+        pairs = [
+            None if asked is None else (asked, h)
+            for asked, h in zip(wanted, heard, strict=True)
+        ]
+        known = {
+            name: pair
+            for name, pair in zip(_COLUMNS, pairs, strict=True)
+            if pair is not None
+        }
+        if known:
+            self.add(
+                "label_accuracy",
+                class_accuracy,
+                pairs,
+                "higher",
+                # Resampling gives no width to a share of 100 %.
+                interval=lambda asked, heard: wilson_interval(
+                    int((asked == heard).sum()), len(asked)
+                ),
+            )
+            self.report["label_recall"] = {
+                name: recall_by_label(*pair, labels)
+                for name, pair in known.items()
+            }
+        self.report["confusion"] = {
+            name: confusion_matrix(*pair, count).tolist()
+            for name, pair in known.items()
+        }
+
+    def _groups(self, array: np.ndarray) -> list[np.ndarray]:
         """The rows of an array in disjoint groups of one size."""
         size = self.group_size
         starts = range(0, len(array) - size + 1, size)
         return [array[start : start + size] for start in starts]
 
-    def concatenated(
-        self, function: Callable[[np.ndarray], np.ndarray], array: np.ndarray
-    ) -> np.ndarray:
-        """A function's values for each clip, computed group by group."""
-        return np.concatenate([function(x) for x in self.groups(array)])
-
-    def grouped(self, statistic: Callable[..., Any]):
+    def _grouped(self, statistic: Callable[[np.ndarray], Any]):
         """The mean of a statistic over disjoint groups of one size."""
 
-        def mean_over_groups(*arrays: np.ndarray) -> Any:
-            groups = zip(*map(self.groups, arrays), strict=True)
-            values = [statistic(*group) for group in groups]
-            return np.mean(values, axis=0)
+        def mean_over_groups(array: np.ndarray) -> Any:
+            return np.mean([statistic(x) for x in self._groups(array)], axis=0)
 
         return mean_over_groups
 
@@ -288,7 +487,7 @@ def _fit(clips: Any, time: int) -> np.ndarray:
     return place_clips(clips, time)
 
 
-def _as_indices(values, count: int, name: str) -> np.ndarray | None:
+def _as_indices(values: Any, count: int, name: str) -> np.ndarray | None:
     if values is None:
         return None
     indices = np.asarray(values)
@@ -302,220 +501,3 @@ def _as_indices(values, count: int, name: str) -> np.ndarray | None:
 
 def _mean(values: np.ndarray) -> float:
     return float(np.mean(values))
-
-
-def _add_signal_figures(table: FigureTable, sets: _Sets, sampling_rate: int):
-    generated, test = sets.generated, sets.test
-    levels = [rms_db(generated), rms_db(test)]
-    table.add("rms_db", _mean, levels, "real", "dBFS", signed=True)
-    peaks = [np.abs(audio).max(axis=(1, 2)) for audio in (generated, test)]
-    table.add("peak", _mean, peaks, "real")
-    silent = [(x < SILENCE_DB).astype("float64") for x in levels]
-    table.add("silent", _mean, silent, "lower", most=1.0)
-    tilt = spectral_tilt(sets.train, sampling_rate)
-    spectra = [
-        power_spectra(audio, sampling_rate) for audio in (generated, test)
-    ]
-    table.add(
-        "spectral_tilt_difference",
-        lambda power: tilt_of_spectra(power, sampling_rate) - tilt,
-        spectra,
-        "real",
-        "dB/octave",
-        signed=True,
-    )
-
-
-def _add_neighbour_figures(
-    table: FigureTable, sets: _Sets, sampling_rate: int
-) -> list[dict[str, Any]]:
-    for suffix in ("", "_audible"):
-        # The audible ones come last: pairs and copies are judged by them.
-        generated, train, test = (
-            similarity_features(audio, sampling_rate, audible=bool(suffix))
-            for audio in (sets.generated, sets.train, sets.test)
-        )
-        selves = [
-            sets.concatenated(lambda x: nearest_neighbours(x).distances, x)
-            for x in (generated, test)
-        ]
-        to_train = [nearest_neighbours(x, train) for x in (generated, test)]
-        distances = [neighbours.distances for neighbours in to_train]
-        table.add(f"d_self{suffix}", _mean, selves, "real")
-        table.add(f"d_train{suffix}", _mean, distances, "real")
-    real_selves = nearest_neighbours(train[sets.train_subset]).distances
-    for name, values, reference in (
-        ("repeated", selves, real_selves),
-        ("copied", distances, distances[1]),
-    ):
-        threshold = float(np.percentile(reference, _NEAR_PERCENTILE))
-        table.add(
-            name,
-            partial(duplicates, threshold=threshold),
-            values,
-            "lower",
-            most=1.0,
-        )
-    return [
-        {
-            "sample": sample,
-            "train": int(to_train[0].indices[sample]),
-            "distance": float(to_train[0].distances[sample]),
-        }
-        for sample in range(min(_NUM_PAIRS, len(generated)))
-    ]
-
-
-def _add_classifier_figures(
-    report: dict[str, Any],
-    table: FigureTable,
-    sets: _Sets,
-    classifier: Any,
-    batch_size: int,
-    targets: np.ndarray | None,
-    test_targets: np.ndarray | None,
-    num_bins: int | None,
-) -> None:
-    outputs = [
-        classifier.predict_with_features(audio, batch_size)
-        for audio in (sets.generated, sets.test, sets.train)
-    ]
-    probabilities = [output[0] for output in outputs[:2]]
-    generated, test, train = (output[1].astype("float64") for output in outputs)
-    heard = [p.argmax(axis=1) for p in probabilities]
-    labels = list(classifier.labels)
-    num_classes = len(labels)
-    report["classifier"] = {
-        "architecture": getattr(type(classifier), "architecture", None),
-        "labels": labels,
-    }
-    histograms = [class_histogram(h, num_classes) for h in heard]
-    report["class_histogram"] = {
-        name: dict(zip(labels, map(float, shares), strict=True))
-        for name, shares in zip(
-            ("generated", "real_test"), histograms, strict=True
-        )
-    }
-    table.add(
-        "inception_score",
-        sets.grouped(lambda p: inception_score(p, 1)[0]),
-        probabilities,
-        "higher",
-        most=num_classes,
-    )
-    table.add(
-        "smallest_class_share",
-        lambda h: class_histogram(h, num_classes).min(),
-        heard,
-        "higher",
-        most=1.0,
-    )
-    table.add(
-        "confidence",
-        _mean,
-        [p.max(axis=1) for p in probabilities],
-        "real",
-        most=1.0,
-    )
-    if test_targets is not None:
-        test_targets = test_targets[sets.test_order]
-    pairs = [
-        None if wanted is None else (wanted, h)
-        for wanted, h in zip((targets, test_targets), heard, strict=True)
-    ]
-    if any(pair is not None for pair in pairs):
-        table.add(
-            "label_accuracy",
-            class_accuracy,
-            pairs,
-            "higher",
-            # Resampling gives no width to a share of 100 %.
-            interval=lambda asked, heard: wilson_interval(
-                int((asked == heard).sum()), len(asked)
-            ),
-        )
-        report["label_recall"] = {
-            name: {
-                label: float(share)
-                for label, share in zip(
-                    labels, class_recalls(*pair, num_classes), strict=True
-                )
-                if np.isfinite(share)
-            }
-            for name, pair in zip(
-                ("generated", "real_test"), pairs, strict=True
-            )
-            if pair is not None
-        }
-    report["confusion"] = {
-        name: confusion_matrix(*pair, num_classes).tolist()
-        for name, pair in zip(("generated", "real_test"), pairs, strict=True)
-        if pair is not None
-    }
-    table.add(
-        "frechet_distance",
-        sets.grouped(frechet_distance_to(train)),
-        (generated, test),
-        "lower",
-    )
-    table.add(
-        "kernel_distance",
-        _kernel_statistics((generated, test), train),
-        [np.arange(len(generated)), np.arange(len(test))],
-        "lower",
-        replace=False,
-        signed=True,
-    )
-    reference = train[sets.train_subset]
-    table.add(
-        ("precision", "recall", "density", "coverage"),
-        sets.grouped(
-            lambda features: precision_recall_density_coverage(
-                reference, features, _NUM_NEIGHBOURS
-            )
-        ),
-        (generated, test),
-        "higher",
-        most=(1.0, 1.0, math.inf, 1.0),
-    )
-    if num_bins is None:
-        num_bins = int(np.clip(len(test) // 20, 2, 100))
-    deviation = train.std(axis=0)
-    deviation[deviation == 0] = 1
-    centres = k_means(train / deviation, num_bins, seed=table.seed)
-    bins = [nearest_centre(x / deviation, centres) for x in (generated, test)]
-    train_bins = nearest_centre(train / deviation, centres)
-    table.add(
-        "num_different_bins",
-        sets.grouped(
-            lambda b: compare_bins(train_bins, b, num_bins).num_different
-        ),
-        bins,
-        "lower",
-        f"of {num_bins}",
-    )
-
-
-def _kernel_statistics(
-    sets: Sequence[np.ndarray], train: np.ndarray
-) -> list[Callable[[np.ndarray], float]]:
-    """The kernel distance to `train` of chosen rows of each set.
-
-    The kernel matrices are computed once; resamples only pick from them.
-    """
-    of_train = mean_off_diagonal(polynomial_kernel(train, train))
-
-    def statistic_of(features: np.ndarray) -> Callable[[np.ndarray], float]:
-        own = polynomial_kernel(features, features)
-        to_train = polynomial_kernel(features, train).mean(axis=1)
-
-        def statistic(chosen: np.ndarray) -> float:
-            return float(
-                mean_off_diagonal(own[np.ix_(chosen, chosen)])
-                + of_train
-                - 2 * to_train[chosen].mean()
-            )
-
-        return statistic
-
-    return [statistic_of(features) for features in sets]

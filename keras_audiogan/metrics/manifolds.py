@@ -1,11 +1,12 @@
 """Do generated clips cover the real ones? Balls and bins in feature space."""
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from keras_audiogan.metrics.distances import check_features
+from keras_audiogan.metrics.distances import check_features, pairwise_distances
 
 
 class ManifoldScores(NamedTuple):
@@ -73,16 +74,6 @@ def precision_recall_density_coverage(
     )
 
 
-def pairwise_distances(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Euclidean distances (n, m) between rows, in float64."""
-    squares = (
-        (left**2).sum(axis=1)[:, np.newaxis]
-        + (right**2).sum(axis=1)
-        - 2 * (left @ right.T)
-    )
-    return np.sqrt(np.maximum(squares, 0))
-
-
 def _neighbour_distances(features: np.ndarray, rank: int) -> np.ndarray:
     distances = pairwise_distances(features, features)
     np.fill_diagonal(distances, 0)
@@ -126,17 +117,34 @@ def num_statistically_different_bins(
             "`significance` must lie between 0 and 1. "
             f"Received: significance={significance}"
         )
+    bins_of = fit_bins(train, num_bins, seed)
+    return compare_bins(
+        bins_of(train), bins_of(generated), num_bins, significance
+    )
+
+
+def fit_bins(
+    train: np.ndarray, num_bins: int, seed: int = 0
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Clusters training features; see `num_statistically_different_bins`.
+
+    Args:
+        train: Features (n, num_features), in float64.
+        num_bins: The number of clusters.
+        seed: Seed of the clustering.
+
+    Returns:
+        From features (m, num_features) to the bin (m,) of each clip.
+    """
     mean, deviation = train.mean(axis=0), train.std(axis=0)
     deviation[deviation == 0] = 1
-    train = (train - mean) / deviation
-    generated = (generated - mean) / deviation
-    centres = k_means(train, num_bins, seed=seed)
-    return compare_bins(
-        nearest_centre(train, centres),
-        nearest_centre(generated, centres),
-        num_bins,
-        significance,
-    )
+    centres = k_means((train - mean) / deviation, num_bins, seed=seed)
+
+    def bins_of(features: np.ndarray) -> np.ndarray:
+        scaled = (features - mean) / deviation
+        return pairwise_distances(scaled, centres).argmin(axis=1)
+
+    return bins_of
 
 
 def compare_bins(
@@ -184,11 +192,6 @@ def _jensen_shannon(left: np.ndarray, right: np.ndarray) -> float:
         ratios = shares[present] / middle[present]
         total += (shares[present] * np.log2(ratios)).sum() / 2
     return float(total)
-
-
-def nearest_centre(features: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Index (n,) of the nearest row of `centres` for each row."""
-    return pairwise_distances(features, centres).argmin(axis=1)
 
 
 def k_means(

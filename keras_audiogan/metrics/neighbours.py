@@ -17,6 +17,9 @@ _AUDIBLE_DB = -60.0
 # Differences of float32 inner products cannot rank closer neighbours than
 # this; so many candidates are measured again, exactly.
 _NUM_CANDIDATES = 4
+# A nearest neighbour nearer than this percentile of real clips' own counts
+# as a repetition or a copy.
+_NEAR_PERCENTILE = 1
 
 
 class Neighbours(NamedTuple):
@@ -150,8 +153,7 @@ def duplicates(distances: np.ndarray, threshold: float) -> float:
     """Fraction of clips whose nearest neighbour is nearer than `threshold`.
 
     With |D|self distances these are repetitions, with |D|train distances
-    copies. A fair threshold is a low percentile of real clips' distances to
-    one another, as `evaluate_gan` takes it.
+    copies. `near_threshold` gives a fair threshold.
 
     Args:
         distances: Nearest-neighbour distances (n,).
@@ -164,3 +166,13 @@ def duplicates(distances: np.ndarray, threshold: float) -> float:
     if not distances.size:
         raise ValueError("Duplicates need at least one clip. Received: none")
     return float((distances < threshold).mean())
+
+
+def near_threshold(distances: np.ndarray) -> float:
+    """The distance below which a clip repeats or copies another.
+
+    Args:
+        distances: Nearest-neighbour distances (n,) of real clips; 1 % of
+            them lie below the threshold.
+    """
+    return float(np.percentile(distances, _NEAR_PERCENTILE))

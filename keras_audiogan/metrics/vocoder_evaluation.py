@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_audiogan.metrics.bootstrap import bootstrap_interval
+from keras_audiogan.audio.levels import Levelling, level_gain
 from keras_audiogan.metrics.phase_recovery import griffin_lim
 from keras_audiogan.metrics.speech_scores import as_clip, pesq
-from keras_audiogan.metrics.vocoder_scores import FIGURES, vocoder_report
+from keras_audiogan.metrics.vocoder_scores import (
+    FIGURES,
+    mean_of_clips,
+    vocoder_report,
+)
 
 if TYPE_CHECKING:
     from keras_audiogan.models.vocoder import Vocoder
@@ -31,11 +35,11 @@ GRIFFIN_LIM = {
     "fast_griffin_lim": {"momentum": 0.99, "magnitude_iterations": 100},
 }
 
-_MORE_FIGURES = {
+_ALL_FIGURES = {
+    **FIGURES,
     "level_difference": ("dB", "real"),
     "real_time_factor": ("s of computing / s of sound", "lower"),
 }
-_ALL_FIGURES = {**FIGURES, **_MORE_FIGURES}
 # A recording against itself: equal by definition, and so not computed.
 _SELF = {
     name: 0.0
@@ -64,7 +68,7 @@ def evaluate_vocoder(
     vocoder: Vocoder,
     clips: Sequence[np.ndarray],
     names: Sequence[str] | None = None,
-    level: str | float = "keep",
+    level: Levelling = "keep",
     num_iterations: int = 32,
     num_resamples: int = 200,
     seed: int = 0,
@@ -142,19 +146,10 @@ def evaluate_vocoder(
         if on_clip is not None:
             on_clip()
     reports = {
-        system: vocoder_report(
-            real,
-            fakes,
-            rate,
-            vocoder.features,
-            num_resamples=num_resamples,
-            seed=seed,
-        )
+        system: vocoder_report(real, fakes, rate, vocoder.features, 0)
         for system, fakes in made.items()
     }
-    rows: dict[str, list[dict[str, float]]] = {
-        system: report["clips"] for system, report in reports.items()
-    }
+    rows = {system: report["clips"] for system, report in reports.items()}
     rows["real"] = [_of_itself(clip, rate) for clip in real]
     for system, fakes in made.items():
         for row, clip, fake, factor in zip(
@@ -164,17 +159,12 @@ def evaluate_vocoder(
             row["real_time_factor"] = factor
     figures: dict[str, Any] = {}
     for name, (unit, better) in _ALL_FIGURES.items():
-        columns: dict[str, Any] = {}
-        for system in SYSTEMS:
-            if system in reports and name in FIGURES:
-                found = reports[system]["figures"].get(name)
-                columns[system] = found and {
-                    key: found[key]
-                    for key in ("value", "low", "high", "num_clips")
-                    if key in found
-                }
-            else:
-                columns[system] = _mean(rows[system], name, num_resamples, seed)
+        columns = {
+            system: mean_of_clips(
+                rows[system], name, num_resamples, seed, better == "real"
+            )
+            for system in SYSTEMS
+        }
         if columns["vocoder"] is not None:
             figures[name] = {"unit": unit, "better": better, **columns}
     names = [str(i) for i in range(len(real))] if names is None else names
@@ -200,30 +190,6 @@ def evaluate_vocoder(
             **{name: fakes[:keep_sounds] for name, fakes in made.items()},
         }
     return report
-
-
-def level_gain(audio: np.ndarray | float, level: str | float) -> float:
-    """Returns the factor that a training with this level puts on a file.
-
-    Args:
-        audio: The file's samples, or its peak.
-        level: `"peak"` brings the peak to 1 (silence stays), `"keep"` leaves
-            the level, a number is the factor.
-
-    Raises:
-        ValueError: If the level is none of these.
-    """
-    if level == "keep":
-        return 1.0
-    if level == "peak":
-        peak = float(np.max(np.abs(audio), initial=0.0))
-        return 1.0 / peak if peak > 0 and math.isfinite(1.0 / peak) else 1.0
-    if isinstance(level, str) or not level > 0:
-        raise ValueError(
-            "`level` must be 'peak', 'keep' or a positive factor. "
-            f"Received: level={level!r}"
-        )
-    return float(level)
 
 
 def format_vocoder_table(report: dict[str, Any]) -> str:
@@ -291,23 +257,6 @@ def _of_itself(clip: np.ndarray, rate: int) -> dict[str, float]:
         # The vocoder's own report says which and why.
         return row
     return row
-
-
-def _mean(
-    rows: Sequence[dict[str, float]], name: str, num_resamples: int, seed: int
-) -> dict[str, float] | None:
-    values = np.array([row[name] for row in rows if name in row])
-    if not values.size:
-        return None
-    mean: dict[str, float] = {
-        "value": float(values.mean()),
-        "num_clips": len(values),
-    }
-    if len(values) > 1 and num_resamples and values.any():
-        mean["low"], mean["high"] = bootstrap_interval(
-            np.mean, values, num_resamples=num_resamples, seed=seed
-        )
-    return mean
 
 
 def _decibels(clip: np.ndarray) -> float:

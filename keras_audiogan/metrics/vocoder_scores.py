@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_audiogan.audio.spectra import log_mel_spectrogram, spectrogram
-from keras_audiogan.metrics.alignment import pairwise_distances, warping_path
+from keras_audiogan.metrics.alignment import warping_path
 from keras_audiogan.metrics.bootstrap import bootstrap_interval
+from keras_audiogan.metrics.distances import pairwise_distances
 from keras_audiogan.metrics.speech_scores import (
     as_clip,
     as_pair,
@@ -262,22 +263,42 @@ def vocoder_report(
     ]
     figures = {}
     for name, (unit, better) in FIGURES.items():
-        values = np.array([clip[name] for clip in clips if name in clip])
-        if not values.size:
-            continue
-        figures[name] = {
-            "value": float(values.mean()),
-            "num_clips": len(values),
-            "unit": unit,
-            "better": better,
-        }
-        if len(values) > 1 and num_resamples:
-            low, high = bootstrap_interval(
-                np.mean, values, num_resamples=num_resamples, seed=seed
-            )
-            # No figure can be negative.
-            figures[name].update(low=max(0.0, low), high=high)
+        mean = mean_of_clips(clips, name, num_resamples, seed)
+        if mean is not None:
+            figures[name] = {**mean, "unit": unit, "better": better}
     return {"clips": clips, "figures": figures, "notes": dict(notes)}
+
+
+def mean_of_clips(
+    clips: Sequence[dict[str, float]],
+    name: str,
+    num_resamples: int,
+    seed: int,
+    signed: bool = False,
+) -> dict[str, float] | None:
+    """Returns the mean of a figure over clips, and its interval.
+
+    Args:
+        clips: The figures of each clip, by name.
+        name: Which figure; some clips may lack it.
+        num_resamples: As for `vocoder_report`.
+        seed: Of the resampling.
+        signed: Whether it can be negative; else the interval ends at 0.
+
+    Returns:
+        `value`, `low` and `high` (unless every clip has 0), `num_clips`; or
+        None if no clip has the figure.
+    """
+    values = np.array([clip[name] for clip in clips if name in clip])
+    if not values.size:
+        return None
+    mean: dict[str, float] = {"value": float(values.mean())}
+    if len(values) > 1 and num_resamples and values.any():
+        low, mean["high"] = bootstrap_interval(
+            np.mean, values, num_resamples=num_resamples, seed=seed
+        )
+        mean["low"] = low if signed else max(0.0, low)
+    return {**mean, "num_clips": len(values)}
 
 
 def _clip_figures(
