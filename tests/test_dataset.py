@@ -384,7 +384,7 @@ def test_the_report_says_how_files_are_cut():
     assert "one slice of 0.38 s (6000 samples) per file" in report
     assert "chosen" not in report
     assert "7 files filled up with zeros; of 2 longer files" in report
-    assert "9 slices in 1 step of 64 x 5 critic steps" in report
+    assert "9 slices in 1 step of 64 x 5 discriminator steps" in report
     dataset = AudioDataset(
         PIANO, 8000, level=2.0, overlap=0.5, random_gain_db=6
     )

@@ -64,7 +64,7 @@ def many(tmp_path):
     return tmp_path / "many"
 
 
-def test_labels_are_asked_for_evenly_and_judged(preset, many, tmp_path):
+def test_labels_are_asked_for_evenly_and_scored(preset, many, tmp_path):
     shutil.copytree(preset, "mine")
     command = ("evaluate", "mine", "--data", many, "--test", "*/0_*")
     result = audiogan(*command, "-n", 21, "--json", "--save")
@@ -81,10 +81,10 @@ def test_labels_are_asked_for_evenly_and_judged(preset, many, tmp_path):
     assert {"low", "high"} <= accuracy["generated"].keys()
     for name in ("precision", "recall", "density", "coverage"):
         assert report["figures"][name]["generated"] is not None
-    # By hand: the same clips, the same judge.
+    # By hand: the same clips, the same classifier.
     gan = saving.load_preset("mine")
-    judge = zoo.from_preset("word_classifier")
-    heard = judge.predict_labels(gan.sample(21, seed=0))
+    classifier = zoo.from_preset("word_classifier")
+    heard = classifier.predict_labels(gan.sample(21, seed=0))
     wanted = [("zero", "one")[i % 2] for i in range(21)]
     assert accuracy["generated"]["value"] == pytest.approx(
         np.mean([a == b for a, b in zip(heard, wanted, strict=True)])
@@ -147,21 +147,23 @@ def test_labels_are_asked_for_as_often_as_the_data_has_them():
         (44100, ["zero", "one"], None),
     ],
 )
-def test_the_bundled_judge_knows_the_labels_at_the_rate(rate, labels, wanted):
+def test_the_bundled_classifier_knows_the_labels_at_the_rate(
+    rate, labels, wanted
+):
     config = {"sampling_rate": rate, "labels": labels}
     assert _evaluation.choose_classifier("auto", config, None) == wanted
     assert _evaluation.choose_classifier("none", config, None) is None
 
 
 def test_targets_are_in_the_classifiers_order():
-    gan, judge = words(), zoo.from_preset("digit_classifier")
-    assert metrics.targets_of(gan, judge, 3).tolist() == [0, 1, 0]
-    assert metrics.targets_of(gan, judge, 3, ["one"]).tolist() == [1, 1, 1]
+    gan, classifier = words(), zoo.from_preset("digit_classifier")
+    assert metrics.targets_of(gan, classifier, 3).tolist() == [0, 1, 0]
+    assert metrics.targets_of(gan, classifier, 3, ["one"]).tolist() == [1, 1, 1]
     unknown = words(labels=["zero", "cat"])
-    assert metrics.targets_of(unknown, judge, 3) is None
+    assert metrics.targets_of(unknown, classifier, 3) is None
     assert metrics.targets_of(words(), None, 3) is None
     plain = cases.build("wavegan")
-    assert metrics.targets_of(plain, judge, 3) is None
+    assert metrics.targets_of(plain, classifier, 3) is None
 
 
 def test_folders_named_by_digit_belong_to_words(many):

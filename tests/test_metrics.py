@@ -678,7 +678,7 @@ def test_a_share_must_be_one(wrong):
         metrics.wilson_interval(*wrong)
 
 
-def test_the_verdict_on_a_recording_is_the_mean_of_its_slices():
+def test_a_recording_is_heard_as_the_mean_of_its_slices():
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6]])
     means, numbers = by_recording(probabilities, np.array([7, 3, 7]))
     assert numbers.tolist() == [3, 7]

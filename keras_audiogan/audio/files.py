@@ -128,14 +128,7 @@ def audio_info(path: PathLike) -> AudioInfo:
 
 
 def sound_info(sound: soundfile.SoundFile) -> AudioInfo:
-    """Describes an open file, see `open_sound`.
-
-    Args:
-        sound: The open file.
-
-    Returns:
-        What its header says.
-    """
+    """Returns the header of an open file, see `open_sound`."""
     return AudioInfo(
         path=os.fspath(sound.name),
         num_samples=sound.frames,
@@ -384,23 +377,32 @@ def write_audio(
         ValueError: If `audio` has another shape, no samples, or values that
             are not finite.
     """
-    audio = np.asarray(audio, dtype=np.float32)
-    if audio.ndim == 1:
-        audio = audio[:, None]
-    if audio.ndim != 2 or 0 in audio.shape:
-        raise ValueError(
-            "`audio` must have shape (time,) or (time, channels) and hold "
-            f"samples. Received: shape {audio.shape}."
-        )
+    audio = with_channels(audio)
     if not np.isfinite(audio).all():
         raise ValueError(
             f"Sound for {path} holds values that are not finite (NaN or "
             f"infinity): {np.count_nonzero(~np.isfinite(audio))} of "
             f"{audio.size}. Nothing was written."
         )
-    writer = AudioWriter(path, sampling_rate, audio.shape[1], subtype)
-    with writer:
+    with AudioWriter(path, sampling_rate, audio.shape[1], subtype) as writer:
         writer.write(audio)
+
+
+def with_channels(audio: np.ndarray) -> np.ndarray:
+    """Returns sound `(time,)` or `(time, channels)` as `(time, channels)`.
+
+    Raises:
+        ValueError: If it has another shape or no samples.
+    """
+    audio = np.asarray(audio, dtype=np.float32)
+    if audio.ndim == 1:
+        audio = audio[:, None]
+    if audio.ndim != 2 or 0 in audio.shape:
+        raise ValueError(
+            "Sound must have shape (time,) or (time, channels) and hold "
+            f"samples. Received: shape {audio.shape}."
+        )
+    return audio
 
 
 class AudioWriter:

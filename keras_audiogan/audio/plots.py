@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_audiogan.audio.files import with_channels
 from keras_audiogan.audio.spectra import hertz_to_mel, mel_spectrogram, to_mono
 
 _INK = "#1f2430"
@@ -52,7 +53,7 @@ def save_sheet(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    sounds = [_as_clip(clip) for clip in clips]
+    sounds = [with_channels(clip) for clip in clips]
     if not sounds or columns < 1:
         raise ValueError(
             "A sheet needs at least one clip and one column. "
@@ -78,14 +79,14 @@ def save_sheet(
 
     def add_axes(left: float, top: float, tall: float) -> Any:
         wide = _CELL_WIDTH - _GAP
-        return figure.add_axes(
-            (
-                left / width,
-                1.0 - (top + tall) / height,
-                wide / width,
-                tall / height,
-            )
+        bottom = 1.0 - (top + tall) / height
+        axes = figure.add_axes(
+            (left / width, bottom, wide / width, tall / height)
         )
+        axes.tick_params(labelsize=7, colors=_QUIET, length=2, width=0.5)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+        return axes
 
     for i, sound in enumerate(sounds):
         row, column = divmod(i, columns)
@@ -99,18 +100,6 @@ def save_sheet(
         seconds = len(sound) / sampling_rate
         _draw_spectrogram(axes, pictures[i], seconds, loudest, mel_ticks, first)
     _save(figure, pathlib.Path(path))
-
-
-def _as_clip(clip: Any) -> np.ndarray:
-    clip = np.asarray(clip, dtype=np.float32)
-    if clip.ndim == 1:
-        clip = clip[:, None]
-    if clip.ndim != 2 or 0 in clip.shape:
-        raise ValueError(
-            "A clip must have shape (time, channels) and hold samples. "
-            f"Received: shape {clip.shape}."
-        )
-    return clip
 
 
 def _shortened(title: str, length: int = 34) -> str:
@@ -177,10 +166,7 @@ def _draw_wave(
     axes.set_ylim(-1.05, 1.05)
     axes.set_xticks([])
     axes.set_yticks([-1, 0, 1], ["-1", "0", "1"] if first else [])
-    axes.tick_params(labelsize=7, colors=_QUIET, length=2, width=0.5)
     axes.set_title(title, fontsize=9, color=_INK, loc="left", pad=3)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
 
 
 def _draw_spectrogram(
@@ -210,11 +196,8 @@ def _draw_spectrogram(
     times = np.arange(0.0, seconds * 0.93, step)
     axes.set_xticks(times, [f"{time:g} s" for time in times])
     axes.get_xticklabels()[0].set_horizontalalignment("left")
-    axes.tick_params(labelsize=7, colors=_QUIET, length=2, width=0.5)
     if first:
         axes.set_ylabel("Hz", fontsize=7, color=_QUIET, labelpad=0)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
 
 
 def _tick_step(seconds: float) -> float:

@@ -42,13 +42,7 @@ _SLACK_BYTES = 8
 
 
 def check_header(path: str) -> AudioInfo:
-    """Checks what can be seen in a moment: the header and the last samples.
-
-    Args:
-        path: The file.
-
-    Returns:
-        What its header says.
+    """Returns a file's header, once it and the last samples are checked.
 
     Raises:
         AudioFileError: If the file is not sound, holds no samples, or ends
@@ -102,12 +96,11 @@ def measure_peak(path: str, sampling_rate: int, num_channels: int) -> float:
             return checked_peak(path, audio)
         length = round(_WINDOW_SECONDS * sampling_rate)
         starts = np.linspace(0, total - length, _NUM_WINDOWS).astype(int)
-        peak = 0.0
-        for start in starts:
-            audio = read_section(
-                sound, int(start), length, sampling_rate, num_channels
-            )
-            peak = max(peak, finite_peak(path, audio))
+        windows = (
+            read_section(sound, int(x), length, sampling_rate, num_channels)
+            for x in starts
+        )
+        peak = max(finite_peak(path, audio) for audio in windows)
         if peak < SILENCE_PEAK:
             # All windows may have fallen into pauses.
             peak = _peak_at_own_rate(sound)
@@ -121,14 +114,7 @@ def is_exact(num_samples: int, sampling_rate: int) -> bool:
 
 
 def checked_peak(path: str, audio: np.ndarray) -> float:
-    """Finds the peak of a decoded file.
-
-    Args:
-        path: The file, for the error.
-        audio: Its samples.
-
-    Returns:
-        The largest magnitude.
+    """Returns the largest magnitude of a whole file.
 
     Raises:
         AudioFileError: If the sound is silent, empty or not finite.
@@ -139,14 +125,7 @@ def checked_peak(path: str, audio: np.ndarray) -> float:
 
 
 def finite_peak(path: str, audio: np.ndarray) -> float:
-    """Finds the largest magnitude of a section that may be silent.
-
-    Args:
-        path: The file, for the error.
-        audio: Its samples.
-
-    Returns:
-        The largest magnitude, 0 for no samples.
+    """Returns the largest magnitude of a section, 0 for no samples.
 
     Raises:
         AudioFileError: If the sound holds NaN or infinity.
@@ -190,9 +169,10 @@ def _check_size(info: AudioInfo) -> None:
 
 
 def _peak_at_own_rate(sound: soundfile.SoundFile) -> float:
-    peak = 0.0
     block = 1 << 18
-    for first in range(0, sound.frames, block):
-        audio = decode(sound, first, min(block, sound.frames - first))
-        peak = max(peak, finite_peak(sound.name, audio))
-    return peak
+    return max(
+        finite_peak(
+            sound.name, decode(sound, first, min(block, sound.frames - first))
+        )
+        for first in range(0, sound.frames, block)
+    )

@@ -40,7 +40,7 @@ class AudioDataset:
             resampled. Defaults to the folder's.
         num_channels: Channels of the slices. Defaults to the folder's.
         batch_size: Rows for one update of a network.
-        critic_steps: Critic updates a step; a batch has
+        critic_steps: Discriminator updates a step; a batch has
             `batch_size * critic_steps` rows.
         level: `"peak"` brings the peak of every file to 1 (of files over a
             minute, the peak of 15 windows of 2 s; a slice that is louder is

@@ -1,4 +1,4 @@
-"""Data sets in words, for people who are about to train on them."""
+"""Describes data sets to people who are about to train on them."""
 
 import collections
 import re
@@ -19,14 +19,7 @@ _ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"}
 
 
 def describe_folder(folder: "AudioFolder") -> str:
-    """Describes a scanned folder in a few aligned lines.
-
-    Args:
-        folder: The index.
-
-    Returns:
-        Text of several lines, without a final line break.
-    """
+    """Describes a scanned folder in a few aligned lines."""
     durations = np.array([entry.duration for entry in folder.files])
     lines = [
         f"{count(folder.num_files, 'file')}, "
@@ -100,14 +93,7 @@ def listed(skipped: "Sequence[SkippedFile]", indent: int = 2) -> list[str]:
 
 
 def describe_nothing(folder: "AudioFolder") -> str:
-    """Says what was found in a data set that holds nothing usable.
-
-    Args:
-        folder: The index, without usable files.
-
-    Returns:
-        Text for an error.
-    """
+    """Says what was found in a data set that holds nothing usable."""
     where = ", ".join(folder.roots)
     lines = [f"No usable sound in {where}."]
     if not folder.skipped and not folder.other_files:
@@ -165,14 +151,7 @@ def _extensions(folder: "AudioFolder") -> str:
 
 
 def describe_cut(dataset: "AudioDataset") -> str:
-    """Says how the files of a data set become slices and batches.
-
-    Args:
-        dataset: The data set.
-
-    Returns:
-        Text of several lines, without a final line break.
-    """
+    """Says in several lines how files become slices and batches."""
     plan, rate = dataset.plan, dataset.sampling_rate
     seconds = dataset.slice_length / rate
     length = f"{seconds:.2f} s ({dataset.slice_length} samples)"
@@ -192,14 +171,12 @@ def describe_cut(dataset: "AudioDataset") -> str:
         if dataset.overlap:
             text += f", overlapping by {dataset.overlap:.0%}"
         if plan.num_padded:
-            text += (
-                f"; {count(plan.num_padded, 'shorter file')} filled up with "
-                "zeros"
-            )
+            number = count(plan.num_padded, "shorter file")
+            text += f"; {number} filled up with zeros"
     lines = [_row("cut", text)]
     rows = str(dataset.batch_size)
     if dataset.critic_steps > 1:
-        rows += f" x {dataset.critic_steps} critic steps"
+        rows += f" x {dataset.critic_steps} discriminator steps"
     lines.append(
         _row(
             "epoch",

@@ -1,4 +1,4 @@
-"""Scores from a classifier's verdicts on generated clips."""
+"""Scores from what a classifier hears in generated clips."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""A quick look at a generator, again and again, beside the same real clips."""
+"""A quick look at a generator while it trains, beside the same real clips."""
 
 from typing import Any
 

@@ -104,10 +104,10 @@ def evaluate_gan(
 
     |D|self and |D|train come as WaveGAN has them (`d_self`, `d_train`) and
     with a floor of -60 dB (`d_self_audible`, `d_train_audible`; see
-    `similarity_features`). By the latter are judged `repeated` and
-    `copied`, the shares of clips that lie nearer to another one, or to a
-    training clip, than all but 1 % of real clips do. A generator that
-    copies shows in `d_train_audible` well below the real column.
+    `similarity_features`). `repeated` and `copied` go by the latter: the
+    shares of clips that lie nearer to another one, or to a training clip,
+    than all but 1 % of real clips do. A generator that copies has a
+    `d_train_audible` well below the real column.
 
     Real clips should be levelled and placed as the generator's training
     clips were. Lists of 1-D clips are placed at the first sample.
@@ -359,7 +359,7 @@ class _Evaluation:
             "architecture": getattr(type(classifier), "architecture", None),
             "labels": list(classifier.labels),
         }
-        self._add_verdicts(classifier.labels, probabilities, heard, wanted)
+        self._add_heard_labels(classifier.labels, probabilities, heard, wanted)
         self.add(
             "frechet_distance",
             self._grouped(frechet_distance_to(train)),
@@ -399,7 +399,7 @@ class _Evaluation:
             f"of {bins}",
         )
 
-    def _add_verdicts(
+    def _add_heard_labels(
         self,
         labels: Sequence[str],
         probabilities: Sequence[np.ndarray],

@@ -1,6 +1,6 @@
-"""Pitch and perceived quality, by packages of their own.
+"""Pitch errors and perceived quality, measured by optional packages.
 
-Pitch needs the package `pyworld`, PESQ the package `pesq`; both are optional.
+Pitch needs the package `pyworld`, PESQ the package `pesq`.
 """
 
 from __future__ import annotations

@@ -75,11 +75,11 @@ def evaluate_vocoder(
     on_clip: Callable[[], None] | None = None,
     keep_sounds: int = 0,
 ) -> dict[str, Any]:
-    """Compares recordings with what is made again of their mels.
+    """Compares recordings with copies made from their mel spectrograms.
 
-    By the vocoder, and from the same mels without any network: by
-    Griffin-Lim as many have it (`griffin_lim`: pseudo-inverse of the mel
-    filters, no momentum), and as well as it is known to go
+    The copies are the vocoder's and, from the same mels but without any
+    network, those of Griffin-Lim in its usual form (`griffin_lim`:
+    pseudo-inverse of the mel filters, no momentum) and in the best one known
     (`fast_griffin_lim`: non-negative magnitudes, momentum 0.99). The last
     column, `real`, is the ceiling: a recording against itself, which is 0 by
     definition; only its PESQ is computed.
@@ -94,7 +94,7 @@ def evaluate_vocoder(
         num_resamples: Resamples of the clips for the 95 % intervals; 0
             leaves them out.
         seed: Of noise, first phases and resampling.
-        on_clip: Called after each clip is made again.
+        on_clip: Called after each clip is copied.
         keep_sounds: Of how many clips the sounds are returned.
 
     Returns:
@@ -207,7 +207,7 @@ def format_vocoder_table(report: dict[str, Any]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         f"{report['num_clips']} recordings, {report['seconds']:.1f} s, and "
-        "what is made again of their mels; Griffin-Lim: "
+        "copies made from their mels; Griffin-Lim: "
         f"{report['num_iterations']} iterations; 95 % intervals"
     ]
     last = len(widths) - 1

@@ -1,4 +1,4 @@
-"""How near a vocoder's sound is to the recording that its mels came from.
+"""How close a vocoder's sound comes to the recording behind its mels.
 
 Every figure compares a pair of clips, real first. Pitch needs the package
 `pyworld`, PESQ the package `pesq`; without them `vocoder_report` leaves the
