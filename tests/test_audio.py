@@ -9,8 +9,10 @@ import soundfile
 from keras_audiogan.audio import (
     AudioFileError,
     audio_info,
+    check_level,
     convert_channels,
     hertz_to_mel,
+    level_gain,
     log_mel_spectrogram,
     mel_filter_bank,
     mel_to_hertz,
@@ -140,6 +142,25 @@ def test_a_resampled_part_equals_the_resampled_whole(rate, start):
     expected = whole[first : first + len(part)]
     assert np.abs(expected).max() > 1e-3
     assert np.abs(part - expected).max() < 1e-6
+
+
+# Levels
+
+
+def test_gains_of_every_level():
+    clip = np.array([0.0, -0.25, 0.1], np.float32)
+    assert level_gain(clip, "peak") == level_gain(0.25, "peak") == 4.0
+    assert level_gain(np.zeros(3), "peak") == level_gain(clip, "keep") == 1.0
+    assert level_gain(clip, 0.5) == 0.5
+    # The inverse of the smallest number is no gain.
+    assert level_gain(5e-324, "peak") == 1.0
+
+
+@pytest.mark.parametrize("level", ["loud", 0, -1.0, np.inf, np.nan, None])
+def test_levels_that_are_none_are_refused(level):
+    for check in (check_level, lambda level: level_gain(1.0, level)):
+        with pytest.raises(ValueError, match=f"level={level!r}"):
+            check(level)
 
 
 # Channels and rates

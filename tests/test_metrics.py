@@ -17,6 +17,7 @@ from keras_audiogan.metrics.classifier_scores import by_recording
 from keras_audiogan.metrics.distances import polynomial_kernel
 from keras_audiogan.metrics.manifolds import compare_bins
 from keras_audiogan.metrics.neighbours import duplicates
+from keras_audiogan.runs.options import MEASURES
 
 
 @pytest.fixture
@@ -434,7 +435,10 @@ class ToneClassifier:
     labels = ("low", "high")
     sampling_rate = 8000
 
-    def predict_with_features(self, audio, batch_size):
+    def features(self, audio):
+        return self.predict_with_features(audio)[1]
+
+    def predict_with_features(self, audio, batch_size=64):
         crossings = (np.diff(np.sign(audio[:, :, 0]), axis=1) != 0).mean(1)
         high = 1 / (1 + np.exp(-200 * (crossings - 0.1)))
         features = np.stack([crossings, audio.std(axis=(1, 2))], axis=1)
@@ -518,19 +522,79 @@ def test_report_is_a_function_of_its_seed(real):
     assert other["frechet_distance"] != first["figures"]["frechet_distance"]
 
 
+class Tones:
+    """Answers every label with its tone, but too often with the low one."""
+
+    sampling_rate = 8000
+    conditional = True
+    labels = ("high", "low")
+
+    def sample(self, num_samples, seed, batch_size, truncation):
+        return tones(num_samples, seed, (1, 0, 0, 0))[0]
+
+    def label_indices(self, labels):
+        return np.arange(2)
+
+
+def test_a_quick_look_gives_the_figures_of_the_functions(real):
+    (train, _), _ = real
+    classifier = ToneClassifier()
+    comparison = metrics.Comparison(train, classifier, seed=4)
+    figures = comparison.measure(Tones(), 40)
+    assert figures == comparison.measure(Tones(), 40)
+    assert figures.keys() == MEASURES.keys()
+    audio = Tones().sample(40, 4, 64, None)
+    features, wanted = classifier.features(audio), classifier.features(train)
+    # High is asked for 20 times and low 20 times; 10 high ones are low.
+    assert figures["label_accuracy"] == 0.75
+    scores = metrics.precision_recall_density_coverage(wanted[:40], features)
+    mels, real_mels = (
+        metrics.similarity_features(x, 8000, audible=True)
+        for x in (audio, train)
+    )
+    own = metrics.nearest_neighbours(real_mels).distances
+    to_self = metrics.nearest_neighbours(mels).distances
+    to_train = metrics.nearest_neighbours(mels, real_mels).distances
+    expected = {
+        **scores._asdict(),
+        "frechet_distance": metrics.frechet_distance(features, wanted),
+        "kernel_distance": metrics.kernel_distance(features, wanted),
+        "inception_score": metrics.inception_score(
+            classifier.predict_with_features(audio)[0], 1
+        )[0],
+        "num_different_bins": metrics.num_statistically_different_bins(
+            wanted, features, 20, seed=4
+        ).num_different,
+        "d_self_difference": to_self.mean() - own.mean(),
+        "d_train_difference": to_train.mean() - own.mean(),
+        "repeated": (to_self < np.percentile(own, 1)).mean(),
+        "copied": (to_train < np.percentile(own, 1)).mean(),
+        "level_difference": metrics.level(audio).rms_db
+        - metrics.level(train).rms_db,
+        "spectral_tilt_difference": metrics.spectral_tilt_difference(
+            audio, train, 8000
+        ),
+        "label_accuracy": 0.75,
+    }
+    assert figures == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_quick_look_needs_one_rate(real):
+    class Fast(Tones):
+        sampling_rate = 16000
+
+    comparison = metrics.Comparison(real[0][0], ToneClassifier())
+    with pytest.raises(ValueError, match="8000 Hz and 16000 Hz"):
+        comparison.measure(Fast(), 20)
+
+
 def test_report_samples_a_generator_with_its_seed(real):
-    class Tones:
-        sampling_rate = 8000
-
-        def sample(self, num_samples, seed, batch_size, truncation):
-            return tones(num_samples, seed)[0]
-
     (train, _), (test, _) = real
     report = metrics.evaluate_gan(
         Tones(), train, test, num_samples=30, seed=9, num_resamples=0
     )
     same = metrics.evaluate_gan(
-        tones(30, 9)[0],
+        tones(30, 9, (1, 0, 0, 0))[0],
         train,
         test,
         sampling_rate=8000,
