@@ -111,13 +111,10 @@ class AudioInfo:
 
 
 def audio_info(path: PathLike) -> AudioInfo:
-    """Reads the header of a sound file.
+    """Returns the length, rate, channels and format of a sound file.
 
     Args:
-        path: The file.
-
-    Returns:
-        Its length, rate, channels and format.
+        path: The file, of which only the header is read.
 
     Raises:
         AudioFileError: If the file is missing, unreadable, empty or not
@@ -141,14 +138,7 @@ def sound_info(sound: soundfile.SoundFile) -> AudioInfo:
 
 
 def open_sound(path: PathLike) -> soundfile.SoundFile:
-    """Opens a sound file for reading.
-
-    Args:
-        path: The file.
-
-    Returns:
-        An open `soundfile.SoundFile`, to be closed by the caller (it is a
-        context manager).
+    """Opens a sound file for reading; the caller closes it.
 
     Raises:
         AudioFileError: As `audio_info`.
@@ -277,13 +267,8 @@ def read_section(
 def decode(sound: soundfile.SoundFile, first: int, length: int) -> np.ndarray:
     """Decodes samples of an open file at its own rate.
 
-    Args:
-        sound: The open file, see `open_sound`.
-        first: First sample.
-        length: Number of samples.
-
     Returns:
-        float32 array `(length, channels)`.
+        float32 array `(length, channels)`, from the sample `first` on.
 
     Raises:
         AudioFileError: If the file is damaged or ends before its header

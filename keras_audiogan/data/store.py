@@ -77,12 +77,7 @@ class AudioStore:
         return sum(audio.nbytes for audio in list(self._cache.values()))
 
     def examine(self, indices: Iterable[int]) -> None:
-        """Looks into files for the first time, several at once.
-
-        Args:
-            indices: Numbers of the files; those that are known already are
-                passed over.
-        """
+        """Looks into files that are not known yet, several at once."""
         new = sorted({i for i in indices if i not in self._verdicts})
         if len(new) > 1:
             workers = min(8, os.cpu_count() or 1, len(new))
@@ -90,13 +85,7 @@ class AudioStore:
                 list(pool.map(self._verdict, new))
 
     def peak(self, index: int) -> float:
-        """Returns the peak of a file, looking into it the first time.
-
-        Args:
-            index: Number of the file.
-
-        Returns:
-            The largest magnitude before levelling, see `measure_peak`.
+        """Returns the peak of a file before levelling, see `measure_peak`.
 
         Raises:
             AudioFileError: If the file is bad; the same error each time.

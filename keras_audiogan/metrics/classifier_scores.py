@@ -43,10 +43,7 @@ def class_recalls(
 ) -> np.ndarray:
     """Share of each class's clips heard as it, NaN for one without clips.
 
-    Args:
-        targets: Class indices (n,) of the recordings.
-        predictions: Class indices (n,) that the classifier gave.
-        num_classes: The number of classes.
+    The arguments are those of `confusion_matrix`.
     """
     matrix = confusion_matrix(targets, predictions, num_classes)
     totals = matrix.sum(axis=1)
@@ -61,13 +58,7 @@ def class_recalls(
 def recall_by_label(
     targets: np.ndarray, predictions: np.ndarray, labels: Sequence[str]
 ) -> dict[str, float]:
-    """Returns `class_recalls` by name, without classes that have no clips.
-
-    Args:
-        targets: Class indices (n,) of the recordings.
-        predictions: Class indices (n,) that the classifier gave.
-        labels: Names of the classes.
-    """
+    """Returns `class_recalls` by name, without classes that have no clips."""
     shares = class_recalls(targets, predictions, len(labels))
     return {
         label: float(share)

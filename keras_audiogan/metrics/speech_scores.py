@@ -154,9 +154,6 @@ def pesq(real: np.ndarray, fake: np.ndarray, sampling_rate: float) -> float:
 def as_clip(audio: np.ndarray) -> np.ndarray:
     """Returns a clip `(time,)` or `(time, 1)` as float32 `(time,)`.
 
-    Args:
-        audio: The clip.
-
     Raises:
         ValueError: If it has another shape or no sample.
     """
@@ -174,15 +171,7 @@ def as_clip(audio: np.ndarray) -> np.ndarray:
 def as_pair(
     real: np.ndarray, fake: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns two clips as `as_clip`, cut to the shorter one's length.
-
-    Args:
-        real: One clip.
-        fake: The other.
-
-    Raises:
-        ValueError: As `as_clip`.
-    """
+    """Returns two clips as `as_clip` does, cut to the shorter one's length."""
     real, fake = as_clip(real), as_clip(fake)
     length = min(len(real), len(fake))
     return real[:length], fake[:length]

@@ -12,6 +12,7 @@ import numpy as np
 from keras_audiogan.audio.levels import Levelling, level_gain
 from keras_audiogan.audio.phase_recovery import griffin_lim
 from keras_audiogan.metrics.speech_scores import as_clip, pesq
+from keras_audiogan.metrics.tables import aligned
 from keras_audiogan.metrics.vocoder_scores import (
     FIGURES,
     mean_of_clips,
@@ -54,9 +55,6 @@ def warm_up(vocoder: Vocoder) -> None:
 
     Backends that compile do so for the first lengths they meet, which is not
     what a real-time factor is about.
-
-    Args:
-        vocoder: The model.
     """
     features = vocoder.features
     vocoder.mel(np.zeros(2 * features.fft_length, "float32"))
@@ -204,22 +202,13 @@ def format_vocoder_table(report: dict[str, Any]) -> str:
         better = "as real" if row["better"] == "real" else row["better"]
         cells = [_cell(row[system], system) for system in SYSTEMS]
         rows.append((name + unit, *cells, better))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         f"{report['num_clips']} recordings, {report['seconds']:.1f} s, and "
         "copies made from their mels; Griffin-Lim: "
-        f"{report['num_iterations']} iterations; 95 % intervals"
+        f"{report['num_iterations']} iterations; 95 % intervals",
+        *aligned(rows, left=(0, len(rows[0]) - 1)),
+        "real: a recording against itself, 0 by definition; PESQ is measured.",
     ]
-    last = len(widths) - 1
-    for row in rows:
-        cells = [
-            cell.ljust(width) if index in (0, last) else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    lines.append(
-        "real: a recording against itself, 0 by definition; PESQ is measured."
-    )
     lines += [
         f"{note} ({count} of {report['num_clips']} recordings)"
         for note, count in report["notes"].items()

@@ -124,14 +124,11 @@ def mel_cepstral_distortion(
 
 
 def cepstral_distortion(real: np.ndarray, fake: np.ndarray) -> float:
-    """`mel_cepstral_distortion` of cepstra.
+    """Mel-cepstral distortion in dB of cepstra, see `mel_cepstral_distortion`.
 
     Args:
         real: Array `(frames, coefficients)` without the level.
         fake: The same of the other clip; any number of frames.
-
-    Returns:
-        The distortion in dB.
     """
     costs = pairwise_distances(real, fake)
     path = warping_path(costs)
