@@ -89,6 +89,7 @@ def locate(
     """
     path = pathlib.Path(source)
     folder = path
+    roles: Mapping[str, str] | None
     if path.is_dir():
         try:
             roles = choose(list_names(path), chooser)
@@ -100,7 +101,9 @@ def locate(
         roles = chooser(beside, path.name)
     else:
         return None
-    return roles and {role: folder / name for role, name in roles.items()}
+    if roles is None:
+        return None
+    return {role: folder / name for role, name in roles.items()}
 
 
 def newest(names: Iterable[str], pattern: str) -> str | None:

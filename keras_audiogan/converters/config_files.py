@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
 import pathlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -57,13 +57,20 @@ class Options:
             f"Received: {received}"
         )
 
-    def _get(self, name: str, default: Any) -> Any:
+    def _get(
+        self,
+        name: str,
+        default: Any,
+        is_fit: Callable[[Any], bool],
+        expected: str,
+    ) -> Any:
         self._unread.discard(name)
-        if name in self._values:
-            return self._values[name]
-        if default is _MISSING:
+        if name not in self._values and default is _MISSING:
             raise self.error(name, "given")
-        return default
+        value = self._values.get(name, default)
+        if not is_fit(value):
+            raise self.error(name, expected)
+        return value
 
     def optional(self, name: str, read: Callable[[str], _T]) -> _T | None:
         """Returns an option, or None where the file has null or none.
@@ -95,54 +102,38 @@ class Options:
 
     def integer(self, name: str, default: Any = _MISSING, low: int = 1) -> int:
         """Returns a whole number of `low` or more."""
-        value = self._get(name, default)
-        if not _is_integer(value, low):
-            raise self.error(name, f"a whole number of {low} or more")
-        return value
+        expected = f"a whole number of {low} or more"
+        return self._get(name, default, lambda v: _is_integer(v, low), expected)
 
     def number(self, name: str, default: Any = _MISSING) -> float:
         """Returns a finite number."""
-        value = self._get(name, default)
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not math.isfinite(value)
-        ):
-            raise self.error(name, "a number")
-        return float(value)
+        return float(self._get(name, default, _is_number, "a number"))
 
     def text(self, name: str, default: Any = _MISSING) -> str:
         """Returns a string."""
-        value = self._get(name, default)
-        if not isinstance(value, str):
-            raise self.error(name, "a string")
-        return value
+        return self._get(
+            name, default, lambda v: isinstance(v, str), "a string"
+        )
 
     def flag(self, name: str, default: Any = _MISSING) -> bool:
         """Returns true or false."""
-        value = self._get(name, default)
-        if not isinstance(value, bool):
-            raise self.error(name, "true or false")
-        return value
+        return self.choice(name, [True, False], default)
 
     def choice(
         self, name: str, choices: Sequence[Any], default: Any = _MISSING
     ) -> Any:
         """Returns one of `choices`."""
-        value = self._get(name, default)
-        if not any(type(value) is type(c) and value == c for c in choices):
-            known = ", ".join(map(repr, choices))
-            raise self.error(name, f"one of {known}")
-        return value
+        return self._get(
+            name,
+            default,
+            lambda v: any(type(v) is type(c) and v == c for c in choices),
+            f"one of {', '.join(map(repr, choices))}",
+        )
 
-    def integers(
-        self, name: str, default: Any = _MISSING, low: int = 1
-    ) -> list[int]:
+    def integers(self, name: str, default: Any = _MISSING) -> list[int]:
         """Returns a list of whole numbers."""
-        value = self._get(name, default)
-        if not _is_list(value, lambda v: _is_integer(v, low)):
-            raise self.error(name, f"a list of whole numbers from {low}")
-        return list(value)
+        expected = "a list of whole numbers from 1"
+        return list(self._get(name, default, _are_integers, expected))
 
     def pair(self, name: str, default: Any = _MISSING) -> tuple[int, int]:
         """Returns a list of two whole numbers."""
@@ -155,20 +146,17 @@ class Options:
         self, name: str, default: Any = _MISSING
     ) -> list[list[int]]:
         """Returns a list of lists of whole numbers."""
-        value = self._get(name, default)
-        if not _is_list(
-            value, lambda row: _is_list(row, lambda v: _is_integer(v, 1))
-        ):
-            raise self.error(name, "a list of lists of whole numbers from 1")
-        return [list(row) for row in value]
+        expected = "a list of lists of whole numbers from 1"
+        rows = self._get(
+            name, default, lambda v: _is_list(v, _are_integers), expected
+        )
+        return [list(row) for row in rows]
 
     def options(self, name: str, default: Any = _MISSING) -> Options:
         """Returns the options under a name."""
-        value = self._get(name, default)
+        value = self._get(name, default, lambda v: True, "")
         return Options(
-            self.path,
-            {} if value is None else value,
-            f"{self._prefix}{name}.",
+            self.path, {} if value is None else value, f"{self._prefix}{name}."
         )
 
     def skip(self, *names: str) -> None:
@@ -211,7 +199,15 @@ def leaky_slope(options: Options, default: Mapping[str, float]) -> float:
     return slope if kind == "LeakyReLU" else 0.0
 
 
-def _is_integer(value: Any, low: int) -> bool:
+def _is_number(value: Any) -> bool:
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and abs(value) <= sys.float_info.max
+    )
+
+
+def _is_integer(value: Any, low: int = 1) -> bool:
     return (
         isinstance(value, int)
         and not isinstance(value, bool)
@@ -225,6 +221,10 @@ def _is_list(value: Any, is_fit: Callable[[Any], bool]) -> bool:
         and 0 < len(value) <= _MAX_LIST
         and all(is_fit(entry) for entry in value)
     )
+
+
+def _are_integers(value: Any) -> bool:
+    return _is_list(value, _is_integer)
 
 
 class _Loader(yaml.SafeLoader):

@@ -17,12 +17,9 @@ from keras_audiogan.converters.network_weights import (
     NetworkWeights,
     hifigan_generator,
 )
+from keras_audiogan.converters.parts import Parts
 from keras_audiogan.converters.torch_files import read_networks
-from keras_audiogan.converters.torch_vocoders import (
-    Files,
-    Parts,
-    VocoderConverter,
-)
+from keras_audiogan.converters.torch_vocoders import Files, VocoderConverter
 from keras_audiogan.converters.vocoder_discriminators import read_hifigan
 
 _GENERATOR = r"g_(\d{1,12})"
@@ -128,7 +125,7 @@ def _generator(
         "conv2": "resblocks.{k}.convs2.{j}",
         "conv_out": "conv_post",
     }
-    generator = NetworkWeights(
+    generator = NetworkWeights.read(
         state,
         hifigan_generator(len(rates), dilations, has_second, names, True),
     )

@@ -20,12 +20,9 @@ from keras_audiogan.converters.network_weights import (
     Source,
     residual_stack,
 )
+from keras_audiogan.converters.parts import Parts
 from keras_audiogan.converters.torch_files import StateDict, read_torch_file
-from keras_audiogan.converters.torch_vocoders import (
-    Files,
-    Parts,
-    VocoderConverter,
-)
+from keras_audiogan.converters.torch_vocoders import Files, VocoderConverter
 from keras_audiogan.converters.vocoder_discriminators import read_melgan
 
 # The project's own loader takes the best one.
@@ -118,7 +115,7 @@ def _generator(state: StateDict) -> tuple[dict[str, Any], NetworkWeights]:
             f"upsampling layer. Received: {sorted(depths)}"
         )
     channels, num_bins, kernel_size = state.kernel_shape(f"model.{first}")
-    generator = NetworkWeights(state, sources)
+    generator = NetworkWeights.read(state, sources)
     config = {
         "mel": {
             "sampling_rate": _SAMPLING_RATE,

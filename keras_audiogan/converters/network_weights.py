@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -50,24 +51,35 @@ class NetworkWeights:
     """One network's layers, read whole before a model takes memory.
 
     Args:
-        state: the network's tensors.
-        sources: its layers.
-        ignored: prefixes of tensors that are of no use here.
-
-    Raises:
-        ConversionError: if a tensor is missing, broken or strange.
+        path: the file, for messages.
+        layers: our layer's name -> the layer.
     """
 
-    def __init__(
-        self,
+    def __init__(self, path: pathlib.Path, layers: dict[str, Layer]) -> None:
+        self.path = path
+        self.layers = layers
+        self._places = dict.fromkeys(layers, str(path))
+
+    @classmethod
+    def read(
+        cls,
         state: StateDict,
         sources: Sequence[Source],
         ignored: Sequence[str] = (),
-    ) -> None:
-        self.path = state.path
-        self.layers: dict[str, Layer] = {}
-        self._states: dict[str, StateDict] = {}
-        self.add(state, sources, ignored)
+    ) -> NetworkWeights:
+        """Reads a network.
+
+        Args:
+            state: the network's tensors.
+            sources: its layers.
+            ignored: prefixes of tensors that are of no use here.
+
+        Raises:
+            ConversionError: if a tensor is missing, broken or strange.
+        """
+        weights = cls(state.path, {})
+        weights.add(state, sources, ignored)
+        return weights
 
     def add(
         self,
@@ -75,12 +87,12 @@ class NetworkWeights:
         sources: Sequence[Source],
         ignored: Sequence[str] = (),
     ) -> None:
-        """Adds layers of another state dict; arguments as the class's."""
+        """Adds layers of another state dict; arguments as those of `read`."""
         for source in sources:
             self.layers[source.target] = state.layer(
                 source.name, source.kind, source.bias
             )
-            self._states[source.target] = state
+            self._places[source.target] = state.place
         state.ignore([n for n in state if n.startswith(tuple(ignored))])
         state.check_all_read()
 
@@ -98,7 +110,7 @@ class NetworkWeights:
         if norm == "weight":
             gain = np.ones(num_channels, "float32")
             arrays = {"direction": kernel, "gain": gain}
-        self._states[target] = next(iter(self._states.values()))
+        self._places[target] = str(self.path)
         self.layers[target] = Layer(norm, arrays, dict.fromkeys(arrays, source))
 
     def norm(self, prefix: str = "", *others: str) -> str | None:
@@ -123,7 +135,10 @@ class NetworkWeights:
             ConversionError: naming the file and the tensor that differs.
         """
         held = {
-            f"{target}/{name}": (self._states[target], layer, name)
+            f"{target}/{name}": (
+                layer.arrays[name].shape,
+                f"{self._places[target]}: tensor {layer.sources[name]!r}",
+            )
             for target, layer in self.layers.items()
             for name in layer.arrays
         }
@@ -134,19 +149,16 @@ class NetworkWeights:
                     f"{path!r}, of shape {shape}. Its options and its "
                     "tensors do not fit each other."
                 )
-            state, layer, name = held.pop(path)
-            received = layer.arrays[name].shape
+            received, place = held.pop(path)
             if received != shape:
-                raise state.error(
-                    layer.sources[name],
-                    "does not have the shape that the options call for. "
-                    f"Expected: {shape} (as Keras has it). "
-                    f"Received: {received}",
+                raise ConversionError(
+                    f"{place} does not have the shape that the options call "
+                    f"for. Expected: {shape} (as Keras has it). "
+                    f"Received: {received}"
                 )
-        for state, layer, name in held.values():
-            raise state.error(
-                layer.sources[name],
-                "is not in the network that the options describe.",
+        for _, place in held.values():
+            raise ConversionError(
+                f"{place} is not in the network that the options describe."
             )
 
     def assign(self, variables: Mapping[str, Any]) -> None:

@@ -30,16 +30,13 @@ from keras_audiogan.converters.network_weights import (
     melgan_generator,
     residual_blocks,
 )
+from keras_audiogan.converters.parts import Parts
 from keras_audiogan.converters.torch_files import (
     StateDict,
     read_torch_file,
     require,
 )
-from keras_audiogan.converters.torch_vocoders import (
-    Files,
-    Parts,
-    VocoderConverter,
-)
+from keras_audiogan.converters.torch_vocoders import Files, VocoderConverter
 from keras_audiogan.converters.vocoder_discriminators import (
     check_mono,
     padding_mode,
@@ -217,7 +214,7 @@ def _parallel_wavegan(
     )
     sources += residual_blocks(config["num_layers"], True, config["use_bias"])
     sources += convolutions(WAVENET_ENDS, True)
-    generator = NetworkWeights(state, sources, _REGISTERED)
+    generator = NetworkWeights.read(state, sources, _REGISTERED)
     if not has_conv_in:
         if config["context_window"]:
             raise settings.error(
@@ -256,7 +253,7 @@ def _melgan(settings: Options, state: StateDict, options: Options) -> Generator:
         config["causal"],
         config["use_bias"],
     )
-    generator = NetworkWeights(state, sources, _REGISTERED)
+    generator = NetworkWeights.read(state, sources, _REGISTERED)
     config["weight_norm"] = generator.norm() == "weight"
     return architecture, config, generator
 
@@ -319,7 +316,7 @@ def _hifigan(
         names,
         config["use_bias"],
     )
-    generator = NetworkWeights(state, sources, _REGISTERED)
+    generator = NetworkWeights.read(state, sources, _REGISTERED)
     config["weight_norm"] = generator.norm() == "weight"
     return "hifigan", config, generator
 

@@ -285,14 +285,14 @@ class StateDict:
         torch = import_torch()
         if not isinstance(tensors, Mapping) or not tensors:
             raise ConversionError(
-                f"{self._place()}: expected a dict of tensors by name. "
+                f"{self.place}: expected a dict of tensors by name. "
                 f"Received: {type(tensors).__name__}"
                 + ("" if tensors else " (empty)")
             )
         for name, tensor in tensors.items():
             if not (isinstance(name, str) and isinstance(tensor, torch.Tensor)):
                 raise ConversionError(
-                    f"{self._place()}: expected a dict of tensors by name. "
+                    f"{self.place}: expected a dict of tensors by name. "
                     f"Received: {str(name)[:100]!r}, which is "
                     f"{type(tensor).__name__}"
                 )
@@ -304,12 +304,14 @@ class StateDict:
         }
         self._unread = set(self._tensors)
 
-    def _place(self) -> str:
+    @property
+    def place(self) -> str:
+        """The file and what of it this is, for messages."""
         return f"{self.path}, {self.entry!r}" if self.entry else str(self.path)
 
     def error(self, tensor: str, problem: str) -> ConversionError:
         """Returns an error that names the file and a tensor."""
-        return ConversionError(f"{self._place()}: tensor {tensor!r} {problem}")
+        return ConversionError(f"{self.place}: tensor {tensor!r} {problem}")
 
     def __contains__(self, name: str) -> bool:
         return name in self._tensors

@@ -116,7 +116,7 @@ def _plain(
     """Adds what most of the project's discriminators have in common."""
     check_mono(settings)
     settings.skip("use_weight_norm")
-    weights = NetworkWeights(state, sources)
+    weights = NetworkWeights.read(state, sources)
     return {
         "kind": kind,
         **config,
@@ -292,7 +292,7 @@ def _hifigan(
             f"Received: {sorted(slopes)}"
         )
     config["negative_slope"] = slopes.pop()
-    return _with_norms(config, NetworkWeights(state, sources))
+    return _with_norms(config, NetworkWeights.read(state, sources))
 
 
 def _finish(nested: Options) -> float:
@@ -395,7 +395,7 @@ def read_hifigan(periods: StateDict, scales: StateDict) -> Read:
     }
     theirs = "discriminators.{k}."
     parts = (theirs + "convs.{i}", theirs + "conv_post")
-    weights = NetworkWeights(
+    weights = NetworkWeights.read(
         periods,
         _chains("period", len(_PERIODS), len(_PERIOD_RATES), *parts, True),
     )
@@ -437,7 +437,7 @@ def read_melgan(state: StateDict) -> Read:
         num_scales, last, "model.disc_{s}.model.layer_{name}", True
     )
     shapes = [state.kernel_shape(source.name) for source in sources[: last + 1]]
-    weights = NetworkWeights(state, sources)
+    weights = NetworkWeights.read(state, sources)
     return {
         "kind": "multi_scale",
         "num_scales": num_scales,

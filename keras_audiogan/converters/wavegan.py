@@ -26,9 +26,12 @@ from keras_audiogan.converters.errors import (
     ConversionError,
     MissingPackageError,
 )
+from keras_audiogan.converters.network_weights import NetworkWeights
+from keras_audiogan.converters.parts import Parts, build
 from keras_audiogan.converters.tensorflow_checkpoint import (
     TensorFlowCheckpoint,
 )
+from keras_audiogan.converters.torch_files import Layer
 
 if TYPE_CHECKING:
     from keras_audiogan.models import WaveGAN
@@ -36,7 +39,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _NUM_START_FRAMES = 16
-_BATCH_NORM = ("gamma", "beta", "moving_mean", "moving_variance")
+_VARIABLES = (
+    *("kernel", "bias"),
+    *("gamma", "beta", "moving_mean", "moving_variance"),
+)
 # With six layers the last one's stride is 4, or 2 for 32,768 samples: their
 # variables have the same shapes.
 _AMBIGUOUS_NUM_LAYERS = 6
@@ -46,13 +52,23 @@ _DEFAULT_PHASE_SHUFFLE = 2
 _TIME_LIMIT = 600
 
 
-@dataclasses.dataclass(frozen=True)
-class _Variable:
-    """A variable of the original and where it goes."""
-
-    shape: tuple[int, ...]
-    network: str
-    target: str
+# A layer of the original -> which network of ours it is in, and where. The
+# original normalises before a layer, in the scope of the layer that came
+# before.
+_LAYERS = (
+    (r"G/z_project/dense", "generator", "dense"),
+    (r"G/z_project/batch_normalization", "generator", "batch_norm_0"),
+    (r"G/upconv_(\d+)/(?:conv2d_transpose|conv1d)", "generator", "upconv_{i}"),
+    (r"G/upconv_(\d+)/batch_normalization", "generator", "batch_norm_{next}"),
+    (r"G/pp_filt/conv1d", "generator", "post_filter"),
+    (r"D/downconv_(\d+)/conv1d", "discriminator", "downconv_{i}"),
+    (
+        r"D/downconv_(\d+)/batch_normalization",
+        "discriminator",
+        "batch_norm_{i}",
+    ),
+    (r"D/output/dense", "discriminator", "output"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +79,7 @@ class Contents:
         config: `WaveGAN`'s arguments with `num_layers` in place of the slice
             length.
         networks: which networks are there, by their preset's stems.
-        arrays: `"generator/dense/kernel"`, ... -> float32 values.
+        arrays: the original's names -> float32 values.
     """
 
     config: dict[str, Any]
@@ -74,7 +90,7 @@ class Contents:
 def read_contents(
     prefix: str | pathlib.Path, networks: Collection[str] | None = None
 ) -> Contents:
-    """Reads and checks a checkpoint with TensorFlow, in this process.
+    """Reads a checkpoint with TensorFlow, in this process.
 
     Args:
         prefix: path of the checkpoint without `.index`.
@@ -86,24 +102,19 @@ def read_contents(
     """
     checkpoint = TensorFlowCheckpoint(prefix)
     try:
-        config, variables = _expected_variables(checkpoint.shapes)
+        config = _infer_config(checkpoint.shapes)
+        held = _networks_by_name(checkpoint.shapes)
     except ConversionError as error:
         raise ConversionError(
             f"{checkpoint.index_path} is not a checkpoint of the original "
             f"WaveGAN: {error}"
         ) from error
-    wanted = {
-        name: variable
-        for name, variable in variables.items()
-        if networks is None or variable.network in networks
-    }
-    arrays = {}
-    for name, values in checkpoint.read(wanted).items():
-        if "conv2d_transpose/kernel" in name:
-            values = values[0]
-        arrays[f"{wanted[name].network}/{wanted[name].target}"] = values
-    held = sorted({variable.network for variable in variables.values()})
-    return Contents(config, held, arrays)
+    arrays = checkpoint.read(
+        name
+        for name, network in held.items()
+        if networks is None or network in networks
+    )
+    return Contents(config, sorted(set(held.values())), arrays)
 
 
 def _read_apart(
@@ -115,49 +126,45 @@ def _read_apart(
     or PyTorch TensorFlow is not wanted in ours.
     """
     code = f"from {__name__} import _child; _child()"
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "CUDA_VISIBLE_DEVICES": "-1",
+    }
+    wanted = None if networks is None else sorted(networks)
     with tempfile.TemporaryDirectory() as folder:
-        request = json.dumps(
-            [
-                str(prefix),
-                None if networks is None else sorted(networks),
-                folder,
-            ]
-        )
+        path = pathlib.Path(folder, "contents")
+        request = json.dumps([str(prefix), wanted, str(path)])
         try:
             done = subprocess.run(
                 [sys.executable, "-P", "-c", code, request],
-                env={
-                    **os.environ,
-                    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-                    "TF_CPP_MIN_LOG_LEVEL": "3",
-                    "CUDA_VISIBLE_DEVICES": "-1",
-                },
+                env=environment,
                 capture_output=True,
                 text=True,
                 errors="replace",
                 timeout=_TIME_LIMIT,
             )
-            result = pathlib.Path(folder, "result.json").read_text("utf-8")
         except subprocess.TimeoutExpired as error:
             raise ConversionError(
                 f"{prefix}: TensorFlow did not read it in {_TIME_LIMIT} "
                 "seconds; it was given up."
             ) from error
-        except FileNotFoundError as error:
+        if done.returncode:
             raise ConversionError(
                 f"{prefix}: TensorFlow broke off as it read this checkpoint "
                 f"(exit status {done.returncode}). The index is damaged, or "
                 "made to mislead; fetch it again. Received: "
                 + " ".join(done.stderr.split())[-300:]
-            ) from error
-        answer = json.loads(result)
-        if "missing" in answer:
-            raise MissingPackageError(answer["missing"])
-        if "error" in answer:
-            raise ConversionError(answer["error"])
-        weights = safetensors.numpy.load_file(f"{folder}/weights")
+            )
+        with safetensors.safe_open(path, "numpy") as file:
+            answer = json.loads(file.metadata()["answer"])
+            arrays = {name: file.get_tensor(name) for name in file.keys()}
+    if "error" in answer:
+        kind = MissingPackageError if answer["missing"] else ConversionError
+        raise kind(answer["error"])
     _held[_state(prefix)] = answer["networks"]
-    return Contents(answer["config"], answer["networks"], weights)
+    return Contents(answer["config"], answer["networks"], arrays)
 
 
 # Starting TensorFlow takes seconds: a checkpoint's state -> its networks.
@@ -171,22 +178,21 @@ def _state(prefix: pathlib.Path) -> tuple[str, int]:
 
 def _child() -> None:
     """Is the other end of `_read_apart`."""
-    prefix, networks, folder = json.loads(sys.argv[1])
+    prefix, networks, path = json.loads(sys.argv[1])
+    arrays = {}
+    answer: dict[str, Any]
     try:
         contents = read_contents(prefix, networks)
-        answer: dict[str, Any] = {
-            "config": contents.config,
-            "networks": contents.networks,
+        answer = {"config": contents.config, "networks": contents.networks}
+        arrays = {
+            name: np.ascontiguousarray(values)
+            for name, values in contents.arrays.items()
         }
-        safetensors.numpy.save_file(
-            {k: np.ascontiguousarray(v) for k, v in contents.arrays.items()},
-            f"{folder}/weights",
-        )
-    except MissingPackageError as error:
-        answer = {"missing": str(error)}
     except ConversionError as error:
-        answer = {"error": str(error)}
-    pathlib.Path(folder, "result.json").write_text(json.dumps(answer), "utf-8")
+        is_missing = isinstance(error, MissingPackageError)
+        answer = {"error": str(error), "missing": is_missing}
+    metadata = {"answer": json.dumps(answer)}
+    safetensors.numpy.save_file(arrays, path, metadata)
 
 
 class WaveGANConverter:
@@ -252,53 +258,36 @@ class WaveGANConverter:
         """
         prefix = checkpoint_files.find_checkpoint(source)
         wanted = None if weights is None else {"generator", *weights}
-        contents = _read_apart(prefix, wanted)
-        config = complete_config(
-            contents.config, prefix, sampling_rate, slice_length, phase_shuffle
+        parts = make_parts(
+            _read_apart(prefix, wanted),
+            prefix,
+            sampling_rate,
+            slice_length,
+            phase_shuffle,
         )
-
-        from keras_audiogan.models import WaveGAN
-
-        try:
-            gan = WaveGAN(**config, dtype=dtype)
-        except ValueError as error:
-            raise ConversionError(
-                f"{prefix} holds a WaveGAN that has no counterpart here: "
-                f"{error}"
-            ) from error
-        stems = {name.partition("/")[0] for name in contents.arrays}
-        _assign(gan.ema_generator, "generator", contents.arrays)
-        if "discriminator" in stems:
-            _assign(gan.discriminator, "discriminator", contents.arrays)
-        elif wanted is None:
+        if wanted is None and parts.discriminator is None:
             logger.warning(
                 "%s holds no discriminator; it keeps its initial weights.",
                 prefix,
             )
-        gan.on_preset_loaded(stems)
-        return gan
+        return build(parts, dtype)
 
 
 converter = WaveGANConverter()
 convert_wavegan = converter.convert
 
 
-def _assign(network: Any, stem: str, arrays: dict[str, np.ndarray]) -> None:
-    for variable in network.weights:
-        variable.assign(arrays[f"{stem}/{variable.path.partition('/')[2]}"])
-
-
-def complete_config(
-    config: dict[str, Any],
+def make_parts(
+    contents: Contents,
     prefix: pathlib.Path,
     sampling_rate: int | None = None,
     slice_length: int | None = None,
     phase_shuffle: int | None = None,
-) -> dict[str, Any]:
-    """Returns `WaveGAN`'s arguments with what the variables do not tell.
+) -> Parts:
+    """Returns a checkpoint's contents as parts of our model.
 
     Args:
-        config: of `Contents`.
+        contents: what was read.
         prefix: the checkpoint's prefix, beside which the run's other files
             lie.
         sampling_rate: as for `convert`.
@@ -308,6 +297,39 @@ def complete_config(
     Raises:
         ConversionError: if the slice length is not one that the layers make.
     """
+    config = _complete(
+        contents.config, prefix, sampling_rate, slice_length, phase_shuffle
+    )
+    layers: dict[str, dict[str, Layer]] = {}
+    for source, values in contents.arrays.items():
+        network, target, name = _target(source) or ("", "", "")
+        layer = layers.setdefault(network, {}).setdefault(
+            target, Layer(None, {}, {})
+        )
+        if source.endswith("conv2d_transpose/kernel") and len(values) == 1:
+            values = values[0]
+        layer.arrays[name], layer.sources[name] = values, source
+    weights = {
+        network: NetworkWeights(prefix, of_network)
+        for network, of_network in layers.items()
+    }
+    return Parts(
+        prefix,
+        "wavegan",
+        config,
+        weights["generator"],
+        weights.get("discriminator"),
+    )
+
+
+def _complete(
+    config: dict[str, Any],
+    prefix: pathlib.Path,
+    sampling_rate: int | None,
+    slice_length: int | None,
+    phase_shuffle: int | None,
+) -> dict[str, Any]:
+    """Returns a config with what the variables do not tell."""
     arguments = checkpoint_files.read_arguments(prefix)
     config = dict(config)
     num_layers = config.pop("num_layers")
@@ -359,18 +381,6 @@ def _find_slice_length(
         longest,
     )
     return longest
-
-
-def _expected_variables(
-    shapes: dict[str, tuple[int, ...]],
-) -> tuple[dict[str, Any], dict[str, _Variable]]:
-    """Infers the networks, and checks every variable's name and shape."""
-    config = _infer_config(shapes)
-    variables = _generator_variables(config)
-    if any(name.startswith("D/") for name in shapes):
-        variables |= _discriminator_variables(config)
-    _compare(shapes, variables)
-    return config, variables
 
 
 def _infer_config(shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
@@ -439,100 +449,33 @@ def _reason_without_generator(shapes: dict[str, tuple[int, ...]]) -> str:
     return f"no variable's name starts with 'G/'. Received: {some} ..."
 
 
-def _layer(
-    source: str, shape: tuple[int, ...], network: str, target: str
-) -> dict[str, _Variable]:
-    """A layer's kernel and bias."""
-    units = shape[-2] if "conv2d_transpose" in source else shape[-1]
-    return {
-        f"{source}/kernel": _Variable(shape, network, f"{target}/kernel"),
-        f"{source}/bias": _Variable((units,), network, f"{target}/bias"),
-    }
+def _target(name: str) -> tuple[str, str, str] | None:
+    """Returns the network, the layer and the name of a variable of ours."""
+    scope, _, last = name.rpartition("/")
+    for theirs, network, layer in _LAYERS:
+        match = re.fullmatch(theirs, scope)
+        if match and last in _VARIABLES:
+            i = int(match.group(1)) if match.groups() else 0
+            return network, layer.format(i=i, next=i + 1), last
+    return None
 
 
-def _batch_norm(
-    scope: str, channels: int, network: str, index: int
-) -> dict[str, _Variable]:
-    return {
-        f"{scope}/batch_normalization/{name}": _Variable(
-            (channels,), network, f"batch_norm_{index}/{name}"
-        )
-        for name in _BATCH_NORM
-    }
+def _networks_by_name(names: Iterable[str]) -> dict[str, str]:
+    """Returns the variables of weights, and which network each is in.
 
-
-def _generator_variables(config: dict[str, Any]) -> dict[str, _Variable]:
-    num_layers, size = config["num_layers"], config["kernel_size"]
-    widths = [config["dim"] << i for i in reversed(range(num_layers))]
-    units = _NUM_START_FRAMES * widths[0]
-    variables = _layer(
-        "G/z_project/dense",
-        (config["latent_dim"], units),
-        "generator",
-        "dense",
-    )
-    outputs = [*widths[1:], config["num_channels"]]
-    for i, (inputs, filters) in enumerate(zip(widths, outputs, strict=True)):
-        scope = f"G/upconv_{i}"
-        if config["upsampling"] == "transposed":
-            source = f"{scope}/conv2d_transpose"
-            shape: tuple[int, ...] = (1, size, filters, inputs)
-        else:
-            source, shape = f"{scope}/conv1d", (size, inputs, filters)
-        variables |= _layer(source, shape, "generator", f"upconv_{i}")
-        if config["batch_norm"]:
-            # The original normalises before each layer, in the scope of the
-            # layer that came before.
-            before = f"G/upconv_{i - 1}" if i else "G/z_project"
-            variables |= _batch_norm(before, inputs, "generator", i)
-    if config["post_filter_length"] is not None:
-        variables["G/pp_filt/conv1d/kernel"] = _Variable(
-            (config["post_filter_length"], config["num_channels"], 1),
-            "generator",
-            "post_filter/kernel",
-        )
-    return variables
-
-
-def _discriminator_variables(config: dict[str, Any]) -> dict[str, _Variable]:
-    variables: dict[str, _Variable] = {}
-    inputs = config["num_channels"]
-    for i in range(config["num_layers"]):
-        filters = config["dim"] << i
-        scope = f"D/downconv_{i}"
-        variables |= _layer(
-            f"{scope}/conv1d",
-            (config["kernel_size"], inputs, filters),
-            "discriminator",
-            f"downconv_{i}",
-        )
-        if config["batch_norm"] and i:
-            variables |= _batch_norm(scope, filters, "discriminator", i)
-        inputs = filters
-    return variables | _layer(
-        "D/output/dense",
-        (_NUM_START_FRAMES * inputs, 1),
-        "discriminator",
-        "output",
-    )
-
-
-def _compare(
-    shapes: dict[str, tuple[int, ...]], variables: dict[str, _Variable]
-) -> None:
-    """Refuses missing, misshapen and surplus variables."""
-    for name, variable in variables.items():
-        if name not in shapes:
-            raise ConversionError(f"variable {name!r} is missing.")
-        if shapes[name] != variable.shape:
-            raise ConversionError(
-                f"variable {name!r} should have the shape {variable.shape}. "
-                f"Received: {shapes[name]}"
-            )
-    for name in shapes:
+    Raises:
+        ConversionError: if a variable is none of WaveGAN's.
+    """
+    found = {}
+    targets = set()
+    for name in sorted(names):
+        target = _target(name)
+        if target and target not in targets:
+            found[name] = target[0]
+            targets.add(target)
         # An optimiser's slots are named after their variable.
-        owner = name.rpartition("/")[0]
-        if name.startswith(("G/", "D/")) and not (
-            name in variables or owner in variables
+        elif name.startswith(("G/", "D/")) and (
+            target or not _target(name.rpartition("/")[0])
         ):
             raise ConversionError(f"WaveGAN has no variable {name!r}.")
+    return found
