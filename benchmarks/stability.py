@@ -102,7 +102,7 @@ def run(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
         folder,
         LENGTH,
         batch_size=options.batch_size,
-        critic_steps=model.critic_steps,
+        discriminator_steps=model.discriminator_steps,
         seed=seed,
         labels=model.conditional,
     )

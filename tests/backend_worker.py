@@ -65,11 +65,11 @@ def _step(model: Any, loss: str) -> dict[str, np.ndarray]:
     cases.set_weights_from_paths(model)
     model.compile(
         loss,
-        critic_steps=min(2, LOSSES[loss].critic_steps),
+        discriminator_steps=min(2, LOSSES[loss].discriminator_steps),
         generator_optimizer=keras.optimizers.SGD(0.01),
         discriminator_optimizer=keras.optimizers.SGD(0.01),
     )
-    rows = NUM_ROWS * model.critic_steps
+    rows = NUM_ROWS * model.discriminator_steps
     history = model.fit(
         cases.make_batch(model, rows),
         batch_size=rows,

@@ -198,7 +198,7 @@ def test_an_epoch_draws_every_slice_once():
 
 
 def test_the_last_batch_wraps_into_the_next_epoch():
-    dataset = AudioDataset(DIGITS, 4096, batch_size=5, critic_steps=2)
+    dataset = AudioDataset(DIGITS, 4096, batch_size=5, discriminator_steps=2)
     assert dataset.num_rows == 10 and dataset.steps_per_epoch == 2
     small = AudioDataset(DIGITS, 4096, batch_size=2)
     rows = np.concatenate([small.batch(step)["audio"] for step in range(15)])
@@ -247,7 +247,7 @@ def test_a_resumed_run_sees_what_the_whole_run_sees(workers, prefetch):
 
 def test_a_worker_makes_its_rows():
     dataset = AudioDataset(
-        DIGITS, 2048, batch_size=4, critic_steps=3, **OPTIONS
+        DIGITS, 2048, batch_size=4, discriminator_steps=3, **OPTIONS
     )
     whole = dataset.batch(2)
     for rows in (slice(0, 6), slice(6, 12)):
@@ -366,7 +366,7 @@ def test_files_that_vanish_end_in_an_error(tmp_path):
         {"batch_size": 0},
         {"seed": -1},
         {"random_gain_db": (3, -3)},
-        {"critic_steps": 0},
+        {"discriminator_steps": 0},
     ],
 )
 def test_bad_options_are_refused(options):
@@ -380,7 +380,9 @@ def test_labels_need_folders():
 
 
 def test_the_report_says_how_files_are_cut():
-    report = AudioDataset(DRUMS, 6000, mode="pad", critic_steps=5).report()
+    report = AudioDataset(
+        DRUMS, 6000, mode="pad", discriminator_steps=5
+    ).report()
     assert "one slice of 0.38 s (6000 samples) per file" in report
     assert "chosen" not in report
     assert "7 files filled up with zeros; of 2 longer files" in report
@@ -474,7 +476,7 @@ def test_fit_draws_the_batches_in_order_over_epochs():
             return self.total + 0.0
 
     dataset = AudioDataset(
-        DIGITS, 1024, batch_size=4, critic_steps=2, labels=True
+        DIGITS, 1024, batch_size=4, discriminator_steps=2, labels=True
     )
     model = Meter()
     model.compile(optimizer=keras.optimizers.SGD(1.0))

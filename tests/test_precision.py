@@ -31,7 +31,7 @@ def test_a_mixed_step_is_finite_and_near_the_full_one(policy):
         model = tiny(name, phase_shuffle=0)
         model.compile(
             "wgan-gp",
-            critic_steps=1,
+            discriminator_steps=1,
             generator_optimizer=keras.optimizers.SGD(0.01),
             discriminator_optimizer=keras.optimizers.SGD(0.01),
         )
@@ -80,7 +80,7 @@ def test_loss_scaling_is_for_float16_alone(policy, scale):
 
 def test_float16_overflow_is_skipped_counted_and_lowers_the_scale():
     model = tiny("mixed_float16")
-    model.compile("wgan", critic_steps=1)
+    model.compile("wgan", discriminator_steps=1)
     # Finite in float32, infinite in float16.
     audio = np.full((2, 256, 1), 1e6, "float32")
     before = np.array(model.discriminator.weights[0])

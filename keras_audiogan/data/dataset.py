@@ -40,8 +40,8 @@ class AudioDataset:
             resampled. Defaults to the folder's.
         num_channels: Channels of the slices. Defaults to the folder's.
         batch_size: Rows for one update of a network.
-        critic_steps: Discriminator updates a step; a batch has
-            `batch_size * critic_steps` rows.
+        discriminator_steps: Discriminator updates a step; a batch has
+            `batch_size * discriminator_steps` rows.
         level: `"peak"` brings the peak of every file to 1 (of files over a
             minute, the peak of 15 windows of 2 s; a slice that is louder is
             turned down), `"keep"` leaves the level, a number multiplies.
@@ -63,6 +63,7 @@ class AudioDataset:
         cache_bytes: Memory for decoded files, in bytes. It decides which
             files are kept, and (below what can be heard, in files that are
             resampled or MP3) the bits of a slice: keep it when resuming.
+        critic_steps: Older name of `discriminator_steps`.
 
     Attributes:
         folder: The scanned folder.
@@ -82,7 +83,7 @@ class AudioDataset:
         sampling_rate: int | None = None,
         num_channels: int | None = None,
         batch_size: int = 64,
-        critic_steps: int = 1,
+        discriminator_steps: int = 1,
         *,
         level: Levelling = "peak",
         mode: str = "auto",
@@ -97,14 +98,17 @@ class AudioDataset:
         workers: int = 1,
         prefetch: int = 4,
         cache_bytes: int = 256 << 20,
+        critic_steps: int | None = None,
     ) -> None:
+        if critic_steps is not None:
+            discriminator_steps = critic_steps
         if not isinstance(folder, AudioFolder):
             folder = AudioFolder.scan(
                 folder, sampling_rate=sampling_rate, num_channels=num_channels
             )
         for name, value, least in (
             ("batch_size", batch_size, 1),
-            ("critic_steps", critic_steps, 1),
+            ("discriminator_steps", discriminator_steps, 1),
             ("seed", seed, 0),
             ("workers", workers, 1),
             ("prefetch", prefetch, 0),
@@ -122,7 +126,7 @@ class AudioDataset:
         self.sampling_rate = sampling_rate or folder.sampling_rate
         self.num_channels = num_channels or folder.num_channels
         self.batch_size = batch_size
-        self.critic_steps = critic_steps
+        self.discriminator_steps = discriminator_steps
         self.level = level
         self.random_gain_db = _gain_range(random_gain_db)
         self.shuffle = shuffle
@@ -173,8 +177,8 @@ class AudioDataset:
 
     @property
     def num_rows(self) -> int:
-        """Rows of a batch: `batch_size * critic_steps`."""
-        return self.batch_size * self.critic_steps
+        """Rows of a batch: `batch_size * discriminator_steps`."""
+        return self.batch_size * self.discriminator_steps
 
     @property
     def steps_per_epoch(self) -> int:

@@ -175,8 +175,8 @@ def describe_cut(dataset: "AudioDataset") -> str:
             text += f"; {number} filled up with zeros"
     lines = [_row("cut", text)]
     rows = str(dataset.batch_size)
-    if dataset.critic_steps > 1:
-        rows += f" x {dataset.critic_steps} discriminator steps"
+    if dataset.discriminator_steps > 1:
+        rows += f" x {dataset.discriminator_steps} discriminator steps"
     lines.append(
         _row(
             "epoch",

@@ -273,7 +273,7 @@ def _prepare(options: TrainingOptions) -> _Plan:
         sampling_rate=config["sampling_rate"],
         num_channels=config["num_channels"],
         batch_size=_value(options.batch_size),
-        critic_steps=critic_steps,
+        discriminator_steps=critic_steps,
         level=config["level"],
         mode=_value(options.mode),
         random_offset=options.random_offset,
