@@ -27,7 +27,7 @@ _EXPORTS = {
     "f0_and_voicing": "speech_scores",
     "f0_errors": "speech_scores",
     "format_table": "figures",
-    "format_vocoder_table": "vocoder_evaluation",
+    "format_vocoder_table": "figures",
     "frechet_distance": "distances",
     "frechet_distance_to": "distances",
     "griffin_lim": "phase_recovery",

@@ -226,41 +226,6 @@ def level_gain(audio: np.ndarray | float, level: str | float) -> float:
     return float(level)
 
 
-def format_vocoder_table(report: dict[str, Any]) -> str:
-    """Returns the figures of `evaluate_vocoder` as a table.
-
-    Args:
-        report: What it returned.
-    """
-    rows = [("figure", *SYSTEMS.values(), "better")]
-    for name, row in report["figures"].items():
-        unit = f" ({row['unit']})" if row["unit"] else ""
-        better = "as real" if row["better"] == "real" else row["better"]
-        cells = [_cell(row[system], system) for system in SYSTEMS]
-        rows.append((name + unit, *cells, better))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        f"{report['num_clips']} recordings, {report['seconds']:.1f} s, and "
-        "what is made again of their mels; Griffin-Lim: "
-        f"{report['num_iterations']} iterations; 95 % intervals"
-    ]
-    last = len(widths) - 1
-    for row in rows:
-        cells = [
-            cell.ljust(width) if index in (0, last) else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    lines.append(
-        "real: a recording against itself, 0 by definition; PESQ is measured."
-    )
-    lines += [
-        f"{note} ({count} of {report['num_clips']} recordings)"
-        for note, count in report["notes"].items()
-    ]
-    return "\n".join(lines) + "\n"
-
-
 def vocoder_metrics_for_card(report: dict[str, Any]) -> dict[str, Any]:
     """Returns figures as the `metrics` of a preset's `training.json`.
 
@@ -313,16 +278,3 @@ def _mean(
 def _decibels(clip: np.ndarray) -> float:
     power = np.mean(np.square(clip, dtype="float64"))
     return 10.0 * math.log10(max(float(power), _QUIETEST**2))
-
-
-def _cell(entry: dict[str, float] | None, system: str) -> str:
-    if entry is None:
-        return "-"
-    shown = _number(entry["value"])
-    if system == "vocoder" and "low" in entry:
-        shown += f" [{_number(entry['low'])}, {_number(entry['high'])}]"
-    return shown
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
