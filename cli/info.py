@@ -1,7 +1,7 @@
 """`audiogan info`: what a preset says of itself, without starting Keras."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import click
@@ -23,57 +23,49 @@ def command(preset: str, as_json: bool, token: str | None) -> None:
       audiogan info hf://me/my_gan
     """
     from keras_audiogan import zoo
+    from keras_audiogan.presets import cards
+    from keras_audiogan.presets.words import as_terminal
 
     info = zoo.preset_info(preset, token=token)
     if as_json:
         click.echo(json.dumps(info, indent=2, default=str))
         return
+    training = info["training"]
     click.echo(_format.plain(f"{info['name']}: {info['summary']}"))
     _section("", _facts(info))
     for entry in info["data"]:
-        _section("Data", entry.items())
-    training = info["training"]
-    keys = ("steps", "seed", "hardware", "versions")
-    fields = [(key, training.get(key)) for key in keys]
-    seconds = training.get("wall_time_seconds")
-    if isinstance(seconds, (int, float)):
-        fields.append(("wall time", _format.duration(seconds)))
+        _section("Data", cards.data_rows(entry))
+    _section("Training run", cards.run_rows(training))
     recipe = training.get("recipe")
     if isinstance(recipe, dict):
-        fields += [item for item in recipe.items() if item[0] not in keys]
-    _section("Training", fields)
-    _section("Measured", info["metrics"].items())
-    notes = training.get("notes") or []
-    if notes:
-        click.echo("\nNotes")
-        for note in notes if isinstance(notes, list) else [notes]:
-            click.echo(f"  - {_format.plain(note)}")
+        _section("Options of the training run", recipe.items())
+    measured = cards.measured(training)
+    if measured:
+        click.echo(f"\nMeasured\n{as_terminal(measured)}")
+    for title, key in (("Notes", "notes"), ("Limits", "limits")):
+        said = training.get(key) or []
+        lines = said if isinstance(said, list) else [said]
+        if lines:
+            click.echo(f"\n{title}")
+        for line in lines:
+            click.echo(f"  - {_format.plain(line)}")
 
 
 def _facts(info: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     from keras_audiogan.presets import cards
 
-    samples, seconds = info["slice_length"], info["duration"]
-    yield "architecture", f"{info['architecture']} ({info['class_name']})"
-    if cards.is_vocoder(info):
-        yield "mels", cards.mels(info)
-    elif samples and seconds:
-        yield "clip", f"{samples:,} samples, {seconds:.3g} s"
-    yield "sampling rate", _format.hertz(info["sampling_rate"])
-    yield "channels", info["num_channels"]
-    yield "labels", info["labels"]
-    yield (
-        "parameters",
-        {stem: f"{count:,}" for stem, count in info["num_parameters"].items()},
-    )
+    yield "Architecture", f"{info['architecture']} ({info['class_name']})"
+    yield from cards.shape(info)
+    counts = info["num_parameters"].items()
+    yield "Parameters", {stem: f"{count:,}" for stem, count in counts}
     stored = f" as {info['storage_dtype']}" if info["storage_dtype"] else ""
-    yield "weights", _format.size(info["num_bytes"]) + stored
-    yield "licence", info["license"]
-    yield "saved with", f"keras-audiogan {info['library_version']}"
-    yield "folder", info["path"]
+    yield "Weights", _format.size(info["num_bytes"]) + stored
+    yield "Licence", info["license"]
+    yield "Saved with", f"keras-audiogan {info['library_version']}"
+    yield "Folder", info["path"]
 
 
-def _section(title: str, fields: Any) -> None:
+def _section(title: str, fields: Iterable[tuple[str, Any]]) -> None:
     """Print a title and its fields, or nothing where there are none."""
     given = [
         (name, value)

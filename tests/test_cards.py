@@ -81,9 +81,12 @@ def test_the_card_says_what_a_user_must_know(folder):
         "| Wall time | 1 h 30 min |",
         "| Hardware | 2 CPU cores |",
         "| Versions | keras 3.15.1 |",
-        "| inception_score | 6.25 | num_samples 1000 |",
-        "audiogan evaluate wavegan_digits",
-        "| confusion | see training.json |",
+        "| Inception score | 6.25 | higher is better | 1,000 samples |",
+        "| Accuracy (%) | 50.0 | higher is better |  |",
+        "- Confusion matrix (clips): in training.json",
+        "- Inception score: How clearly a classifier recognises each clip",
+        "Measured by (inception score):\n\n```bash\n"
+        "audiogan evaluate wavegan_digits\n",
         "- dim 16: 5.1",
         "- dim 32 \\| batch norm: 4.9",
         "- It says no number above nine.",
@@ -120,9 +123,10 @@ def test_a_card_of_an_unmeasured_preset_says_so(tmp_path):
 
 
 def test_figures_without_a_command_and_plain_numbers(folder):
-    retrain(folder, metrics={"fad": 3.5, "ok": True, "name": "x"})
+    retrain(folder, metrics={"fad_vggish": 3.5, "ok": True, "name": "x"})
     text = cards.render_card(folder)
-    assert "| fad | 3.5 |" in text
+    assert "| Fad vggish | 3.50 |  |" in text
+    assert "- Ok: yes\n- Name: x" in text
     assert [r.metric_value for r in ModelCard(text).data.eval_results] == [3.5]
 
 
@@ -223,9 +227,12 @@ def test_model_cards_has_a_row_for_each_preset(bundle):
         "0.008 s clips of mono sound at 8,000 Hz",
         "FSDD (CC BY-SA 4.0)",
         "| 6.25 |",
+        "|  | 6.25 |  |  |",
     ):
         assert phrase in row
     assert "## wavegan_tiny\n\nSpoken digits, for tests." in text
+    assert "- Measured: inception score 6.25, accuracy 50.0 %\n" in text
+    assert "labels. Higher is better." in text
     assert "(zoo/presets/wavegan_tiny/README.md)" in text
 
 

@@ -96,7 +96,7 @@ def test_a_run_leaves_a_preset_with_figures_of_what_was_held_out(run):
     np.add.at(again, (targets, heard.argmax(axis=1)), 1)
     np.testing.assert_array_equal(again, confusion)
     card = (run.preset / "README.md").read_text()
-    assert "license: cc-by-sa-4.0" in card and "test_balanced_accuracy" in card
+    assert "license: cc-by-sa-4.0" in card and "Balanced accuracy (%)" in card
     assert "3 recordings held out" in str(run)
 
 

@@ -361,7 +361,8 @@ def test_evaluate_prints_reports_and_saves_figures(digits, tmp_path):
     )
     result = audiogan(*command)
     assert result.exit_code == 0, result.output
-    assert "d_train" in result.stdout
+    assert "Audible distance to training clips  " in result.stdout
+    assert "d_train" not in result.stdout
     assert "--classifier" in result.stdout
     page = (tmp_path / "report.html").read_text()
     assert page.count("<audio") >= 10
@@ -370,7 +371,8 @@ def test_evaluate_prints_reports_and_saves_figures(digits, tmp_path):
     assert figure["command"] == "audiogan " + shlex.join(command)
     assert training["metrics"]["inception_score"] == {"value": 3.25}
     assert training["steps"] == 3
-    assert "d_train" in (tmp_path / digits / "README.md").read_text()
+    card = (tmp_path / digits / "README.md").read_text()
+    assert "| Audible distance to training clips |" in card
     # What was written is still a preset.
     assert audiogan("info", digits).exit_code == 0
 

@@ -462,7 +462,7 @@ def test_evaluation_beside_griffin_lim(presets, hifigan, without_packages):
     card = pathlib.Path("mine/README.md").read_text()
     assert "audiogan vocode ./mine recordings/ -o out/" in card
     assert "20 bands, 0 to 3,000 Hz, FFT 256, hop 64" in card
-    assert "fast_griffin_lim" in card and "vocoder.vocode(mel)" in card
+    assert "Fast Griffin-Lim" in card and "vocoder.vocode(mel)" in card
 
 
 def test_evaluation_as_table_and_reports(presets, without_packages):
@@ -471,8 +471,11 @@ def test_evaluation_as_table_and_reports(presets, without_packages):
     result = audiogan(*command, "-n", 1, "--report", "a.json")
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
-    assert lines[1].split()[:3] == ["figure", "vocoder", "Griffin-Lim"]
-    assert any(line.startswith("mel_cepstral_distortion") for line in lines)
+    (header,) = [line for line in lines if line.startswith("Figure")]
+    assert header.split()[:3] == ["Figure", "Vocoder", "Griffin-Lim"]
+    assert any(
+        line.startswith("Mel-cepstral distortion (dB)") for line in lines
+    )
     assert (
         lines[-1] == "no PESQ: the package pesq is not installed (1 of 1 "
         "recordings)"

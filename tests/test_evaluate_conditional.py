@@ -92,7 +92,8 @@ def test_labels_are_asked_for_evenly_and_scored(preset, many, tmp_path):
     kept = saving.read_training(pathlib.Path("mine"))["metrics"]
     assert kept["label_accuracy"]["value"] == accuracy["generated"]["value"]
     assert kept["confusion"]["value"] == confusion.tolist()
-    assert "label_accuracy" in pathlib.Path("mine/README.md").read_text()
+    card = pathlib.Path("mine/README.md").read_text()
+    assert "| Label accuracy (%) |" in card
 
 
 def test_the_table_shows_what_was_heard_of_each_label(preset, many):
@@ -102,7 +103,7 @@ def test_the_table_shows_what_was_heard_of_each_label(preset, many):
     )
     assert result.exit_code == 0, result.output
     assert "Labels asked for, and how often each was heard:" in result.stdout
-    assert "label_accuracy" in result.stdout
+    assert "Label accuracy (%)" in result.stdout
     page = pathlib.Path("report.html").read_text()
     assert "sample 0: " in page and "_5.flac" in page
 

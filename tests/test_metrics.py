@@ -635,22 +635,26 @@ def test_wrong_rates_and_counts_are_refused(real):
 def test_table_shows_both_columns_and_the_ratio(real):
     report = evaluate(tones(40, 2)[0], real, num_resamples=0)
     lines = metrics.format_table(report).splitlines()
-    (row,) = [line for line in lines if line.startswith("inception_score")]
+    (row,) = [line for line in lines if line.startswith("Inception score ")]
     generated, test = (
         report["figures"]["inception_score"][column]["value"]
         for column in ("generated", "real_test")
     )
     assert row.split() == [
-        "inception_score",
-        f"{generated:.4g}",
-        f"{test:.4g}",
+        *("Inception", "score"),
+        f"{generated:.2f}",
+        f"{test:.2f}",
         f"{generated / test:.3f}",
-        "higher",
+        *("higher", "is", "better"),
     ]
-    assert any(line.startswith("heard as high") for line in lines)
+    assert "Heard as  Generated  Real test" in lines
+    assert any(line.startswith("Repeated clips: Clips") for line in lines)
     markdown = metrics.format_table(report, markdown=True).splitlines()
-    assert markdown[0].startswith("| figure | generated | real test |")
-    assert len({line.count("|") for line in markdown[: len(lines) - 1]}) == 1
+    start = markdown.index(
+        "| Figure | Generated | Real test | Ratio | Better |"
+    )
+    rows = markdown[start : start + len(report["figures"]) + 2]
+    assert {line.count("|") for line in rows} == {6}
 
 
 def test_metrics_for_a_card_carry_the_ceiling(real):
@@ -683,6 +687,11 @@ def test_report_pages(real, tmp_path):
     assert page.count("data:image/png;base64,") == 6
     assert page.count("data:audio/wav;base64,") == 6
     assert "<h1>A &amp; B</h1>" in page
+    assert (
+        "<td>Level (dBFS)</td>" in page and "best where real sound is" in page
+    )
+    assert page.count("<dt>Repeated clips</dt><dd>Clips that") == 1
+    assert not any(f">{key}<" in page for key in report["figures"])
     nearest = report["nearest"][0]["train"]
     assert f"&lt;{nearest}&gt;.wav" in page
     picture = metrics.write_report(
@@ -770,7 +779,7 @@ def test_the_confusion_of_a_report_counts_labels_asked_for(real):
     assert report["confusion"]["generated"] == [[27, 3], [3, 27]]
     assert report["label_recall"]["generated"] == {"low": 0.9, "high": 0.9}
     table = metrics.format_table(report)
-    assert "asked for  low  high  right\nlow         27     3  90.0%" in table
+    assert "asked for  low  high  right\nlow        27   3     90.0%" in table
     assert "| low | 27 | 3 | 90.0% |" in metrics.format_table(report, True)
     card = metrics.metrics_for_card(report)
     assert card["confusion"]["value"] == [[27, 3], [3, 27]]

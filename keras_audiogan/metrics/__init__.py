@@ -30,7 +30,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "f0_and_voicing": "speech_scores",
         "f0_errors": "speech_scores",
         "format_table": "figures",
-        "format_vocoder_table": "vocoder_evaluation",
+        "format_vocoder_table": "figures",
         "frechet_distance": "distances",
         "frechet_distance_to": "distances",
         "griffin_lim": ".audio.phase_recovery",

@@ -1,12 +1,16 @@
 """The figures of a report: measured with intervals, shown as a table."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 import numpy as np
 
 from keras_audiogan.metrics.bootstrap import bootstrap_interval
+from keras_audiogan.presets.figures import figure, meanings
+from keras_audiogan.presets.words import Block, as_markdown, as_terminal
+
+_MEANINGS = "What the figures mean:"
 
 
 class FigureTable:
@@ -108,53 +112,94 @@ class FigureTable:
 def format_table(report: dict[str, Any], markdown: bool = False) -> str:
     """Returns a report's figures as a table, real test clips beside.
 
+    What the figures mean stands below it.
+
     Args:
         report: What `evaluate_gan` returned.
         markdown: Whether to draw the table in Markdown.
     """
-    header = ("figure", "generated", "real test", "ratio", "better")
-    rows = [header]
-    for name, row in report["figures"].items():
-        unit = f" ({row['unit']})" if row["unit"] else ""
-        rows.append(
-            (
-                f"{name}{unit}",
-                _cell(row["generated"]),
-                _cell(row["real_test"]),
-                _ratio(row),
-                {"real": "as real"}.get(row["better"], row["better"]),
-            )
-        )
-    histogram = report.get("class_histogram")
-    if histogram:
-        for label, share in histogram["generated"].items():
-            real = histogram["real_test"][label]
-            rows.append(
-                (f"heard as {label}", f"{share:.1%}", f"{real:.1%}", "", "")
-            )
+    return (as_markdown if markdown else as_terminal)(blocks_of(report)) + "\n"
+
+
+def format_vocoder_table(report: dict[str, Any]) -> str:
+    """Returns the figures of `evaluate_vocoder` as a table.
+
+    What the figures mean stands below it.
+
+    Args:
+        report: What it returned.
+    """
+    title = (
+        f"{report['num_clips']} recordings, {report['seconds']:.1f} s, and "
+        "copies made from their mel spectrograms; Griffin-Lim: "
+        f"{report['num_iterations']} iterations; 95 % intervals"
+    )
+    systems = {
+        "vocoder": "Vocoder",
+        "griffin_lim": "Griffin-Lim",
+        "fast_griffin_lim": "Fast Griffin-Lim",
+        "real": "Real",
+    }
+    ceiling = "Real: a recording beside itself; only its PESQ is measured."
+    notes = [
+        f"{note} ({count} of {report['num_clips']} recordings)"
+        for note, count in report["notes"].items()
+    ]
+    rows, terms = _figures(report["figures"], systems, {"vocoder"})
+    blocks = [title, rows, ceiling, _MEANINGS, terms, *notes]
+    return as_terminal(blocks) + "\n"
+
+
+def blocks_of(report: dict[str, Any]) -> list[Block]:
+    """Returns a report of `evaluate_gan` in blocks for `presets.words`."""
     title = (
         f"{report['num_samples']} generated clips in groups of "
         f"{report['group_size']}; real: {report['num_real_train']} training, "
         f"{report['num_real_test']} test clips; 95 % intervals"
     )
-    confusion = report.get("confusion", {}).get("generated")
-    heard = "" if confusion is None else _confusion_text(report, markdown)
-    if markdown:
-        lines = [f"| {' | '.join(row)} |" for row in rows]
-        lines.insert(1, "| --- | ---: | ---: | ---: | --- |")
-        return "\n".join([*lines, "", title]) + f"\n{heard}"
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [title]
-    for row in rows:
-        cells = [
-            cell.ljust(width) if index in (0, 4) else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+    columns = {"generated": "Generated", "real_test": "Real test"}
+    rows, terms = _figures(report["figures"], columns, columns)
+    rows[0].insert(-1, "Ratio")
+    for row, entry in zip(rows[1:], report["figures"].values(), strict=True):
+        row.insert(-1, _ratio(entry))
+    blocks: list[Block] = [title, rows]
+    histogram = report.get("class_histogram")
+    if histogram:
+        shares = zip(
+            histogram["generated"],
+            *map(dict.values, histogram.values()),
+            strict=True,
+        )
+        heard = [[name, f"{a:.1%}", f"{b:.1%}"] for name, a, b in shares]
+        blocks.append([["Heard as", *columns.values()], *heard])
+    if "generated" in report.get("confusion", {}):
+        blocks += [
+            "Labels asked for, and how often each was heard:",
+            _confusion(report),
         ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines) + f"\n{heard}"
+    return [*blocks, _MEANINGS, terms]
 
 
-def _confusion_text(report: dict[str, Any], markdown: bool) -> str:
+def _figures(
+    figures: dict[str, Any], columns: dict[str, str], with_interval: Container
+) -> tuple[list[list[str]], dict[str, str]]:
+    """Rows of figures under a header, and what the figures mean."""
+    rows = [["Figure", *columns.values(), "Better"]]
+    known = [figure(key, entry) for key, entry in figures.items()]
+    for shown, entry in zip(known, figures.values(), strict=True):
+        cells = [
+            "-"
+            if entry[column] is None
+            else shown.measured(entry[column])
+            if column in with_interval
+            else shown.number(entry[column]["value"])
+            for column in columns
+        ]
+        rows.append([shown.title, *cells, shown.direction])
+    return rows, meanings(known)
+
+
+def _confusion(report: dict[str, Any]) -> list[list[str]]:
     """The confusion matrix of generated clips; labels not asked for left out.
 
     Labels that were heard stay as columns.
@@ -163,29 +208,18 @@ def _confusion_text(report: dict[str, Any], markdown: bool) -> str:
     matrix = np.array(report["confusion"]["generated"])
     rows = np.flatnonzero(matrix.sum(axis=1))
     columns = np.flatnonzero(matrix.sum(axis=0) + matrix.sum(axis=1))
-    cells = [["asked for", *(names[i] for i in columns), "right"]]
-    cells += [
-        [
-            names[i],
-            *(str(matrix[i, j]) for j in columns),
-            f"{matrix[i, i] / matrix[i].sum():.1%}",
-        ]
-        for i in rows
+    header = ["asked for", *(names[i] for i in columns), "right"]
+    return [
+        header,
+        *(
+            [
+                names[i],
+                *(str(matrix[i, j]) for j in columns),
+                f"{matrix[i, i] / matrix[i].sum():.1%}",
+            ]
+            for i in rows
+        ),
     ]
-    title = "Labels asked for, and how often each was heard:"
-    if markdown:
-        lines = [f"| {' | '.join(row)} |" for row in cells]
-        lines.insert(1, f"| --- |{' ---: |' * (len(cells[0]) - 1)}")
-        return "\n".join(["", title, "", *lines]) + "\n"
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if index else cell.ljust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in cells
-    ]
-    return "\n".join(["", title, *lines]) + "\n"
 
 
 def metrics_for_card(report: dict[str, Any]) -> dict[str, Any]:
@@ -219,15 +253,6 @@ def metrics_for_card(report: dict[str, Any]) -> dict[str, Any]:
             "columns": "heard",
         }
     return metrics
-
-
-def _cell(entry: dict[str, float] | None) -> str:
-    if entry is None:
-        return "-"
-    text = f"{entry['value']:.4g}"
-    if "low" in entry:
-        text += f" [{entry['low']:.4g}, {entry['high']:.4g}]"
-    return text
 
 
 def _ratio(row: dict[str, Any]) -> str:

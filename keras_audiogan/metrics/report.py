@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from keras_audiogan.audio.spectra import log_mel_spectrogram, to_mono
-from keras_audiogan.metrics.figures import format_table
+from keras_audiogan.metrics.figures import blocks_of
+from keras_audiogan.presets.words import as_html
 
 # Colours span this range below the loudest value of a picture.
 _DYNAMIC_RANGE_DB = 70.0
@@ -23,21 +24,23 @@ _PAGE = """<!DOCTYPE html>
 <title>{title}</title>
 <style>
 body {{ font-family: sans-serif; max-width: 60em; margin: 2em auto; }}
-pre {{ background: #f4f4f4; padding: 1em; overflow-x: auto; }}
+table {{ border-collapse: collapse; margin: 1em 0; }}
 td, th {{ padding: 0.3em 0.8em; text-align: left; vertical-align: top; }}
+tr {{ border-bottom: 1px solid #ddd; }}
+dt {{ font-weight: bold; }}
 img {{ width: 22em; height: 9em; display: block; }}
 audio {{ width: 22em; }}
 </style>
 </head>
 <body>
 <h1>{title}</h1>
-<pre>{table}</pre>
-<h2>Samples, and the training clips nearest to them</h2>
-<p>Spectrograms share one colour scale; time runs to the right, frequency
-upwards in mels. Nearest by Euclidean distance of log-mel spectrograms, as
-far as they can be heard (60 dB).</p>
+{figures}
+<h2>Samples, each beside the training clip most similar to it</h2>
+<p>All spectrograms share one colour scale; time runs to the right, frequency
+upwards in mels. Similarity is the Euclidean distance of log-mel spectrograms,
+within the 60 dB that can be heard.</p>
 <table>
-<tr><th>sample</th><th>nearest training clip</th></tr>
+<tr><th>Sample</th><th>Most similar training clip</th></tr>
 {rows}
 </table>
 </body>
@@ -76,7 +79,7 @@ def write_report(
         The path.
 
     Raises:
-        ValueError: Another suffix, or clips of which the report is not.
+        ValueError: Another suffix, or clips that the report is not about.
     """
     path = Path(path)
     if path.suffix not in (".html", ".png", ".json"):
@@ -138,7 +141,7 @@ def write_report(
         )
         page = _PAGE.format(
             title=html.escape(title),
-            table=html.escape(format_table(report)),
+            figures=as_html(blocks_of(report)),
             rows=rows,
         )
         path.write_text(page, "utf-8")

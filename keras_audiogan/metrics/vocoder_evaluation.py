@@ -12,7 +12,6 @@ import numpy as np
 from keras_audiogan.audio.levels import Levelling, level_gain
 from keras_audiogan.audio.phase_recovery import griffin_lim
 from keras_audiogan.metrics.speech_scores import as_clip, pesq
-from keras_audiogan.metrics.tables import aligned
 from keras_audiogan.metrics.vocoder_scores import (
     FIGURES,
     mean_of_clips,
@@ -190,32 +189,6 @@ def evaluate_vocoder(
     return report
 
 
-def format_vocoder_table(report: dict[str, Any]) -> str:
-    """Returns the figures of `evaluate_vocoder` as a table.
-
-    Args:
-        report: What it returned.
-    """
-    rows = [("figure", *SYSTEMS.values(), "better")]
-    for name, row in report["figures"].items():
-        unit = f" ({row['unit']})" if row["unit"] else ""
-        better = "as real" if row["better"] == "real" else row["better"]
-        cells = [_cell(row[system], system) for system in SYSTEMS]
-        rows.append((name + unit, *cells, better))
-    lines = [
-        f"{report['num_clips']} recordings, {report['seconds']:.1f} s, and "
-        "copies made from their mels; Griffin-Lim: "
-        f"{report['num_iterations']} iterations; 95 % intervals",
-        *aligned(rows, left=(0, len(rows[0]) - 1)),
-        "real: a recording against itself, 0 by definition; PESQ is measured.",
-    ]
-    lines += [
-        f"{note} ({count} of {report['num_clips']} recordings)"
-        for note, count in report["notes"].items()
-    ]
-    return "\n".join(lines) + "\n"
-
-
 def vocoder_metrics_for_card(report: dict[str, Any]) -> dict[str, Any]:
     """Returns figures as the `metrics` of a preset's `training.json`.
 
@@ -251,16 +224,3 @@ def _of_itself(clip: np.ndarray, rate: int) -> dict[str, float]:
 def _decibels(clip: np.ndarray) -> float:
     power = np.mean(np.square(clip, dtype="float64"))
     return 10.0 * math.log10(max(float(power), _QUIETEST**2))
-
-
-def _cell(entry: dict[str, float] | None, system: str) -> str:
-    if entry is None:
-        return "-"
-    shown = _number(entry["value"])
-    if system == "vocoder" and "low" in entry:
-        shown += f" [{_number(entry['low'])}, {_number(entry['high'])}]"
-    return shown
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
