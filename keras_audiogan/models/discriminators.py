@@ -14,7 +14,7 @@ import keras
 from keras import ops
 
 from keras_audiogan.layers import LogMelSpectrogram, SpectrogramAugment
-from keras_audiogan.training import gradients
+from keras_audiogan.layers.activations import leaky_relu
 
 # Bring log-mel spectra of sound levelled to its peak to about [-1, 3].
 _LOG_MEL_SHIFT, _LOG_MEL_SCALE = 3.0, 2.8
@@ -179,7 +179,7 @@ class SpectralDiscriminator(Discriminator):
         (x,) = views
         features = []
         for conv in self.convs:
-            x = gradients.leaky_relu(conv(x), 0.2)
+            x = leaky_relu(conv(x), 0.2)
             features.append(x)
         x = ops.reshape(x, (-1, x.shape[1] * x.shape[2] * x.shape[3]))
         logits = self.score(x)

@@ -9,13 +9,13 @@ from typing import Any
 from keras import ops
 
 from keras_audiogan.layers import MEL_SETTINGS
+from keras_audiogan.layers.activations import leaky_relu
 from keras_audiogan.layers.normalized_conv import (
     NormalizedConv1D,
     NormalizedConv1DTranspose,
 )
 from keras_audiogan.models.registry import register_architecture
 from keras_audiogan.models.vocoder import Vocoder, VocoderGenerator
-from keras_audiogan.training import gradients
 
 
 class HiFiGANGenerator(VocoderGenerator):
@@ -153,18 +153,18 @@ class HiFiGANGenerator(VocoderGenerator):
         slope = self.negative_slope
         x = self.conv_in(mel)
         for upsample, blocks in zip(self.upsamples, self.blocks, strict=True):
-            x = upsample(gradients.leaky_relu(x, slope))
+            x = upsample(leaky_relu(x, slope))
             total: Any = None
             for index, block in enumerate(blocks):
                 y = x
                 for first, second in block:
-                    z = first(gradients.leaky_relu(y, slope))
+                    z = first(leaky_relu(y, slope))
                     if second is not None:
-                        z = second(gradients.leaky_relu(z, slope))
+                        z = second(leaky_relu(z, slope))
                     y = y + z
                 total = total + y if index else y
             x = total / len(blocks)
-        return ops.tanh(self.conv_out(gradients.leaky_relu(x, 0.01)))
+        return ops.tanh(self.conv_out(leaky_relu(x, 0.01)))
 
 
 @register_architecture("hifigan")

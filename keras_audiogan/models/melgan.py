@@ -9,13 +9,13 @@ from typing import Any
 from keras import ops
 
 from keras_audiogan.layers import MEL_SETTINGS
+from keras_audiogan.layers.activations import leaky_relu
 from keras_audiogan.layers.normalized_conv import (
     NormalizedConv1D,
     NormalizedConv1DTranspose,
 )
 from keras_audiogan.models.registry import register_architecture
 from keras_audiogan.models.vocoder import Vocoder, VocoderGenerator
-from keras_audiogan.training import gradients
 
 
 class MelGANGenerator(VocoderGenerator):
@@ -149,11 +149,11 @@ class MelGANGenerator(VocoderGenerator):
         slope = self.negative_slope
         x = self.conv_in(mel)
         for upsample, stacks in zip(self.upsamples, self.stacks, strict=True):
-            x = upsample(gradients.leaky_relu(x, slope))
+            x = upsample(leaky_relu(x, slope))
             for conv, out, skip in stacks:
-                y = conv(gradients.leaky_relu(x, slope))
-                x = out(gradients.leaky_relu(y, slope)) + skip(x)
-        x = self.conv_out(gradients.leaky_relu(x, slope))
+                y = conv(leaky_relu(x, slope))
+                x = out(leaky_relu(y, slope)) + skip(x)
+        x = self.conv_out(leaky_relu(x, slope))
         return ops.tanh(x) if self.final_activation else x
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from keras_audiogan.layers import MEL_SETTINGS
+from keras_audiogan.layers.activations import leaky_relu
 from keras_audiogan.layers.normalized_conv import (
     NormalizedConv1D,
     NormalizedConv2D,
@@ -18,7 +19,7 @@ from keras_audiogan.layers.normalized_conv import (
 )
 from keras_audiogan.models.registry import register_architecture
 from keras_audiogan.models.vocoder import Vocoder, VocoderGenerator
-from keras_audiogan.training import distribution, gradients
+from keras_audiogan.training import distribution
 
 
 class ParallelWaveGANGenerator(VocoderGenerator):
@@ -187,7 +188,7 @@ class ParallelWaveGANGenerator(VocoderGenerator):
         ):
             x = smooth(ops.repeat(x, rate, axis=1))
             if self.upsample_slope is not None:
-                x = gradients.leaky_relu(x, self.upsample_slope)
+                x = leaky_relu(x, self.upsample_slope)
         return x[..., 0]
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_audiogan.layers.activations import leaky_relu
 from keras_audiogan.layers.normalized_conv import (
     NormalizedConv1D,
     NormalizedConv2D,
 )
 from keras_audiogan.models.discriminators import Discriminator
-from keras_audiogan.training import gradients
 
 
 def make_discriminator(
@@ -185,7 +185,7 @@ class MultiScaleDiscriminator(_ConvDiscriminator):
             x, features = audio, []
             for layer in layers[:-1]:
                 x = layer(x, training=training)
-                x = gradients.leaky_relu(x, self.negative_slope)
+                x = leaky_relu(x, self.negative_slope)
                 features.append(x)
             features.append(layers[-1](x, training=training))
             outputs.append(features)
@@ -255,7 +255,7 @@ class DilatedDiscriminator(_ConvDiscriminator):
         features = []
         for conv in self.convs[:-1]:
             x = conv(x, training=training)
-            x = gradients.leaky_relu(x, self.negative_slope)
+            x = leaky_relu(x, self.negative_slope)
             features.append(x)
         return [[*features, self.convs[-1](x, training=training)]]
 
@@ -348,7 +348,7 @@ class ResidualDiscriminator(_ConvDiscriminator):
         del training
         (x,) = views
         slope = self.negative_slope
-        x = gradients.leaky_relu(self.conv_in(x), slope)
+        x = leaky_relu(self.conv_in(x), slope)
         features: list[Any] = [x]
         total: Any = None
         for i, (dilated, out, skip) in enumerate(self.blocks):
@@ -358,9 +358,9 @@ class ResidualDiscriminator(_ConvDiscriminator):
             x = (out(y) + x) * math.sqrt(0.5)
             features.append(x)
         x = total * math.sqrt(1.0 / len(self.blocks))
-        x = self.conv_out_0(gradients.leaky_relu(x, slope))
+        x = self.conv_out_0(leaky_relu(x, slope))
         features.append(x)
-        return [[*features, self.conv_out_1(gradients.leaky_relu(x, slope))]]
+        return [[*features, self.conv_out_1(leaky_relu(x, slope))]]
 
 
 class MultiPeriodMultiScaleDiscriminator(_ConvDiscriminator):
@@ -532,7 +532,7 @@ class MultiPeriodMultiScaleDiscriminator(_ConvDiscriminator):
         features = []
         for layer in layers[:-1]:
             x = layer(x, training=training)
-            x = gradients.leaky_relu(x, self.negative_slope)
+            x = leaky_relu(x, self.negative_slope)
             features.append(x)
         return [*features, layers[-1](x, training=training)]
 

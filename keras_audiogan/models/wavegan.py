@@ -19,6 +19,7 @@ from keras_audiogan.layers import (
     StridedConv1D,
     StridedConv1DTranspose,
 )
+from keras_audiogan.layers.activations import leaky_relu
 from keras_audiogan.models.audio_gan import AudioGAN
 from keras_audiogan.models.discriminators import (
     Discriminator,
@@ -26,7 +27,6 @@ from keras_audiogan.models.discriminators import (
     SpectralDiscriminator,
 )
 from keras_audiogan.models.registry import register_architecture
-from keras_audiogan.training import gradients
 
 NUM_START_FRAMES = 16
 UPSAMPLING = ("transposed", "nearest")
@@ -251,7 +251,7 @@ class WaveGANDiscriminator(Discriminator):
                 # The original's discriminator knows the batch's statistics
                 # only, at every time.
                 x = self.batch_norms[i - 1](x, training=True)
-            x = gradients.leaky_relu(x, 0.2)
+            x = leaky_relu(x, 0.2)
             features.append(x)
             if i < len(self.shuffles):
                 x = self.shuffles[i](x, training=training)
