@@ -118,34 +118,6 @@ def test_second_derivative_equals_finite_differences():
         assert gradient[index] == pytest.approx(slope, abs=5e-3, rel=5e-3)
 
 
-def test_leaky_relu_has_the_derivatives_of_kerass():
-    rng = np.random.default_rng(0)
-    first, second = (
-        variable(rng.standard_normal(shape)) for shape in ((4, 5), (5, 3))
-    )
-    x = ops.convert_to_tensor(rng.standard_normal((6, 4)).astype("float32"))
-
-    def derivatives(activation):
-        def score(inputs):
-            hidden = activation(ops.matmul(inputs[0], first) + 0.1, 0.2)
-            return ops.sum(activation(ops.matmul(hidden, second), 0.2), axis=1)
-
-        def penalty():
-            (slopes,) = gradients.input_gradients(score, [x])
-            total = losses.gradient_penalty(slopes) + ops.sum(score([x]))
-            return total, {}
-
-        value, _, grads = gradients.value_and_gradients(
-            penalty, [first, second]
-        )
-        return [as_numpy(tensor) for tensor in (value, *grads)]
-
-    ours = derivatives(gradients.leaky_relu)
-    for a, b in zip(ours, derivatives(ops.leaky_relu), strict=True):
-        assert np.abs(b).max() > 0.1
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
-
-
 def test_second_derivative_through_batch_norm():
     # A normalised batch knows neither its former scale w nor its offset, so
     # neither do its slopes; times w, their squares grow as w^2.

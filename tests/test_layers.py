@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from keras_audiogan.layers import (
+    PQMF,
     BatchNorm,
     PhaseShuffle,
     SpectrogramAugment,
@@ -13,7 +14,14 @@ from keras_audiogan.layers import (
     StridedConv1DTranspose,
     strided_conv,
 )
+from keras_audiogan.layers.activations import leaky_relu
+from keras_audiogan.layers.normalized_conv import (
+    NormalizedConv1D,
+    NormalizedConv1DTranspose,
+    NormalizedConv2D,
+)
 from keras_audiogan.training import gradients
+from keras_audiogan.training.losses import gradient_penalty
 
 pytestmark = pytest.mark.backends
 
@@ -323,3 +331,55 @@ def test_augmentation_rebuilds_from_its_config():
     layer = SpectrogramAugment(3, 0.1, 0.4, -2.0)
     copy = SpectrogramAugment.from_config(layer.get_config())
     assert copy.get_config() == layer.get_config()
+
+
+def test_leaky_relu_has_the_derivatives_of_kerass():
+    rng = np.random.default_rng(0)
+    first, second = (
+        keras.Variable(rng.standard_normal(shape), dtype="float32")
+        for shape in ((4, 5), (5, 3))
+    )
+    x = ops.convert_to_tensor(rng.standard_normal((6, 4)).astype("float32"))
+
+    def derivatives(activation):
+        def score(inputs):
+            hidden = activation(ops.matmul(inputs[0], first) + 0.1, 0.2)
+            return ops.sum(activation(ops.matmul(hidden, second), 0.2), axis=1)
+
+        def penalty():
+            (slopes,) = gradients.input_gradients(score, [x])
+            total = gradient_penalty(slopes) + ops.sum(score([x]))
+            return total, {}
+
+        value, _, grads = gradients.value_and_gradients(
+            penalty, [first, second]
+        )
+        return [as_numpy(tensor) for tensor in (value, *grads)]
+
+    ours = derivatives(leaky_relu)
+    for a, b in zip(ours, derivatives(ops.leaky_relu), strict=True):
+        assert np.abs(b).max() > 0.1
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+
+
+def test_a_configured_data_format_changes_nothing():
+    """`image_data_format` of a keras.json is other models' affair."""
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_first")
+    try:
+        for layer, channels, shape in (
+            (StridedConv1D(3, 5, 4), 2, (1, 4, 3)),
+            (StridedConv1DTranspose(3, 5, 4), 2, (1, 64, 3)),
+            (NormalizedConv1D(4, 3, strides=2, groups=2), 2, (1, 8, 4)),
+            (NormalizedConv1DTranspose(3, 8, 4), 2, (1, 64, 3)),
+            (PQMF(2), 2, (1, 32, 1)),
+            (BatchNorm(), 2, (1, 16, 2)),
+            (PhaseShuffle(1), 2, (1, 16, 2)),
+        ):
+            y = layer(sound(1, 16, channels))
+            assert tuple(y.shape) == shape, layer.name
+        picture = NormalizedConv2D(4, (3, 3), 2, (1, 1, 1))
+        assert tuple(picture(sound(1, 16, 8, 2)).shape) == (1, 8, 8, 4)
+        assert tuple(PQMF(2).analysis(sound(1, 16, 1)).shape) == (1, 8, 2)
+    finally:
+        keras.config.set_image_data_format(before)

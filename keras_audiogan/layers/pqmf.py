@@ -132,7 +132,13 @@ class PQMF(keras.layers.Layer):
             audio, right = audio[:, :right], 0
         audio = ops.pad(audio, [[0, 0], [left, right], [0, 0]])
         kernel = ops.convert_to_tensor(self.analysis_kernel)
-        return ops.conv(audio, kernel, strides=self.num_bands, padding="valid")
+        return ops.conv(
+            audio,
+            kernel,
+            strides=self.num_bands,
+            padding="valid",
+            data_format="channels_last",
+        )
 
     def synthesis(self, bands: Any) -> Any:
         """Joins bands; the inverse of `analysis` but for about -60 dB.
@@ -146,7 +152,9 @@ class PQMF(keras.layers.Layer):
         bands = ops.cast(bands, "float32")
         bands = ops.pad(bands, [[0, 0], [self._before, self._after], [0, 0]])
         kernel = ops.convert_to_tensor(self.synthesis_kernel)
-        phases = ops.conv(bands, kernel, strides=1, padding="valid")
+        phases = ops.conv(
+            bands, kernel, padding="valid", data_format="channels_last"
+        )
         time = ops.shape(phases)[1]
         return ops.reshape(phases, (-1, time * self.num_bands, 1))
 

@@ -57,7 +57,12 @@ class StridedConv1D(keras.layers.Conv1D):
         self, filters: int, kernel_size: int, strides: int, **kwargs: Any
     ) -> None:
         super().__init__(
-            filters, kernel_size, strides=strides, padding="same", **kwargs
+            filters,
+            kernel_size,
+            strides=strides,
+            padding="same",
+            data_format="channels_last",
+            **kwargs,
         )
 
     def call(self, inputs: Any) -> Any:
@@ -154,7 +159,12 @@ class StridedConv1DTranspose(keras.layers.Conv1DTranspose):
         self, filters: int, kernel_size: int, strides: int, **kwargs: Any
     ) -> None:
         super().__init__(
-            filters, kernel_size, strides=strides, padding="same", **kwargs
+            filters,
+            kernel_size,
+            strides=strides,
+            padding="same",
+            data_format="channels_last",
+            **kwargs,
         )
 
     def call(self, inputs: Any) -> Any:

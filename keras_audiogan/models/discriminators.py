@@ -16,8 +16,8 @@ import keras
 from keras import ops
 
 from keras_audiogan.layers import LogMelSpectrogram, SpectrogramAugment
+from keras_audiogan.layers.activations import leaky_relu
 from keras_audiogan.models.networks import BuiltNetwork
-from keras_audiogan.training import gradients
 
 T = TypeVar("T", bound=type)
 
@@ -302,7 +302,7 @@ class SpectralDiscriminator(Discriminator):
         (x,) = views
         features = []
         for conv in self.convs:
-            x = gradients.leaky_relu(conv(x), 0.2)
+            x = leaky_relu(conv(x), 0.2)
             features.append(x)
         x = ops.reshape(x, (-1, x.shape[1] * x.shape[2] * x.shape[3]))
         logits = self.score(x)

@@ -8,6 +8,7 @@ from typing import Any
 
 from keras import ops
 
+from keras_audiogan.layers.activations import leaky_relu
 from keras_audiogan.layers.normalized_conv import (
     NormalizedConv1D,
     NormalizedConv2D,
@@ -16,7 +17,6 @@ from keras_audiogan.models.discriminators import (
     Discriminator,
     register_discriminator,
 )
-from keras_audiogan.training import gradients
 
 
 def average_pool(
@@ -151,7 +151,7 @@ class MultiScaleDiscriminator(Discriminator):
             x, features = audio, []
             for layer in layers[:-1]:
                 x = layer(x, training=training)
-                x = gradients.leaky_relu(x, self.negative_slope)
+                x = leaky_relu(x, self.negative_slope)
                 features.append(x)
             features.append(layers[-1](x, training=training))
             outputs.append(features)
@@ -222,7 +222,7 @@ class DilatedDiscriminator(Discriminator):
         features = []
         for conv in self.convs[:-1]:
             x = conv(x, training=training)
-            x = gradients.leaky_relu(x, self.negative_slope)
+            x = leaky_relu(x, self.negative_slope)
             features.append(x)
         return [[*features, self.convs[-1](x, training=training)]]
 
@@ -316,7 +316,7 @@ class ResidualDiscriminator(Discriminator):
         del training
         (x,) = views
         slope = self.negative_slope
-        x = gradients.leaky_relu(self.conv_in(x), slope)
+        x = leaky_relu(self.conv_in(x), slope)
         features: list[Any] = [x]
         total: Any = None
         for i, (dilated, out, skip) in enumerate(self.blocks):
@@ -326,9 +326,9 @@ class ResidualDiscriminator(Discriminator):
             x = (out(y) + x) * math.sqrt(0.5)
             features.append(x)
         x = total * math.sqrt(1.0 / len(self.blocks))
-        x = self.conv_out_0(gradients.leaky_relu(x, slope))
+        x = self.conv_out_0(leaky_relu(x, slope))
         features.append(x)
-        return [[*features, self.conv_out_1(gradients.leaky_relu(x, slope))]]
+        return [[*features, self.conv_out_1(leaky_relu(x, slope))]]
 
 
 @register_discriminator("multi_period_multi_scale")
@@ -501,7 +501,7 @@ class MultiPeriodMultiScaleDiscriminator(Discriminator):
         features = []
         for layer in layers[:-1]:
             x = layer(x, training=training)
-            x = gradients.leaky_relu(x, self.negative_slope)
+            x = leaky_relu(x, self.negative_slope)
             features.append(x)
         return [*features, layers[-1](x, training=training)]
 

@@ -20,6 +20,7 @@ from keras_audiogan.layers import (
     StridedConv1D,
     StridedConv1DTranspose,
 )
+from keras_audiogan.layers.activations import leaky_relu
 from keras_audiogan.models.audio_gan import AudioGAN
 from keras_audiogan.models.discriminators import (
     Discriminator,
@@ -27,7 +28,6 @@ from keras_audiogan.models.discriminators import (
 )
 from keras_audiogan.models.networks import BuiltNetwork
 from keras_audiogan.models.registry import register_architecture
-from keras_audiogan.training import gradients
 
 NUM_START_FRAMES = 16
 UPSAMPLING = ("transposed", "nearest")
@@ -281,7 +281,7 @@ class WaveGANDiscriminator(Discriminator):
                 # The original's discriminator knows the batch's statistics
                 # only, at every time.
                 x = self.batch_norms[i - 1](x, training=True)
-            x = gradients.leaky_relu(x, 0.2)
+            x = leaky_relu(x, 0.2)
             features.append(x)
             if i < len(self.shuffles):
                 x = self.shuffles[i](x, training=training)

@@ -2,8 +2,8 @@
 
 `value_and_gradients` differentiates a loss with respect to some variables;
 `input_gradients` differentiates a network's output with respect to its input,
-in a way that can be differentiated again. Beside `distribution.py`, this is
-the only file that imports a backend.
+in a way that can be differentiated again. This is the only file that imports
+a backend at its top.
 
 On JAX, a train step runs inside a `keras.StatelessScope` which maps every
 variable to its traced value (see `AudioGAN.train_step`). A function to be
@@ -61,25 +61,6 @@ if BACKEND == "tensorflow":
             tape.watch(inputs)
             total = ops.sum(ops.cast(function(inputs), "float32"))
         return tape.gradient(total, inputs)
-
-    def leaky_relu(x, negative_slope):  # noqa: D103
-        @tf.custom_gradient
-        def scaled(upstream, features):
-            gradient = tf.raw_ops.LeakyReluGrad(
-                gradients=upstream, features=features, alpha=negative_slope
-            )
-            # The slopes are constant: `features` get no gradient, where
-            # TensorFlow's own would be a tensor of zeros.
-            return gradient, lambda above: (scaled(above, features), None)
-
-        @tf.custom_gradient
-        def rectified(features):
-            return (
-                tf.nn.leaky_relu(features, negative_slope),
-                lambda upstream: scaled(upstream, features),
-            )
-
-        return rectified(x)
 
 elif BACKEND == "torch":
     import torch
@@ -174,12 +155,6 @@ else:
         f"Keras. Set KERAS_BACKEND to one of them. Received: {BACKEND!r}"
     )
 
-if BACKEND != "tensorflow":
-
-    def leaky_relu(x, negative_slope):  # noqa: D103
-        return ops.leaky_relu(x, negative_slope)
-
-
 value_and_gradients: Callable[
     [Callable[[], tuple[Any, Any]], Sequence[keras.Variable]],
     tuple[Any, Any, list[Any]],
@@ -218,15 +193,4 @@ update_if.__doc__ = """Runs an update, or leaves no trace of it.
         condition: a boolean scalar tensor, equal on all replicas.
         update: takes nothing, assigns to variables.
         variables: everything that `update` assigns to.
-    """
-
-leaky_relu: Callable[[Any, float], Any]
-leaky_relu.__doc__ = """`keras.ops.leaky_relu`, cheap to differentiate twice.
-
-    Under a gradient penalty TensorFlow sends zeros back through the whole
-    network from every leaky ReLU; this one ends there.
-
-    Args:
-        x: a tensor.
-        negative_slope: factor on negative numbers.
     """
