@@ -18,7 +18,6 @@ from keras_audiogan.presets.card_parts import (
     CARD_PARTS,
     CardParts,
     parts_of,
-    task_of,
 )
 from keras_audiogan.presets.cards import is_generated
 from keras_audiogan.presets.config import CARD_FILE
@@ -80,9 +79,9 @@ def render_model_cards() -> str:
     ]
     if not infos:
         parts.append("No preset is bundled.")
-    tasks = {task_of(info): parts_of(info) for info in infos}
+    tasks = {info["task"]: parts_of(info) for info in infos}
     for task in sorted(tasks, key=[*CARD_PARTS, *tasks].index):
-        chosen = [info for info in infos if task_of(info) == task]
+        chosen = [info for info in infos if info["task"] == task]
         parts += _overview(tasks[task], chosen)
     parts += map(_section, infos)
     explained = {key for each in tasks.values() for key in each.columns}

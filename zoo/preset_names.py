@@ -7,6 +7,8 @@ from typing import Literal
 
 GenerateName = Literal[
     "acgan_wavegan_words",
+    "cgan_drums_conv",
+    "cgan_drums_dense",
     "concat_wavegan_words",
     "concat_wavegan_words_sample",
     "control_wavegan_words",

@@ -196,21 +196,6 @@ _ANY_TASK = CardParts(
 )
 
 
-def task_of(config: Config) -> str:
-    """Returns the task of a preset, e.g. `vocode`.
-
-    Args:
-        config: As `read_config` or `preset_info` returns it.
-    """
-    if config.get("task"):
-        return str(config["task"])
-    # Before configs named it: vocoders alone hold a front end's arguments.
-    if isinstance(config["config"].get("mel"), dict):
-        return "vocode"
-    stems = config.get("weights") or config.get("num_parameters") or {}
-    return "generate" if "generator" in stems else "classify"
-
-
 def parts_of(config: Config) -> CardParts:
     """Returns the parts of a card that depend on a preset's task."""
-    return CARD_PARTS.get(task_of(config), _ANY_TASK)
+    return CARD_PARTS.get(config["task"], _ANY_TASK)

@@ -18,7 +18,6 @@ from keras_audiogan.presets.card_parts import (
     duration_seconds,
     mels,
     parts_of,
-    task_of,
 )
 from keras_audiogan.presets.config import (
     SAMPLES_FOLDER,
@@ -80,11 +79,6 @@ _BESIDE = {
 _SHOWN = {"value", "low", "high", "better", "unit", "command", *_BESIDE}
 _SHOWN.add("num_splits")  # Always 1.
 _COUNTED = {"num_test": "test clips", "num_runs": "training runs"}
-
-
-def is_vocoder(config: Config) -> bool:
-    """Returns whether a preset is a vocoder; `task_of` says what it is."""
-    return task_of(config) == "vocode"
 
 
 def is_generated(text: str | bytes) -> bool:
