@@ -512,6 +512,7 @@ def top(**values):
         (top(generator_type="StyleMelGANGenerator"), "StyleMelGAN"),
         (top(discriminator_type="StyleMelGANDiscriminator"), "StyleMelGAND"),
         (params(channels=32), "options call for"),
+        (params(stacks=1 << 24), "generator_params.stacks.*from 1 to 4096"),
         (params(channels=1 << 40), "generator_params.channels"),
         (params(channels=1 << 22), "options call for"),
         (params(stacks=3), "is missing"),

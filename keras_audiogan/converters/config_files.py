@@ -15,7 +15,8 @@ import yaml
 from keras_audiogan.converters.errors import ConversionError
 
 _MAX_TEXT_SIZE = 1 << 20
-_MAX_BINS = 4096
+_MAX_BINS = _MAX_COUNT = 4096
+_MAX_INTEGER = 1 << 24
 _MAX_LIST = 64
 _MAX_NODES = 10_000
 _MISSING: Any = object()
@@ -88,7 +89,8 @@ class Options:
         """Returns options by our names.
 
         Args:
-            table: our name -> theirs, and the default, of whose type it is.
+            table: our name -> theirs, and the default, of whose type it is;
+                `num_*` are counts.
         """
         readers: dict[type, Callable[..., Any]] = {
             bool: self.flag,
@@ -96,14 +98,32 @@ class Options:
             list: self.integers,
         }
         return {
-            ours: readers[type(default)](theirs, default)
+            ours: (
+                self.count
+                if ours.startswith("num_")
+                else readers[type(default)]
+            )(theirs, default)
             for ours, (theirs, default) in table.items()
         }
 
-    def integer(self, name: str, default: Any = _MISSING, low: int = 1) -> int:
-        """Returns a whole number of `low` or more."""
-        expected = f"a whole number of {low} or more"
-        return self._get(name, default, lambda v: _is_integer(v, low), expected)
+    def integer(
+        self,
+        name: str,
+        default: Any = _MISSING,
+        low: int = 1,
+        high: int = _MAX_INTEGER,
+    ) -> int:
+        """Returns a whole number from `low` to `high`."""
+        return self._get(
+            name,
+            default,
+            lambda v: _is_integer(v, low, high),
+            f"a whole number from {low} to {high}",
+        )
+
+    def count(self, name: str, default: Any = _MISSING) -> int:
+        """Returns how many of something there are: each takes memory."""
+        return self.integer(name, default, high=_MAX_COUNT)
 
     def number(self, name: str, default: Any = _MISSING) -> float:
         """Returns a finite number."""
@@ -207,11 +227,11 @@ def _is_number(value: Any) -> bool:
     )
 
 
-def _is_integer(value: Any, low: int = 1) -> bool:
+def _is_integer(value: Any, low: int = 1, high: int = _MAX_INTEGER) -> bool:
     return (
         isinstance(value, int)
         and not isinstance(value, bool)
-        and low <= value <= 1 << 24
+        and low <= value <= high
     )
 
 

@@ -150,7 +150,7 @@ def _pooling(
 
 
 def _melgan(settings: Options, state: StateDict) -> Read:
-    num_scales = settings.integer("scales", 3)
+    num_scales = settings.count("scales", 3)
     pooling = _pooling(settings, "downsample_pooling", 1, False)
     return _melgan_single(settings, state, num_scales, pooling)
 
@@ -268,7 +268,7 @@ def _hifigan(
         nested = settings.options(scales[0], {})
         settings.skip("follow_official_norm")
         config |= nested.take(_SCALE_OPTIONS)
-        config["num_scales"] = settings.integer("scales", 3)
+        config["num_scales"] = settings.count("scales", 3)
         count = len(config["scale_rates"]) + 2
         theirs = scales[1] + "discriminators.{k}.layers."
         sources += _chains(
