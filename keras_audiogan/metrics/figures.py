@@ -146,7 +146,7 @@ def format_vocoder_table(report: dict[str, Any]) -> str:
         for note, count in report["notes"].items()
     ]
     rows, terms = _figures(report["figures"], systems, {"vocoder"})
-    blocks = [title, rows, ceiling, _MEANINGS, terms, *notes]
+    blocks: list[Block] = [title, rows, ceiling, _MEANINGS, terms, *notes]
     return as_terminal(blocks) + "\n"
 
 

@@ -26,6 +26,7 @@ class CardParts:
         limits: From the config to what every preset of this task lacks.
         python: Lines of code that use it; `{preset}` stands for its name.
         commands: Command lines that use it, likewise.
+        clip: What the length of its clips is called.
         hub_task: The Hub's name of the task.
         tags: More tags for the Hub.
         columns: Keys of the figures that compare presets of this task.
@@ -38,6 +39,7 @@ class CardParts:
     limits: Callable[[Config], list[str]]
     python: tuple[str, ...]
     commands: tuple[str, ...]
+    clip: str = "Clip"
     hub_task: str = "audio-generation"
     tags: tuple[str, ...] = ("gan",)
     columns: tuple[str, ...] = ()
@@ -151,6 +153,7 @@ CARD_PARTS = {
             "copy = vocoder.vocode(mel)  # float32 (1, time, 1) in [-1, 1]",
         ),
         commands=("audiogan vocode {preset} recordings/ -o out/", _FINETUNE),
+        clip="Clip in training",
         tags=("gan", "vocoder"),
         columns=(
             "mel_cepstral_distortion",

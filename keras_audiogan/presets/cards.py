@@ -9,7 +9,7 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -142,13 +142,11 @@ def shape(config: Config) -> Rows:
     if config["num_channels"] is not None:
         rows.append(("Channels", config["num_channels"]))
     seconds = duration_seconds(config)
-    has_mels = isinstance(config["config"].get("mel"), dict)
     if seconds is not None:
         samples = config["config"]["slice_length"]
-        # What has mels makes sound of any length.
-        label = "Clip in training" if has_mels else "Clip"
-        rows.append((label, f"{samples:,} samples, {seconds:.3g} s"))
-    if has_mels:
+        clip = f"{samples:,} samples, {seconds:.3g} s"
+        rows.append((parts_of(config).clip, clip))
+    if isinstance(config["config"].get("mel"), dict):
         rows.append(("Mel spectrogram", mels(config)))
     if config["labels"]:
         rows.append(("Labels", config["labels"]))
@@ -170,7 +168,7 @@ def data_rows(entry: Mapping[str, Any]) -> Rows:
     for key, value in {**known, **entry}.items():
         if key == "hours" and is_number(value):
             value = duration(3600 * value)
-        elif isinstance(value, int):
+        elif isinstance(value, int) and is_number(value):
             value = f"{value:,}"
         if value is not None:
             rows.append((_DATA_NAMES.get(key, key), value))
@@ -188,9 +186,9 @@ def run_rows(training: Mapping[str, Any]) -> Rows:
         ("versions", "Versions"),
     ):
         value = training.get(key)
-        if is_number(value) and key == "wall_time_seconds":
+        if key == "wall_time_seconds" and is_number(value):
             value = duration(value)
-        elif isinstance(value, int) and key == "steps":
+        elif key == "steps" and is_number(value):
             value = f"{value:,}"
         if value is not None:
             rows.append((label, value))
@@ -371,22 +369,17 @@ def _usage(config: Config, uri: str) -> str:
     parts, uri = parts_of(config), plain(uri)
     quoted = json.dumps(uri, ensure_ascii=False)
     code = ["import keras_audiogan", "", *parts.python]
-    return "\n".join(
+    return "\n\n".join(
         [
             "## Use",
-            "",
-            "```python",
-            *(line.replace("{preset}", quoted) for line in code),
-            "```",
-            "",
-            "```bash",
-            *(
-                line.replace("{preset}", shlex.quote(uri))
-                for line in parts.commands
-            ),
-            "```",
+            _code("python", code).replace("{preset}", quoted),
+            _code("bash", parts.commands).replace("{preset}", shlex.quote(uri)),
         ]
     )
+
+
+def _code(language: str, lines: Iterable[str]) -> str:
+    return "\n".join([f"```{language}", *lines, "```"])
 
 
 def _samples(folder: Path) -> str:
@@ -399,14 +392,10 @@ def _samples(folder: Path) -> str:
         if re.fullmatch(r"\w[\w.-]*", entry.name, re.ASCII)
     )
     lines = [
-        f"![{name}]({SAMPLES_FOLDER}/{name})"
+        f"{mark}[{name}]({SAMPLES_FOLDER}/{name})"
+        for mark, endings in (("!", _PICTURES), ("- ", _SOUNDS))
         for name in names
-        if name.endswith(_PICTURES)
-    ]
-    lines += [
-        f"- [{name}]({SAMPLES_FOLDER}/{name})"
-        for name in names
-        if name.endswith(_SOUNDS)
+        if name.endswith(endings)
     ]
     return "\n".join(["## Samples", "", *lines]) if lines else ""
 
@@ -464,8 +453,8 @@ def _measured(training: Mapping[str, Any]) -> str:
         commands[ordered[-1]] = ["all" if len(ordered) == 1 else "all others"]
     for command in ordered:
         which = "; ".join(commands[command])
-        code = command.replace("```", "'''")
-        parts.append(f"Measured by ({which}):\n\n```bash\n{code}\n```")
+        code = _code("bash", [command.replace("```", "'''")])
+        parts.append(f"Measured by ({which}):\n\n{code}")
     return "\n\n".join(parts)
 
 

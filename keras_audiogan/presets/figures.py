@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 # One figure: key | name | unit | better | decimals, and below it what it
 # means. A figure in % is stored as a share, from 0 to 1. Without decimals
@@ -317,7 +317,7 @@ def figure(key: str, entry: Mapping[str, Any] | None = None) -> Figure:
     )
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Returns whether a value of a file is a number that can be shown."""
     return (
         isinstance(value, (int, float))

@@ -13,7 +13,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
 Row = Sequence[str]
-Block = str | list[Row] | Mapping[str, str]
+Block = str | Mapping[str, str] | Sequence[Row]
 """A paragraph, a table whose first row is its header, or a list of terms."""
 
 
