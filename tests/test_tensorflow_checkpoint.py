@@ -223,3 +223,9 @@ def test_a_reader_that_does_not_end_is_given_up(monkeypatch):
     monkeypatch.setattr(wavegan, "_TIME_LIMIT", 0.01)
     with pytest.raises(ConversionError, match="given up"):
         convert(PLAIN)
+
+
+def test_no_python_to_start_is_one_clear_error(monkeypatch, tmp_path):
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    with pytest.raises(ConversionError, match="no Python could be started"):
+        convert(PLAIN)

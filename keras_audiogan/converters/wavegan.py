@@ -150,6 +150,11 @@ def _read_apart(
                 f"{prefix}: TensorFlow did not read it in {_TIME_LIMIT} "
                 "seconds; it was given up."
             ) from error
+        except OSError as error:
+            raise ConversionError(
+                f"{prefix}: no Python could be started to read it. "
+                f"Received: {sys.executable}: {error}"
+            ) from error
         if done.returncode:
             raise ConversionError(
                 f"{prefix}: TensorFlow broke off as it read this checkpoint "
