@@ -1,5 +1,6 @@
 # make demo     set up .venv and write eight sounds and a picture to out/
 # make test     set up .venv and run every test, then the backends' own part
+# make check    lint, types and the fast tests: for work, a few minutes
 # make quality  formatting, lint, types, generated files: what CI checks
 # make style    rewrite what can be rewritten
 # make wheel    dist/*.whl and dist/*.tar.gz
@@ -13,7 +14,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 INSTALL = $(BIN)/python -m pip install --quiet -c constraints.txt
 
-.PHONY: demo test quality style typecheck wheel clean
+.PHONY: demo test check quality style typecheck wheel clean
 
 demo: $(VENV)/.installed
 	$(BIN)/audiogan sample wavegan_digits -n 8 -o $(OUT) --plot
@@ -22,6 +23,9 @@ test: $(VENV)/.installed-test
 	$(PYTEST)
 	KERAS_BACKEND=jax $(PYTEST) -m backends
 	KERAS_BACKEND=torch $(PYTEST) -m backends
+
+check: quality $(VENV)/.installed-test
+	$(PYTEST) -m "not slow"
 
 quality: $(VENV)/.installed-dev typecheck
 	$(BIN)/ruff format --check .

@@ -132,7 +132,7 @@ def test_options_become_arguments():
         DATA / "parallel_wavegan"
     ).config
     mel = config.pop("mel")
-    discriminator = config.pop("discriminator")
+    (discriminator,) = config.pop("discriminators")
     assert config == {
         "num_layers": 6,
         "num_stacks": 2,

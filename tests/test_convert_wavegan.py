@@ -48,7 +48,7 @@ CONFIGS = {
         "batch_norm": False,
         "upsampling": "transposed",
         "post_filter_length": None,
-        "phase_shuffle": 2,
+        "discriminators": [{"kind": "waveform", "phase_shuffle": 2}],
     },
     # With args.txt and a .meta file.
     NEAREST: {
@@ -61,7 +61,7 @@ CONFIGS = {
         "batch_norm": False,
         "upsampling": "nearest",
         "post_filter_length": 32,
-        "phase_shuffle": 3,
+        "discriminators": [{"kind": "waveform", "phase_shuffle": 3}],
     },
     BATCH_NORM: {
         "slice_length": 65536,
@@ -73,7 +73,7 @@ CONFIGS = {
         "batch_norm": True,
         "upsampling": "transposed",
         "post_filter_length": None,
-        "phase_shuffle": 2,
+        "discriminators": [{"kind": "waveform", "phase_shuffle": 2}],
     },
 }
 folders = pytest.mark.parametrize("folder", CONFIGS, ids=lambda f: f.name)
@@ -243,7 +243,7 @@ def test_arguments_win_over_what_lies_beside():
     config = gan.get_config()
     assert config["sampling_rate"] == 8000
     assert config["slice_length"] == 65536
-    assert config["phase_shuffle"] == 0
+    assert config["discriminators"][0]["phase_shuffle"] == 0
     with pytest.raises(ConversionError, match="slice_length=16384"):
         read_config(NEAREST, slice_length=16384)
 
@@ -394,7 +394,8 @@ def test_command_writes_a_preset_of_what_is_there(tmp_path):
     assert result.exit_code == 0, result.output
     assert not (preset / "discriminator.safetensors").exists()
     gan = load_preset(preset)
-    assert (gan.sampling_rate, gan.phase_shuffle) == (22050, 3)
+    (discriminator,) = gan.get_config()["discriminators"]
+    assert (gan.sampling_rate, discriminator["phase_shuffle"]) == (22050, 3)
     stored = np.load(PLAIN / "outputs.npz")
     np.testing.assert_allclose(
         gan.sample(latents=stored["latents"])[:, ::127],

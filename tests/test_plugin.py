@@ -128,8 +128,8 @@ def test_an_architecture_of_another_package_does_all_that_ours_do(site):
         "--steps=3",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    log = (site / "run" / "log.jsonl").read_text().splitlines()
-    assert [json.loads(line)["step"] for line in log if '"step": 3' in line]
+    assert "Continuing at step 2 of 3" in done.stdout + done.stderr
+    assert (site / "run" / "checkpoints" / "step_00000003").is_dir()
     config = json.loads((site / "run/preset/config.json").read_text())
     assert config["class_name"] == "keras_audiogan>SketchGAN"
     assert config["task"] == "generate"
@@ -140,9 +140,12 @@ def test_an_architecture_of_another_package_does_all_that_ours_do(site):
     assert done.returncode == 0, done.stderr
     assert len(list((site / "out").glob("*.wav"))) == 2
 
+    # Ten recordings of each kind are the least that can be compared.
+    for part in ("seen", "unseen"):
+        shutil.copytree(DIGITS, site / "sounds" / part)
     done = audiogan(
-        site, "evaluate", "sketch_gan_digits", "--data", DIGITS, "-n", 20,
-        "--classifier", "digit_classifier",
+        site, "evaluate", "sketch_gan_digits", "--data", "sounds", "-n", 20,
+        "--test", "unseen/*", "--classifier", "digit_classifier",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "inception score" in done.stdout.lower()
@@ -151,7 +154,7 @@ def test_an_architecture_of_another_package_does_all_that_ours_do(site):
                     "--steps=1", "--num-previews=2")  # fmt: skip
     assert done.returncode == 0, done.stderr
     card = (site / "more" / "preset" / "README.md").read_text()
-    assert "sketch_gan" in card and "license:" in card
+    assert "sketch_gan" in card and "three digits" in card
 
 
 def test_presets_of_another_package_are_listed_and_told_of(site):

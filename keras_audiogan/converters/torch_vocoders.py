@@ -114,7 +114,9 @@ class VocoderConverter:
         step = mel["frame_step"]
         whole_frames = max(1, config["slice_length"] // step) * step
         config["slice_length"] = slice_length or whole_frames
-        config.setdefault("discriminator", None)
+        discriminator = config.pop("discriminator", None)
+        if discriminator is not None:
+            config["discriminators"] = [discriminator]
         return parts
 
     def convert(

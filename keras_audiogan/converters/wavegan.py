@@ -362,7 +362,9 @@ def _complete(
         "sampling_rate": sampling_rate
         or arguments.get("data_sample_rate")
         or _DEFAULT_SAMPLING_RATE,
-        "phase_shuffle": phase_shuffle,
+        "discriminators": [
+            {"kind": "waveform", "phase_shuffle": phase_shuffle}
+        ],
     }
 
 
