@@ -34,9 +34,9 @@ REPORT = {
 }
 # Each model as its preset of the words is trained.
 RECIPE: dict[str, dict[str, Any]] = {
-    "wavegan": {"critics": ["spectral"]},
-    "concat_wavegan": {"critics": ["spectral"], "first_layer": "planes"},
-    "acgan_wavegan": {"critics": ["spectral"], "first_layer": "planes"},
+    "wavegan": {"discriminators": ["spectral"]},
+    "concat_wavegan": {"discriminators": ["spectral"], "first_layer": "planes"},
+    "acgan_wavegan": {"discriminators": ["spectral"], "first_layer": "planes"},
 }
 LOSS = "relativistic"
 LABELS = ["zero", "one"]

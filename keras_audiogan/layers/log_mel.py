@@ -16,7 +16,7 @@ class LogMelSpectrogram(keras.layers.Layer):
     """Log-mel power spectra of overlapping Hann windows, in float32.
 
     The transform is a product with windowed sines and cosines: for windows
-    as short as critics use, that is as fast as an FFT and differentiates
+    as short as discriminators use, that is as fast as an FFT and differentiates
     twice on every backend. Frame `i` is centred at `(i + 0.5) * frame_step`.
 
     Args:

@@ -31,7 +31,7 @@ _LOG_FLOOR = 1e-2
 
 @register_architecture("digit_classifier")
 class DigitClassifier(AudioClassifier):
-    """Tells short spoken words apart; the judge of the digit generators.
+    """Tells short spoken words apart; it scores the digit generators.
 
     The network scales a clip to a peak of 1, computes a log-mel spectrogram
     (always in float32) and runs five convolutions with batch norm over it;

@@ -20,7 +20,7 @@ from keras_audiogan.presets.strict_json import PresetError
 
 # Networks that a preset does not store (a discriminator left to the Hub, the
 # trained copy of the generator) may be this many times larger than those that
-# it stores. HiFi-GAN's smallest generator has a 50 times larger judge.
+# it stores. HiFi-GAN's smallest generator has a 50 times larger discriminator.
 _UNSTORED_FACTOR = 64
 _UNSTORED_PARAMETERS = 1 << 24
 
