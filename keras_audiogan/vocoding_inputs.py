@@ -221,13 +221,7 @@ def padded_length(recording: Recording, vocoder: "Vocoder") -> int:
 
 def num_frames(recording: Recording, vocoder: "Vocoder") -> int:
     """Return the number of frames that `mels_of` makes."""
-    from keras_audiogan.audio.windows import margin
-
-    features = vocoder.features
-    fft_length, hop = features.fft_length, features.frame_step
-    edge = margin(fft_length, hop, features.padding)
-    total = padded_length(recording, vocoder)
-    return 1 + (total + 2 * edge - fft_length) // hop
+    return vocoder.features.num_frames(padded_length(recording, vocoder))
 
 
 @contextlib.contextmanager
