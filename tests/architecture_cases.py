@@ -154,7 +154,7 @@ def deterministic(name: str) -> dict[str, Any]:
     """Returns arguments that take all chance out of a training step."""
     from keras_audiogan.models import get_architecture
 
-    return dict(get_architecture(name).deterministic)
+    return dict(getattr(get_architecture(name), "deterministic", {}))
 
 
 def architectures_of(task: str) -> list[str]:

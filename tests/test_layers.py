@@ -1,5 +1,7 @@
 """The layers against Keras's own and against numpy."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -383,3 +385,23 @@ def test_a_configured_data_format_changes_nothing():
         assert tuple(PQMF(2).analysis(sound(1, 16, 1)).shape) == (1, 8, 2)
     finally:
         keras.config.set_image_data_format(before)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        PhaseShuffle(3, seed=1),
+        PQMF(2, 30, 0.25, 8.0, name="bank"),
+        NormalizedConv1D(4, 3, padding=(1, 2), norm="spectral", name="c"),
+        NormalizedConv1DTranspose(3, 8, 4, causal=True, use_bias=False),
+        NormalizedConv2D(4, (3, 5), 2, (1, 1, 1), kernel_stddev=0.02),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_layers_are_rebuilt_from_their_configs(layer):
+    config = json.loads(json.dumps(layer.get_config()))
+    again = type(layer).from_config(config)
+    assert json.loads(json.dumps(again.get_config())) == config
+    for name, value in vars(layer).items():
+        if isinstance(value, (int, float, str)) and name[0] != "_":
+            assert getattr(again, name) == value, name

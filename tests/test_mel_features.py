@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_audiogan.audio.spectra import log_mel_spectrogram, mel_filter_bank
 from keras_audiogan.audio.windows import WINDOWS, get_window
 from keras_audiogan.layers import (
     MEL_SETTINGS,
+    LogMelSpectrogram,
     MelFeatures,
     stft_magnitude,
     stft_power,
@@ -383,3 +385,112 @@ def test_sound_too_short_or_of_two_channels_is_refused():
         features(np.zeros((1, 512, 1), "float32"))
     with pytest.raises(ValueError, match="one channel"):
         features(np.zeros((1, 2048, 2), "float32"))
+
+
+def by_hand(audio, left, frames, bank, exponent, floor):
+    """Frames of 64 samples, 32 a step, `left` zeros before: float64."""
+    padded = np.pad(audio.astype("float64"), (left, 64))
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(64) / 64)
+    parts = [padded[32 * i : 32 * i + 64] * window for i in range(frames)]
+    return np.log(np.abs(np.fft.rfft(parts)) ** exponent @ bank + floor)
+
+
+def test_discriminators_spectra_by_hand():
+    layer = LogMelSpectrogram(8000, 10, 64, 32, 50.0, 1e-3)
+    audio = np.stack([sound(2, 320), sound(2, 320, seed=1)], axis=2)
+    got = as_numpy(layer(audio))
+    assert got.shape == (2, 10, 10, 2)
+    assert got.shape == layer.compute_output_shape(audio.shape)
+    bank = mel_filter_bank(10, 64, 8000, 50.0, 4000.0)
+    for row in range(2):
+        for channel in range(2):
+            want = by_hand(audio[row, :, channel], 16, 10, bank, 2, 1e-3)
+            np.testing.assert_allclose(got[row, :, :, channel], want, atol=1e-5)
+    again = LogMelSpectrogram.from_config(layer.get_config())
+    np.testing.assert_array_equal(as_numpy(again(audio)), got)
+    with pytest.raises(ValueError, match="multiple of `frame_step`"):
+        LogMelSpectrogram(8000, fft_length=64, frame_step=24)
+
+
+@pytest.mark.parametrize("padding, frames", [("middle", 10), ("end", 10)])
+def test_zeros_at_the_ends_by_hand(padding, frames):
+    audio = sound(1, 300)
+    options = {"padding": padding, "slopes": "mel", "floor": 1e-4}
+    features = MelFeatures(
+        8000, 12, 64, 32, mel_scale="htk", mel_norm=None, add_floor=True,
+        min_frequency=40.0, max_frequency=3800.0, **options,
+    )  # fmt: skip
+    got = as_numpy(features(audio[..., None]))
+    bank = mel_filter_bank(12, 64, 8000, 40, 3800, slopes="mel")
+    left = 16 if padding == "middle" else 0
+    want = by_hand(audio[0], left, frames, bank, 1, 1e-4)
+    assert got.shape[1:] == features.shape(300, 1) == (frames, 12)
+    np.testing.assert_allclose(got[0], want, atol=1e-5)
+    # The same function, of an array.
+    array = log_mel_spectrogram(
+        audio[0], 8000, num_mel_bins=12, fft_length=64, frame_step=32,
+        min_frequency=40.0, max_frequency=3800.0, **options,
+    )  # fmt: skip
+    assert isinstance(array, np.ndarray)
+    np.testing.assert_allclose(array, want, atol=1e-5)
+
+
+def test_arrays_and_tensors_have_the_same_spectra():
+    audio = sound(2, 700)
+    for options in (
+        {"window_length": 40, "window": "hamming"},
+        {"padding": "same", "power": 1.5, "power_clip": 1e-4},
+        {"padding": "none", "power": 2.0, "power_floor": 1e-3},
+    ):
+        options = {"fft_length": 64, "frame_step": 16, **options}
+        options = {**options, "num_mel_bins": 12, "floor": 1e-5}
+        array = log_mel_spectrogram(audio, 8000, **options)
+        tensor = log_mel_spectrogram(
+            ops.convert_to_tensor(audio), 8000, **options
+        )
+        assert isinstance(array, np.ndarray)
+        assert not isinstance(tensor, np.ndarray)
+        np.testing.assert_allclose(as_numpy(tensor), array, atol=1e-5)
+
+
+def test_statistics_of_a_corpus():
+    clips = [sound(1, 512, seed=seed)[0, :, None] for seed in range(3)]
+    silence = np.zeros((512, 1), "float32")
+    options = {"fft_length": 64, "frame_step": 32, "num_mel_bins": 6}
+    features = MelFeatures(8000, **options, mean=[5.0] * 6, scale=[7.0] * 6)
+    fitted = features.fit(iter([*clips, silence]))
+    plain = MelFeatures(8000, **options)
+    values = np.concatenate(
+        [as_numpy(plain(clip[None]))[0] for clip in clips]
+    ).astype("float64")
+    np.testing.assert_allclose(fitted["mean"], values.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(fitted["scale"], values.std(axis=0), atol=1e-6)
+    assert fitted["mean"] == [round(value, 6) for value in fitted["mean"]]
+    normal = MelFeatures(8000, **options, **fitted)
+    every = np.concatenate([as_numpy(normal(clip[None]))[0] for clip in clips])
+    np.testing.assert_allclose(every.mean(axis=0), 0.0, atol=1e-4)
+    np.testing.assert_allclose(every.std(axis=0), 1.0, atol=1e-4)
+    # Bands that never change are not blown up.
+    clicks = np.zeros((512, 1), "float32")
+    clicks[::32] = 1.0
+    assert min(plain.fit([clicks])["scale"]) >= 0.01
+    for corpus, told in (([], "no clips"), ([silence], "silent")):
+        with pytest.raises(ValueError, match=told):
+            features.fit(corpus)
+
+
+@pytest.mark.parametrize("padding, length", [("same", 4096), ("middle", 4096)])
+def test_mels_are_sound_again(padding, length):
+    time = np.arange(4096) / 8000
+    audio = 0.4 * np.sin(2 * np.pi * np.array([[300.0], [700.0]]) * time)
+    features = MelFeatures(
+        8000, 40, 256, 64, padding=padding, mean=[-2.0] * 40, scale=[2.0] * 40,
+        add_floor=padding == "middle",
+    )  # fmt: skip
+    mel = features.analyse(audio.astype("float32")[..., None])
+    made = as_numpy(features.synthesise(mel))
+    assert made.shape == (2, length, 1)
+    error = as_numpy(features(made)) - as_numpy(mel)
+    assert np.abs(error[:, 8:-8]).mean() < 0.3
+    loudest = np.abs(np.fft.rfft(made[:, :, 0])).argmax(axis=1) * 8000 / 4096
+    np.testing.assert_allclose(loudest, [300.0, 700.0], atol=15.0)

@@ -137,6 +137,8 @@ def linear_magnitudes(
         mel = mel + constant(np.asarray(mel_features.mean, "float32"), mel)
     base = {"e": 1.0, "10": math.log(10.0), "2": math.log(2.0)}
     wanted = xp.exp(base[mel_features.log_base] * mel)
+    if mel_features.add_floor:
+        wanted = xp.maximum(wanted - mel_features.floor, _TINY)
     filters, across, inverse = (
         constant(matrix, mel)
         for matrix in (

@@ -1,19 +1,29 @@
-"""Short-time spectra and mel filter banks in plain NumPy.
+"""Short-time spectra, mel filter banks and log-mel spectrograms.
 
-These serve pictures and metrics, where no gradient is needed. Everything works
-on the last axis as time, so a clip, a batch of clips or a batch of channels
-goes through the same functions; `to_mono` turns the library's
-`(..., time, channels)` into that layout.
+The one front end of pictures, metrics and models: NumPy's arrays are worked on
+in NumPy, tensors in `keras.ops`, where gradients pass through. Time is the
+last axis, so a clip, a batch of clips or a batch of channels goes through the
+same functions; `to_mono` turns the library's `(..., time, channels)` into that
+layout.
 """
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from keras_audiogan.audio.transforms import constant, frame, namespace, rfft
+from keras_audiogan.audio.windows import get_window, margin
+
 # Frames are transformed in blocks of at most this many samples, so that the
 # spectra of a thousand clips do not need a thousand clips' worth of memory.
 _BLOCK_SAMPLES = 1 << 23
+
+# Silence has no phase: below this power the gradient of the root is zero
+# instead of infinite.
+_SMALLEST_POWER = 1e-30
 
 # Slaney's Auditory Toolbox: linear up to 1 kHz (15 mels), then 27 mels for
 # each factor of 6.4 in frequency.
@@ -204,109 +214,116 @@ def num_frames(
             f"sample. Received: fft_length={fft_length}, "
             f"frame_step={frame_step}, num_samples={num_samples}."
         )
-    if padding == "end":
+    if padding in ("end", "middle"):
         return -(-num_samples // frame_step)
-    if padding == "center":
-        return 1 + num_samples // frame_step
-    if padding == "none":
-        return 1 + max(0, num_samples - fft_length) // frame_step
-    raise ValueError(
-        '`padding` must be "center", "end" or "none". '
-        f"Received: padding={padding!r}."
-    )
+    edge = 0 if padding == "none" else margin(fft_length, frame_step, padding)
+    return 1 + max(0, num_samples + 2 * edge - fft_length) // frame_step
 
 
 def spectrogram(
-    audio: np.ndarray,
+    audio: Any,
     fft_length: int = 1024,
     frame_step: int = 256,
     *,
     window_length: int | None = None,
+    window: str | None = "hann",
     padding: str = "center",
     power: float = 1.0,
-) -> np.ndarray:
+    power_floor: float = 0.0,
+    power_clip: float = 0.0,
+) -> Any:
     """Magnitudes of the short-time Fourier transform.
 
-    The window is a periodic Hann window, centred in the frame when it is
-    shorter than `fft_length`.
+    Equal to `torch.stft` and `librosa.stft` where the sound is mirrored: a
+    window shorter than the transform lies in its middle.
 
     Args:
-        audio: Array `(..., time)`; see `to_mono` for sound with channels.
-        fft_length: Samples in a frame.
+        audio: Array `(..., time)`, or tensor `(batch, time)`; see `to_mono`
+            for sound with channels.
+        fft_length: Samples in a frame, even or odd.
         frame_step: Samples between the starts of two frames.
         window_length: Samples under the window. Defaults to `fft_length`.
-        padding: `"center"` puts frame `i` around sample `i * frame_step`
-            (mirrored at the ends), `"end"` starts frame `i` there and fills
-            up with zeros, `"none"` makes full frames only (a sound shorter
-            than one frame is filled up to one).
+        window: Its name, see `keras_audiogan.audio.windows.get_window`.
+        padding: `"center"` puts frame `i` around sample `i * frame_step`,
+            `"same"` around `(i + 0.5) * frame_step`, both mirrored at the
+            ends (`1 + time // frame_step` frames for an even length, and
+            `time // frame_step`); `"middle"` is `"same"` with zeros for
+            mirrors and frames to the last sample, `"end"` starts frame `i`
+            at its sample and fills up with zeros, `"none"` makes full frames
+            only (an array shorter than one frame is filled up to one).
         power: Exponent of the magnitude: 1 for amplitude, 2 for power.
+        power_floor: Added to the power before.
+        power_clip: Smallest power.
 
     Returns:
-        float32 array `(..., frames, fft_length // 2 + 1)`.
+        float32 `(..., frames, fft_length // 2 + 1)`.
 
     Raises:
-        ValueError: If a size is not positive, the sound is empty, or
-            `padding` is unknown.
+        ValueError: If a size is out of range, an option unknown, the sound
+            empty, or a tensor too short to be mirrored (of an array zeros
+            are added then).
     """
-    audio, leading = _flatten(audio)
-    frames = num_frames(audio.shape[-1], fft_length, frame_step, padding)
-    result = np.empty(
-        (len(audio), frames, fft_length // 2 + 1), dtype=np.float32
-    )
-    window = _window(window_length, fft_length)
-    rows = max(1, _BLOCK_SAMPLES // (frames * fft_length))
-    for start in range(0, len(audio), rows):
-        block = _framed(
-            audio[start : start + rows], frames, fft_length, frame_step, padding
+
+    def spectra(rows: Any) -> Any:
+        xp = namespace(rows)
+        result = _power(
+            rows, fft_length, frame_step, window_length, window, padding
         )
-        magnitude = np.abs(np.fft.rfft(block * window))
-        result[start : start + rows] = (
-            magnitude if power == 1.0 else magnitude**power
-        )
-    return result.reshape(*leading, frames, -1)
+        if power_floor:
+            result = result + power_floor
+        least = power_clip
+        if xp is not np and power != 2.0:
+            least = max(power_clip, _SMALLEST_POWER)
+        if least:
+            result = xp.maximum(result, least)
+        if power == 2.0:
+            return result
+        result = xp.sqrt(result)
+        return result if power == 1.0 else xp.power(result, power)
+
+    return _by_blocks(spectra, audio, fft_length, frame_step, padding)
 
 
 def mel_spectrogram(
-    audio: np.ndarray,
+    audio: Any,
     sampling_rate: float,
     *,
-    fft_length: int = 1024,
-    frame_step: int = 256,
     num_mel_bins: int = 128,
     min_frequency: float = 0.0,
     max_frequency: float | None = None,
     scale: str = "htk",
     norm: str | None = None,
     slopes: str = "hertz",
-    window_length: int | None = None,
+    fft_length: int = 1024,
+    frame_step: int = 256,
     padding: str = "center",
-    power: float = 1.0,
-) -> np.ndarray:
+    **options: Any,
+) -> Any:
     """Spectrogram weighted by mel filters.
 
     Args:
-        audio: Array `(..., time)`; see `to_mono` for sound with channels.
+        audio: Array `(..., time)`, or tensor `(batch, time)`.
         sampling_rate: In Hz.
-        fft_length: Samples in a frame.
-        frame_step: Samples between the starts of two frames.
-        num_mel_bins: Number of filters.
+        num_mel_bins: Number of filters; see `mel_filter_bank`, as the
+            following.
         min_frequency: Lower end of the first filter, in Hz.
         max_frequency: Upper end of the last filter, in Hz. Defaults to half
             the sampling rate.
-        scale: `"htk"` or `"slaney"`, see `hertz_to_mel`.
-        norm: `None` or `"slaney"`, see `mel_filter_bank`.
-        slopes: `"hertz"` or `"mel"`, see `mel_filter_bank`.
-        window_length: Samples under the window. Defaults to `fft_length`.
-        padding: `"center"`, `"end"` or `"none"`, see `spectrogram`.
-        power: Exponent of the magnitude before the filters.
+        scale: `"htk"` or `"slaney"`.
+        norm: `None` or `"slaney"`.
+        slopes: `"hertz"` or `"mel"`.
+        fft_length: Samples in a frame; see `spectrogram`, as the following.
+        frame_step: Samples between the starts of two frames.
+        padding: How the sound is continued at its ends.
+        **options: Other arguments of `spectrogram`.
 
     Returns:
-        float32 array `(..., frames, num_mel_bins)`.
+        float32 `(..., frames, num_mel_bins)`.
 
     Raises:
         ValueError: As `spectrogram` and `mel_filter_bank`.
     """
-    filters = mel_filter_bank(
+    filters = _cached_filter_bank(
         num_mel_bins,
         fft_length,
         sampling_rate,
@@ -316,33 +333,28 @@ def mel_spectrogram(
         norm,
         slopes,
     )
-    audio, leading = _flatten(audio)
-    frames = num_frames(audio.shape[-1], fft_length, frame_step, padding)
-    result = np.empty((len(audio), frames, num_mel_bins), dtype=np.float32)
-    rows = max(1, _BLOCK_SAMPLES // (frames * fft_length))
-    for start in range(0, len(audio), rows):
-        block = spectrogram(
-            audio[start : start + rows],
-            fft_length,
-            frame_step,
-            window_length=window_length,
-            padding=padding,
-            power=power,
+
+    def mel(rows: Any) -> Any:
+        spectra = spectrogram(
+            rows, fft_length, frame_step, padding=padding, **options
         )
+        if namespace(rows) is not np:
+            return namespace(rows).matmul(spectra, constant(filters, rows))
         # One large product: a stack of small ones is several times slower.
-        flat = block.reshape(-1, block.shape[-1]) @ filters
-        result[start : start + rows] = flat.reshape(len(block), frames, -1)
-    return result.reshape(*leading, frames, num_mel_bins)
+        flat = spectra.reshape(-1, spectra.shape[-1]) @ filters
+        return flat.reshape(*spectra.shape[:2], -1)
+
+    return _by_blocks(mel, audio, fft_length, frame_step, padding)
 
 
 def log_mel_spectrogram(
-    audio: np.ndarray,
+    audio: Any,
     sampling_rate: float,
     *,
     floor: float = 1e-6,
     add_floor: bool = True,
     **options: Any,
-) -> np.ndarray:
+) -> Any:
     """Natural logarithm of `mel_spectrogram`.
 
     WaveGAN's similarity figures use `fft_length=2048, frame_step=128,
@@ -351,7 +363,7 @@ def log_mel_spectrogram(
     (`floor=1e-5, add_floor=False, scale="slaney", norm="slaney"`).
 
     Args:
-        audio: Array `(..., time)`; see `to_mono` for sound with channels.
+        audio: Array `(..., time)`, or tensor `(batch, time)`.
         sampling_rate: In Hz.
         floor: Smallest magnitude, keeps the logarithm finite.
         add_floor: Whether `floor` is added to every value, or values below
@@ -359,7 +371,7 @@ def log_mel_spectrogram(
         **options: Arguments of `mel_spectrogram`.
 
     Returns:
-        float32 array `(..., frames, num_mel_bins)`.
+        float32 `(..., frames, num_mel_bins)`.
 
     Raises:
         ValueError: If `floor` is not positive, or as `mel_spectrogram`.
@@ -367,11 +379,101 @@ def log_mel_spectrogram(
     if floor <= 0:
         raise ValueError(f"`floor` must be positive. Received: floor={floor}.")
     mel = mel_spectrogram(audio, sampling_rate, **options)
-    if add_floor:
-        mel += np.float32(floor)
+    xp = namespace(mel)
+    return xp.log(mel + floor if add_floor else xp.maximum(mel, floor))
+
+
+_cached_filter_bank = functools.lru_cache(maxsize=32)(mel_filter_bank)
+
+
+def _by_blocks(
+    function: Callable[[Any], Any],
+    audio: Any,
+    fft_length: int,
+    frame_step: int,
+    padding: str,
+) -> Any:
+    """Applies a function of `(rows, time)` to tensors, and to arrays piecewise.
+
+    Returns:
+        `(..., frames, bins)` for `(..., time)`.
+    """
+    if hasattr(audio, "shape") and not isinstance(audio, np.ndarray):
+        return function(audio)
+    audio = np.asarray(audio, dtype=np.float32)
+    if audio.ndim == 0 or audio.shape[-1] == 0:
+        raise ValueError(
+            "`audio` must hold at least one sample on its last axis. "
+            f"Received: shape {audio.shape}."
+        )
+    frames = num_frames(audio.shape[-1], fft_length, frame_step, padding)
+    rows = audio.reshape(-1, audio.shape[-1])
+    size = max(1, _BLOCK_SAMPLES // (frames * fft_length))
+    parts = [
+        function(rows[start : start + size])
+        for start in range(0, max(len(rows), 1), size)
+    ]
+    result = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return result.reshape(*audio.shape[:-1], *result.shape[-2:])
+
+
+def _power(
+    audio: Any,
+    fft_length: int,
+    frame_step: int,
+    window_length: int | None,
+    window: str | None,
+    padding: str,
+) -> Any:
+    """Squared magnitudes `(rows, frames, bins)` of `(rows, time)`."""
+    length = fft_length if window_length is None else window_length
+    if not 1 <= length <= fft_length or frame_step < 1:
+        raise ValueError(
+            "Expected 1 <= window_length <= fft_length and a frame_step of "
+            f"at least 1. Received: window_length={length}, "
+            f"fft_length={fft_length}, frame_step={frame_step}"
+        )
+    xp = namespace(audio)
+    time = audio.shape[1]
+    mode = "constant"
+    if padding in ("end", "middle", "none"):
+        if time is None:
+            raise ValueError(
+                f"The length of sound must be known for padding={padding!r}. "
+                f"Received: a tensor of shape {tuple(audio.shape)}"
+            )
+        left = (fft_length - frame_step) // 2 if padding == "middle" else 0
+        frames = num_frames(time, fft_length, frame_step, padding)
+        right = (frames - 1) * frame_step + fft_length - left - time
     else:
-        np.maximum(mel, np.float32(floor), out=mel)
-    return np.log(mel, out=mel)
+        left = right = margin(fft_length, frame_step, padding)
+        # An array that cannot be mirrored in one piece gets zeros.
+        if xp is not np or time > left:
+            mode = "reflect"
+        else:
+            right += max(0, fft_length - left - right - time)
+    # What lies outside the window is multiplied by zero: leaving it out
+    # turns phases only.
+    before = (fft_length - length) // 2
+    left, right = left - before, right - (fft_length - length - before)
+    if (
+        mode == "reflect"
+        and time is not None
+        and (time <= max(left, right) or time + left + right < length)
+    ):
+        raise ValueError(
+            f"The sound must be longer than {max(left, right, 1)} samples to "
+            f"be mirrored and fill a window of {length}. Received: {time} "
+            "samples; pad the sound or use a shorter window"
+        )
+    if left < 0 or right < 0:
+        audio = audio[:, max(0, -left) : time if right >= 0 else right]
+    if left > 0 or right > 0:
+        sides = [[0, 0], [max(0, left), max(0, right)]]
+        audio = xp.pad(audio, sides, mode=mode)
+    taper = constant(get_window(window, length).astype(np.float32), audio)
+    real, imaginary = rfft(frame(audio, length, frame_step) * taper, fft_length)
+    return xp.square(real) + xp.square(imaginary)
 
 
 def _check_scale(scale: str) -> None:
@@ -379,49 +481,3 @@ def _check_scale(scale: str) -> None:
         raise ValueError(
             f'`scale` must be "htk" or "slaney". Received: scale={scale!r}.'
         )
-
-
-def _flatten(audio: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
-    audio = np.asarray(audio, dtype=np.float32)
-    if audio.ndim == 0 or audio.shape[-1] == 0:
-        raise ValueError(
-            "`audio` must hold at least one sample on its last axis. "
-            f"Received: shape {audio.shape}."
-        )
-    return audio.reshape(-1, audio.shape[-1]), audio.shape[:-1]
-
-
-def _window(window_length: int | None, fft_length: int) -> np.ndarray:
-    length = fft_length if window_length is None else window_length
-    if not 0 < length <= fft_length:
-        raise ValueError(
-            "`window_length` must lie between 1 and `fft_length`. "
-            f"Received: window_length={length}, fft_length={fft_length}."
-        )
-    hann = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(length) / length)
-    left = (fft_length - length) // 2
-    window = np.zeros(fft_length, dtype=np.float32)
-    window[left : left + length] = hann
-    return window
-
-
-def _framed(
-    audio: np.ndarray,
-    frames: int,
-    fft_length: int,
-    frame_step: int,
-    padding: str,
-) -> np.ndarray:
-    needed = (frames - 1) * frame_step + fft_length
-    if padding == "center":
-        half = fft_length // 2
-        sides = ((0, 0), (half, half))
-        # A clip shorter than half a frame cannot be mirrored in one piece.
-        if audio.shape[-1] > half:
-            audio = np.pad(audio, sides, mode="reflect")
-        else:
-            audio = np.pad(audio, sides)
-    missing = max(0, needed - audio.shape[-1])
-    audio = np.pad(audio, ((0, 0), (0, missing)))
-    windows = np.lib.stride_tricks.sliding_window_view(audio, fft_length, -1)
-    return windows[:, : (frames - 1) * frame_step + 1 : frame_step]

@@ -14,8 +14,6 @@ _COSINE_SERIES = {
 }
 WINDOWS = (*_COSINE_SERIES, "bartlett")
 
-PADDINGS = ("center", "same")
-
 
 def get_window(window: str | None, length: int) -> np.ndarray:
     """Returns a periodic window, as SciPy's `get_window` and PyTorch have it.
@@ -76,12 +74,12 @@ def centered_window(
 
 
 def margin(fft_length: int, frame_step: int, padding: str) -> int:
-    """Returns how many samples are mirrored on either side of the sound.
+    """Returns how many samples are added on either side of the sound.
 
     Args:
         fft_length: Samples in a transform.
         frame_step: Samples from one frame to the next.
-        padding: `"center"` for half a transform, `"same"` for
+        padding: `"center"` for half a transform, `"same"` and `"middle"` for
             `(fft_length - frame_step) / 2` samples.
 
     Raises:
@@ -89,9 +87,10 @@ def margin(fft_length: int, frame_step: int, padding: str) -> int:
     """
     if padding == "center":
         return fft_length // 2
-    if padding == "same":
+    if padding in ("same", "middle"):
         # Rounded towards zero, as the vocoders' `int((n_fft - hop) / 2)`.
         return int((fft_length - frame_step) / 2)
     raise ValueError(
-        f"`padding` must be one of {PADDINGS}. Received: padding={padding!r}"
+        '`padding` must be "center", "same", "middle", "end" or "none". '
+        f"Received: padding={padding!r}"
     )

@@ -1,8 +1,11 @@
 """Layers that several architectures share."""
 
 from keras_audiogan.layers.batch_norm import BatchNorm
-from keras_audiogan.layers.log_mel import LogMelSpectrogram
-from keras_audiogan.layers.mel_features import MEL_SETTINGS, MelFeatures
+from keras_audiogan.layers.mel_features import (
+    MEL_SETTINGS,
+    LogMelSpectrogram,
+    MelFeatures,
+)
 from keras_audiogan.layers.mfcc import MFCC, cosine_matrix
 from keras_audiogan.layers.phase_shuffle import PhaseShuffle
 from keras_audiogan.layers.pqmf import PQMF

@@ -1,18 +1,27 @@
-"""The log-mel front end of the vocoders, with every published setting."""
+"""Log-mel spectrograms, with every published setting."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_audiogan.audio.spectra import mel_filter_bank
-from keras_audiogan.audio.windows import get_window, margin
-from keras_audiogan.layers.stft import root, stft_power
+from keras_audiogan.audio.phase_recovery import griffin_lim
+from keras_audiogan.audio.spectra import (
+    log_mel_spectrogram,
+    mel_filter_bank,
+    num_frames,
+)
+from keras_audiogan.audio.windows import get_window
+from keras_audiogan.layers.representations import (
+    Moments,
+    checked_clips,
+    per_bin,
+)
 
 #: Arguments of `MelFeatures` as the originals have them: jik876's HiFi-GAN
 #: (`config_v1.json`), descriptinc's MelGAN, and kan-bayashi's recipes for
@@ -60,14 +69,19 @@ MEL_SETTINGS: dict[str, dict[str, Any]] = {
 
 _LOG_BASES = {"e": 1.0, "10": math.log(10.0), "2": math.log(2.0)}
 
+# Bands that hardly ever hold anything are not blown up.
+_SMALLEST_SCALE = 1e-2
+
 
 @keras.saving.register_keras_serializable("keras_audiogan")
 class MelFeatures(keras.layers.Layer):
-    """Log-mel spectrogram as a vocoder was trained on, in float32.
+    """Log-mel spectrogram as a network was trained on, in float32.
 
     Magnitude spectra, weighted by triangular mel filters, raised to a floor,
     in logarithms, and normalised by bin where `mean` and `scale` are given.
-    It has no weights, and gradients pass through it.
+    It has no weights, and gradients pass through it, to any order. It is a
+    representation as well: `analyse`, `synthesise`, `fit` and `shape` are
+    those of `keras_audiogan.layers.Representation`.
 
     Args:
         sampling_rate: Of the sound, in Hz.
@@ -89,9 +103,13 @@ class MelFeatures(keras.layers.Layer):
         power_clip: Smallest power under the root (the mel loss of
             kan-bayashi's HiFi-GAN, 1e-10).
         padding: `"center"` for `1 + time // frame_step` frames, `"same"`
-            for `time // frame_step`; see `stft_power`.
+            for `time // frame_step`, `"middle"` for as many, rounded up, and
+            zeros at the ends; see `keras_audiogan.audio.spectra.spectrogram`.
         mean: Subtracted from the logarithms, one number a bin.
         scale: Divides what is left, one number a bin.
+        slopes: `"hertz"` or `"mel"`; see
+            `keras_audiogan.audio.spectra.mel_filter_bank`.
+        add_floor: Whether `floor` is added, not only a lower bound.
 
     Raises:
         ValueError: If an option is unknown or a size out of range.
@@ -120,6 +138,8 @@ class MelFeatures(keras.layers.Layer):
         padding: str = "center",
         mean: Sequence[float] | None = None,
         scale: Sequence[float] | None = None,
+        slopes: str = "hertz",
+        add_floor: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
@@ -128,19 +148,21 @@ class MelFeatures(keras.layers.Layer):
         self.fft_length = fft_length
         self.frame_step = frame_step
         self.window_length = window_length
-        self.min_frequency = 0.0 if min_frequency is None else min_frequency
-        self.max_frequency = max_frequency
         self.window = window
         self.power = power
-        self.mel_scale = mel_scale
-        self.mel_norm = mel_norm
         self.log_base = _log_base(log_base)
         self.floor = floor
-        self.power_floor = power_floor
-        self.power_clip = power_clip
         self.padding = padding
-        self.mean = self._statistics("mean", mean)
-        self.scale = self._statistics("scale", scale)
+        self.add_floor = add_floor
+        self.mean, self.scale = (
+            values
+            if values is None
+            else tuple(per_bin(name, values, num_mel_bins, positive).tolist())
+            for name, values, positive in (
+                ("mean", mean, False),
+                ("scale", scale, True),
+            )
+        )
         if floor <= 0 or power <= 0 or min(power_floor, power_clip) < 0:
             raise ValueError(
                 "`floor` and `power` must be positive, `power_floor` and "
@@ -160,43 +182,51 @@ class MelFeatures(keras.layers.Layer):
                 f"window_length={length}, fft_length={fft_length}"
             )
         get_window(window, length)
-        margin(fft_length, frame_step, padding)
+        num_frames(1, fft_length, frame_step, padding)
+        self._spectrum: dict[str, Any] = {
+            "fft_length": fft_length,
+            "frame_step": frame_step,
+            "window_length": window_length,
+            "window": window,
+            "padding": padding,
+            "power": power,
+            "power_floor": power_floor,
+            "power_clip": power_clip,
+        }
+        self._bank: dict[str, Any] = {
+            "num_mel_bins": num_mel_bins,
+            "min_frequency": 0.0 if min_frequency is None else min_frequency,
+            "max_frequency": max_frequency,
+            "scale": mel_scale,
+            "norm": mel_norm,
+            "slopes": slopes,
+        }
         self.filters = mel_filter_bank(
-            num_mel_bins,
-            fft_length,
-            sampling_rate,
-            self.min_frequency,
-            max_frequency,
-            mel_scale,
-            mel_norm,
+            fft_length=fft_length, sampling_rate=sampling_rate, **self._bank
         )
-
-    def _statistics(
-        self, name: str, values: Sequence[float] | None
-    ) -> tuple[float, ...] | None:
-        if values is None:
-            return None
-        array = np.asarray(values, "float64")
-        with np.errstate(over="ignore"):
-            single = array.astype("float32")
-        if (
-            array.shape != (self.num_mel_bins,)
-            or not np.isfinite(single).all()
-            or (name == "scale" and not (single > 0).all())
-        ):
-            raise ValueError(
-                f"`{name}` must hold one finite number for each of the "
-                f"{self.num_mel_bins} bins, and scales must be positive. "
-                f"Received: shape {array.shape}, least "
-                f"{array.min(initial=np.inf):g}, largest "
-                f"{array.max(initial=-np.inf):g}"
-            )
-        return tuple(array.tolist())
 
     def build(self, input_shape: Any) -> None:
         """Marks the layer as built: it has no weights."""
         del input_shape
         self.built = True
+
+    def features(self, audio: Any) -> Any:
+        """Returns the features `(rows, frames, bins)` of `(rows, time)`."""
+        mel = log_mel_spectrogram(
+            ops.cast(audio, "float32"),
+            self.sampling_rate,
+            floor=self.floor,
+            add_floor=self.add_floor,
+            **self._spectrum,
+            **self._bank,
+        )
+        if self.log_base != "e":
+            mel = mel * (1.0 / _LOG_BASES[self.log_base])
+        if self.mean is not None:
+            mel = mel - ops.convert_to_tensor(self.mean, "float32")
+        if self.scale is not None:
+            mel = mel / ops.convert_to_tensor(self.scale, "float32")
+        return mel
 
     def call(self, audio: Any) -> Any:
         """Returns the log-mel spectrogram of `audio`."""
@@ -207,31 +237,51 @@ class MelFeatures(keras.layers.Layer):
                     f"of shape {tuple(audio.shape)}"
                 )
             audio = audio[:, :, 0]
-        power = stft_power(
-            audio,
-            self.fft_length,
-            self.frame_step,
-            self.window_length,
-            self.window,
-            self.padding,
-        )
-        power = root(power + self.power_floor, self.power_clip)
-        if self.power != 1.0:
-            power = ops.power(power, self.power)
-        mel = ops.matmul(power, ops.convert_to_tensor(self.filters))
-        mel = ops.log(ops.maximum(mel, self.floor))
-        if self.log_base != "e":
-            mel = mel * (1.0 / _LOG_BASES[self.log_base])
-        if self.mean is not None:
-            mel = mel - ops.convert_to_tensor(self.mean, "float32")
-        if self.scale is not None:
-            mel = mel / ops.convert_to_tensor(self.scale, "float32")
-        return mel
+        return self.features(audio)
+
+    def analyse(self, audio: Any) -> Any:
+        """Returns the log-mel spectrogram of `audio`."""
+        return self(audio)
+
+    def synthesise(self, mel: Any) -> Any:
+        """Returns sound `(batch, time, 1)` by the fast Griffin-Lim.
+
+        Args:
+            mel: `(batch, frames, num_mel_bins)`, the number of frames known.
+        """
+        return griffin_lim(mel, self)[..., None]
+
+    def shape(self, slice_length: int, num_channels: int) -> tuple[int, ...]:
+        """Returns `(frames, num_mel_bins)`."""
+        del num_channels
+        return self.num_frames(slice_length), self.num_mel_bins
+
+    def fit(self, clips: Iterable[np.ndarray]) -> dict[str, list[float]]:
+        """Returns `mean` and `scale` of a corpus, rounded to six digits.
+
+        Args:
+            clips: Arrays `(time, 1)`, read once and not kept. Silent ones
+                are left out.
+
+        Raises:
+            ValueError: If there is no clip with sound or one is not finite.
+        """
+        plain = MelFeatures(**{**self.settings, "mean": None, "scale": None})
+        moments = Moments()
+        for clip in checked_clips(clips):
+            if np.any(clip):
+                moments.add(ops.convert_to_numpy(plain(clip[None])))
+        scale = np.maximum(moments.std, _SMALLEST_SCALE)
+        return {
+            "mean": [round(float(value), 6) for value in moments.mean],
+            "scale": [round(float(value), 6) for value in scale],
+        }
 
     def num_frames(self, num_samples: int) -> int:
         """Returns how many frames a sound of `num_samples` samples has."""
-        edge = margin(self.fft_length, self.frame_step, self.padding)
-        return 1 + (num_samples + 2 * edge - self.fft_length) // self.frame_step
+        return num_frames(
+            num_samples, self.fft_length, self.frame_step, self.padding
+        )
 
     def compute_output_shape(self, input_shape: Any) -> tuple[Any, ...]:
         """Returns `(batch, frames, num_mel_bins)`."""
@@ -246,26 +296,86 @@ class MelFeatures(keras.layers.Layer):
     @property
     def settings(self) -> dict[str, Any]:
         """The arguments that say what the features are, JSON-able."""
+        bank = dict(self._bank)
         return {
             "sampling_rate": self.sampling_rate,
-            "num_mel_bins": self.num_mel_bins,
-            "fft_length": self.fft_length,
-            "frame_step": self.frame_step,
-            "window_length": self.window_length,
-            "min_frequency": self.min_frequency,
-            "max_frequency": self.max_frequency,
-            "window": self.window,
-            "power": self.power,
-            "mel_scale": self.mel_scale,
-            "mel_norm": self.mel_norm,
+            "mel_scale": bank.pop("scale"),
+            "mel_norm": bank.pop("norm"),
+            **bank,
+            **self._spectrum,
             "log_base": self.log_base,
             "floor": self.floor,
-            "power_floor": self.power_floor,
-            "power_clip": self.power_clip,
-            "padding": self.padding,
+            "add_floor": self.add_floor,
             "mean": None if self.mean is None else list(self.mean),
             "scale": None if self.scale is None else list(self.scale),
         }
+
+
+@keras.saving.register_keras_serializable("keras_audiogan")
+class LogMelSpectrogram(MelFeatures):
+    """Log-mel power spectra of every channel, as discriminators see them.
+
+    Frame `i` of a Hann window is centred at `(i + 0.5) * frame_step`.
+
+    Args:
+        sampling_rate: of the input, in Hz.
+        num_mel_bins: HTK-scale bands up to half the rate.
+        fft_length: window length in samples, a multiple of `frame_step`.
+        frame_step: hop in samples, a divisor of the input's length.
+        min_frequency: lower edge of the lowest band, in Hz.
+        floor: added to the power before the logarithm. A full-scale sine
+            has a power of `(fft_length / 4)**2`.
+
+    Input shape: `(batch, time, channels)`.
+    Output shape: `(batch, time // frame_step, num_mel_bins, channels)`.
+    """
+
+    def __init__(
+        self,
+        sampling_rate: int,
+        num_mel_bins: int = 64,
+        fft_length: int = 256,
+        frame_step: int = 128,
+        min_frequency: float = 40.0,
+        floor: float = 1e-2,
+        **kwargs: Any,
+    ) -> None:
+        if fft_length % frame_step:
+            raise ValueError(
+                "`fft_length` must be a multiple of `frame_step`. Received: "
+                f"fft_length={fft_length}, frame_step={frame_step}"
+            )
+        super().__init__(
+            sampling_rate,
+            num_mel_bins,
+            fft_length,
+            frame_step,
+            min_frequency=min_frequency,
+            floor=floor,
+            **{**_LOG_MEL, **kwargs},
+        )
+
+    def call(self, audio: Any) -> Any:
+        """Returns the log-mel spectrogram of `audio`."""
+        length, channels = audio.shape[1], audio.shape[2]
+        rows = ops.reshape(ops.transpose(audio, (0, 2, 1)), (-1, length))
+        mel = self.features(rows)
+        frames, bins = mel.shape[1], mel.shape[2]
+        mel = ops.reshape(mel, (-1, channels, frames, bins))
+        return ops.transpose(mel, (0, 2, 3, 1))
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[Any, ...]:
+        """Returns `(batch, frames, num_mel_bins, channels)`."""
+        return (*super().compute_output_shape(input_shape), input_shape[2])
+
+
+_LOG_MEL = {
+    "power": 2.0,
+    "mel_scale": "htk",
+    "mel_norm": None,
+    "padding": "middle",
+    "add_floor": True,
+}
 
 
 def _log_base(value: str | float | None) -> str:

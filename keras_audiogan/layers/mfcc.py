@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_audiogan.layers.log_mel import LogMelSpectrogram
+from keras_audiogan.layers.mel_features import LogMelSpectrogram
 
 
 @keras.saving.register_keras_serializable("keras_audiogan")
@@ -75,19 +75,6 @@ class MFCC(keras.layers.Layer):
         """Returns the coefficients of `audio`."""
         spectra = self.log_mel(audio)[..., 0]
         return ops.matmul(spectra, ops.convert_to_tensor(self.matrix))
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
-        own = self.log_mel.get_config()
-        names = (
-            *("sampling_rate", "num_mel_bins", "fft_length"),
-            *("frame_step", "min_frequency", "floor"),
-        )
-        return {
-            **super().get_config(),
-            **{name: own[name] for name in names},
-            "num_coefficients": self.num_coefficients,
-        }
 
 
 def cosine_matrix(num_inputs: int, num_coefficients: int) -> np.ndarray:

@@ -157,15 +157,6 @@ class NormalizedConv(keras.layers.Layer):
     def _biased(self, x: Any) -> Any:
         return ops.add(x, self.bias) if self.use_bias else x
 
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "norm": self.norm,
-            "use_bias": self.use_bias,
-            "kernel_stddev": self.kernel_stddev,
-        }
-
 
 def _unit(vector: Any) -> Any:
     length = ops.sqrt(ops.sum(ops.square(vector)))
@@ -282,19 +273,6 @@ class NormalizedConv1D(NormalizedConv):
             convolve(inputs, kernel, self.strides, self.dilation_rate)
         )
 
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "dilation_rate": self.dilation_rate,
-            "groups": self.groups,
-            "padding": self.padding,
-            "padding_mode": self.padding_mode,
-        }
-
 
 @keras.saving.register_keras_serializable("keras_audiogan")
 class NormalizedConv1DTranspose(NormalizedConv):
@@ -357,17 +335,6 @@ class NormalizedConv1DTranspose(NormalizedConv):
             x = x[:, : -self.strides]
         return self._biased(x)
 
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "crop": self.crop,
-            "causal": self.causal,
-        }
-
 
 @keras.saving.register_keras_serializable("keras_audiogan")
 class NormalizedConv2D(NormalizedConv):
@@ -418,13 +385,3 @@ class NormalizedConv2D(NormalizedConv):
             )
         kernel = self._kernel(training)
         return self._biased(convolve(inputs, kernel, (self.strides, 1), (1, 1)))
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "padding": self.padding,
-        }

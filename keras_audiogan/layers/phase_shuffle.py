@@ -60,11 +60,3 @@ class PhaseShuffle(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Returns `input_shape`."""
         return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "radius": self.radius,
-            "seed": self.seed,
-        }

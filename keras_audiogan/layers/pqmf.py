@@ -171,16 +171,6 @@ class PQMF(keras.layers.Layer):
             1,
         )
 
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "num_bands": self.num_bands,
-            "taps": self.taps,
-            "cutoff": self.cutoff,
-            "beta": self.beta,
-        }
-
 
 def _polyphase(
     filters: np.ndarray, num_bands: int

@@ -80,7 +80,7 @@ def get_representation(
             f"{', '.join(sorted(REPRESENTATIONS))}. Received: {kind!r}"
         )
     cls = REPRESENTATIONS[kind]
-    known = set(inspect.signature(cls).parameters)
+    known = set(list(inspect.signature(cls.__init__).parameters)[1:])
     if not set(options) <= known:
         raise ValueError(
             f"The representation {kind!r} takes "
@@ -99,9 +99,19 @@ class Representation:
     """
 
     kind: str
+    _config: dict[str, Any]
 
-    def __init__(self, **config: Any) -> None:
-        self._config = config
+    def __new__(cls, *args: Any, **kwargs: Any) -> Representation:
+        """Records the constructor's arguments."""
+        instance = super().__new__(cls)
+        signature = inspect.signature(cls.__init__)
+        bound = signature.bind(instance, *args, **kwargs)
+        bound.apply_defaults()
+        instance._config = dict(list(bound.arguments.items())[1:])
+        return instance
+
+    def __init__(self) -> None:
+        pass
 
     def analyse(self, audio: Any) -> Any:
         """Returns what the networks see of sound.
@@ -169,9 +179,6 @@ class Representation:
 class Waveform(Representation):
     """Sound as it is."""
 
-    def __init__(self) -> None:
-        super().__init__()
-
     def analyse(self, audio: Any) -> Any:
         """Returns `audio`."""
         return audio
@@ -216,9 +223,6 @@ class SubBands(Representation):
         _check_counts(512, num_bands=num_bands)
         _check_counts(1 << 14, taps=taps)
         _check_positive(cutoff=cutoff, beta=beta)
-        super().__init__(
-            num_bands=num_bands, taps=taps, cutoff=cutoff, beta=beta
-        )
         self.num_bands = num_bands
         self.pqmf = PQMF(num_bands, taps, cutoff, beta)
 
@@ -266,24 +270,22 @@ class _Spectra(Representation):
     # How often each kept bin counts in the energy of a real sound.
     _bin_weights: np.ndarray
 
-    def __init__(self, **config: Any) -> None:
-        super().__init__(**config)
-        self.fft_length: int = config["fft_length"]
-        self.frame_step: int = config["frame_step"]
-        self.slice_length: int | None = config["slice_length"]
-        _check_counts(
-            1 << 14, fft_length=self.fft_length, frame_step=self.frame_step
-        )
-        if self.slice_length is not None:
-            _check_counts(1 << 26, slice_length=self.slice_length)
-        if self.fft_length % 2 or self.frame_step > self.fft_length // 2:
+    def __init__(
+        self, fft_length: int, frame_step: int, slice_length: int | None
+    ) -> None:
+        _check_counts(1 << 14, fft_length=fft_length, frame_step=frame_step)
+        if slice_length is not None:
+            _check_counts(1 << 26, slice_length=slice_length)
+        if fft_length % 2 or frame_step > fft_length // 2:
             raise ValueError(
                 "`fft_length` must be even and at least twice `frame_step`. "
-                f"Received: fft_length={self.fft_length}, "
-                f"frame_step={self.frame_step}"
+                f"Received: fft_length={fft_length}, frame_step={frame_step}"
             )
-        self.num_bins = self.fft_length // 2
-        self.window = centered_window("hann", None, self.fft_length)
+        self.fft_length = fft_length
+        self.frame_step = frame_step
+        self.slice_length = slice_length
+        self.num_bins = fft_length // 2
+        self.window = centered_window("hann", None, fft_length)
 
     def num_frames(self, num_samples: int) -> int:
         """Returns how many frames a clip of `num_samples` samples has."""
@@ -371,18 +373,7 @@ class LogSpectrogram(_Spectra):
         slice_length: int | None = None,
         exact_overlap: bool = True,
     ) -> None:
-        super().__init__(
-            fft_length=fft_length,
-            frame_step=frame_step,
-            mean=mean,
-            std=std,
-            num_std=num_std,
-            clip=clip,
-            num_iterations=num_iterations,
-            momentum=momentum,
-            slice_length=slice_length,
-            exact_overlap=exact_overlap,
-        )
+        super().__init__(fft_length, frame_step, slice_length)
         _check_positive(num_std=num_std)
         _check_counts(1000, num_iterations=num_iterations)
         if not isinstance(momentum, (int, float)) or not 0 <= momentum < 1:
@@ -526,19 +517,8 @@ class MagnitudeFrequency(_Spectra):
     ) -> None:
         if magnitude_scale is None:
             magnitude_scale = 0.0661371661726 * (1 if mel else 2)
-        super().__init__(
-            fft_length=fft_length,
-            frame_step=frame_step,
-            mel=bool(mel),
-            sampling_rate=sampling_rate,
-            num_frames=num_frames,
-            slice_length=slice_length,
-            magnitude_scale=magnitude_scale,
-            magnitude_offset=magnitude_offset,
-            frequency_scale=frequency_scale,
-            clip=clip,
-            exact_overlap=exact_overlap,
-        )
+        self._config["magnitude_scale"] = magnitude_scale
+        super().__init__(fft_length, frame_step, slice_length)
         _check_positive(
             magnitude_scale=magnitude_scale, frequency_scale=frequency_scale
         )

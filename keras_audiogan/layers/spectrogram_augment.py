@@ -86,13 +86,3 @@ class SpectrogramAugment(keras.layers.Layer):
         shape[axis] = size
         places = ops.reshape(ops.arange(size, dtype="float32") + 0.5, shape)
         return ops.cast(ops.abs(places - centre) > half, "float32")
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "max_shift": self.max_shift,
-            "max_gain": self.max_gain,
-            "cutout": self.cutout,
-            "fill": self.fill,
-        }

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_audiogan.audio.spectra import mel_filter_bank
+from keras_audiogan.layers import MelFeatures
 from keras_audiogan.models.audio_classifier import (
     SILENCE_PEAK,
     AudioClassifier,
@@ -155,17 +155,21 @@ class DigitClassifierNetwork(keras.Model):
     ):
         super().__init__(**kwargs)
         self.slice_length = slice_length
-        self.fft_length = fft_length
-        self.frame_step = frame_step
-        self.num_mel_bins = num_mel_bins
-        self.num_frames = -(-slice_length // frame_step)
-        self.mel_matrix = mel_filter_bank(
-            num_mel_bins=num_mel_bins,
-            fft_length=fft_length,
-            sampling_rate=sampling_rate,
+        self.mel = MelFeatures(
+            sampling_rate,
+            num_mel_bins,
+            fft_length,
+            frame_step,
             min_frequency=min_frequency,
             max_frequency=max_frequency,
+            power=2.0,
+            mel_scale="htk",
+            mel_norm=None,
             slopes="mel",
+            floor=_LOG_FLOOR,
+            add_floor=True,
+            padding="middle",
+            name="mel",
         )
         policy = self.dtype_policy
         self.convolutions = [
@@ -175,6 +179,7 @@ class DigitClassifierNetwork(keras.Model):
                 strides=2 if index == 0 else 1,
                 padding="same",
                 use_bias=False,
+                data_format="channels_last",
                 name=f"conv_{index}",
                 dtype=policy,
             )
@@ -187,7 +192,11 @@ class DigitClassifierNetwork(keras.Model):
             for index in range(len(filters))
         ]
         self.pool = keras.layers.MaxPooling2D(
-            2, padding="same", name="pool", dtype=policy
+            2,
+            padding="same",
+            data_format="channels_last",
+            name="pool",
+            dtype=policy,
         )
         self.dropout = keras.layers.Dropout(
             dropout, name="dropout", dtype="float32"
@@ -198,7 +207,8 @@ class DigitClassifierNetwork(keras.Model):
 
     def build(self, input_shape) -> None:
         """Builds every layer under this model's name."""
-        shape: tuple = (None, self.num_frames, self.num_mel_bins, 1)
+        self.mel.build((None, self.slice_length, 1))
+        shape: tuple = (None, *self.mel.shape(self.slice_length, 1), 1)
         for index, (convolution, norm) in enumerate(
             zip(self.convolutions, self.norms, strict=True)
         ):
@@ -219,27 +229,12 @@ class DigitClassifierNetwork(keras.Model):
         audio = ops.mean(ops.cast(audio, "float32"), axis=2)
         peak = ops.max(ops.abs(audio), axis=1, keepdims=True)
         audio = audio / ops.maximum(peak, SILENCE_PEAK)
-        audio = audio[:, : self.slice_length]
-        # The frames stand centred on their step, so half the overlap goes
-        # before the clip; the tail also fills up clips that are short.
-        total = (self.num_frames - 1) * self.frame_step + self.fft_length
-        left = (self.fft_length - self.frame_step) // 2
-        time = audio.shape[1]
-        missing = total - left - (0 if time is None else time)
-        audio = ops.pad(audio, ((0, 0), (left, missing)))[:, :total]
-        real, imaginary = ops.stft(
-            audio,
-            self.fft_length,
-            self.frame_step,
-            self.fft_length,
-            window="hann",
-            center=False,
-        )
-        power = ops.square(real) + ops.square(imaginary)
-        mel = ops.matmul(power, ops.convert_to_tensor(self.mel_matrix))
+        if audio.shape[1] != self.slice_length:
+            audio = ops.pad(audio, ((0, 0), (0, self.slice_length)))
+            audio = audio[:, : self.slice_length]
         # Speech at a peak of 1 gives powers from the floor to about 4000:
         # this brings their logarithm to about [-1, 2].
-        return ops.log(mel + _LOG_FLOOR) / 4.0
+        return self.mel(audio) / 4.0
 
     def features(self, audio, training: bool | None = None):
         """Returns float32 (batch, num_features), the penultimate output."""
