@@ -4,6 +4,7 @@ import atexit
 import os
 import pathlib
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -21,6 +22,10 @@ if os.environ["KERAS_BACKEND"] == "jax":
         "--xla_backend_optimization_level=0 "
         "--xla_llvm_disable_expensive_passes=true",
     )
+
+# A script that starts the tests in the background has Ctrl-C ignored, and so
+# would every process that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No test may reach the real Hub: its address is one that refuses at once, and
 # its cache and tokens are not the user's.

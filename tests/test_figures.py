@@ -11,7 +11,7 @@ import yaml
 from keras_audiogan import metrics, vocoding, zoo
 from keras_audiogan.metrics import vocoder_evaluation
 from keras_audiogan.presets import cards, words
-from keras_audiogan.presets.card_parts import CARD_PARTS, parts_of, task_of
+from keras_audiogan.presets.card_parts import CARD_PARTS, parts_of
 from keras_audiogan.presets.figures import (
     FIGURES,
     figure,
@@ -173,17 +173,10 @@ def test_a_task_without_parts_of_its_own_gets_a_card(tmp_path):
         "sampling_rate": 8000,
         "num_channels": 2,
     }
-    assert task_of(config) == "autoencode"
     assert cards.summary(config, {}) == (
         "Handles 1 s clips of stereo sound at 8,000 Hz."
     )
     assert parts_of(config).commands[0] == "audiogan info {preset}"
-    for given, task in (
-        ({"mel": {}}, "vocode"),
-        ({"mel": 80}, "generate"),
-    ):
-        assert task_of({**config, "task": None, "config": given}) == task
-    assert task_of({"config": {}, "weights": {"x": {}}}) == "classify"
 
 
 def test_numbers_that_cannot_be_shown_are_left_out():

@@ -21,6 +21,7 @@ from preset_support import (
 )
 
 from keras_audiogan.models import registry
+from keras_audiogan.models.arguments import RecordedArguments
 from keras_audiogan.saving import (
     PresetError,
     load_preset,
@@ -96,7 +97,7 @@ def refused(folder, file, *words, **options):
 @pytest.mark.parametrize(
     "changes, words",
     [
-        ({"format_version": 2}, ["format version 2", "newer", "pip install"]),
+        ({"format_version": 3}, ["format version 3", "newer", "pip install"]),
         ({"format_version": 0}, ["unknown format_version"]),
         ({"format_version": "1"}, ["format_version", "wrong type"]),
         ({"format_version": True}, ["format_version", "wrong type"]),
@@ -232,13 +233,13 @@ def test_a_network_that_no_file_holds_cannot_be_huge(
         registry, "_ARCHITECTURES", dict(registry._ARCHITECTURES)
     )
 
-    class Lopsided(keras.Model):
+    class Lopsided(RecordedArguments, keras.Model):
+        task = "generate"
         required_weights = ("generator",)
         config_limits = {"judge_size": 1 << 20, "depths": 10}
 
         def __init__(self, judge_size=2, depths=(1,)):
             super().__init__()
-            self.config = {"judge_size": judge_size, "depths": list(depths)}
             self.generator = keras.Sequential(
                 [keras.layers.Dense(3 // depth, name="a") for depth in depths],
                 name="generator",
@@ -253,9 +254,6 @@ def test_a_network_that_no_file_holds_cannot_be_huge(
         @property
         def preset_weights(self):
             return {"generator": self.generator, "judge": self.judge}
-
-        def get_config(self):
-            return self.config
 
         def on_preset_loaded(self, stems):
             self.stems = stems

@@ -75,7 +75,7 @@ def test_notebook_goes_from_a_folder_to_the_hub(folder, monkeypatch):
     text = json.dumps(notebook)
     assert "'zero': 20" in text
     assert "image/png" in text and "audio/wav" in text
-    assert "label_accuracy" in text
+    assert "Label accuracy" in text
     assert (folder / "report.html").stat().st_size > 10_000
     assert {"config.json", "generator.safetensors", "README.md"} <= set(files)
     assert "label_accuracy" in (folder / "run/preset/README.md").read_text()

@@ -77,7 +77,8 @@ def test_the_folder_says_what_it_holds(tmp_path):
         "training.json",
     ]
     config = read_config(path)
-    assert config["format_version"] == 1
+    assert config["format_version"] == 2
+    assert config["task"] == "generate"
     assert config["architecture"] == "wavegan"
     assert config["class_name"] == "keras_audiogan>WaveGAN"
     assert config["config"] == gan.get_config()
@@ -488,7 +489,8 @@ def test_what_a_preset_is_can_be_told_without_keras_or_numpy(tmp_path):
         )
         for _ in range(3)
     ]
-    assert min(seconds) < 0.05, seconds
+    # A third of it looks for presets that other packages bring.
+    assert min(seconds) < 0.09, seconds
 
 
 def test_json_that_a_person_reads(tmp_path):

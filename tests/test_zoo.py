@@ -1,6 +1,5 @@
 """The zoo: what is known of presets that are here and that are not."""
 
-import json
 import pathlib
 import shutil
 
@@ -128,9 +127,3 @@ def test_a_converted_checkpoint_has_a_task_too():
     with pytest.raises(ValueError, match="another task: generate"):
         zoo.from_preset(checkpoint, task="vocode")
     assert zoo.from_preset(checkpoint, task="generate").slice_length == 16384
-
-
-def test_the_task_that_a_config_states_counts():
-    config = json.loads((OLD / "hifigan_causal" / "config.json").read_text())
-    assert presets.task_of(config) == "vocode"
-    assert presets.task_of({**config, "task": "autoencode"}) == "autoencode"

@@ -165,9 +165,10 @@ def resolve(
             return _folder(folder)
         raise ValueError(_unknown(name))
     bundled = _bundled()
-    found = bundled.get(name) or bundled.get(ALIASES.get(name, name))
-    if found is not None:
-        return found
+    if name not in bundled:
+        name = ALIASES.get(name, name)
+    if name in bundled:
+        return bundled[name]
     if name and os.path.isdir(Path(name)):
         return _folder(Path(name))
     raise ValueError(_unknown(name))
