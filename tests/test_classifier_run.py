@@ -239,7 +239,7 @@ def test_train_resume_and_info_from_the_command_line(tmp_path, monkeypatch):
     assert result.exit_code == 0, result.output
     result = audiogan("info", "run/preset")
     assert result.exit_code == 0, result.output
-    assert "test_accuracy" in result.stdout
+    assert "Balanced accuracy (%)" in result.stdout
     result = audiogan(*begin[:-1], "other", "--loss", "hinge")
     assert result.exit_code == 1
     assert "--loss is for generators" in result.stderr

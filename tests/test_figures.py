@@ -117,6 +117,8 @@ def test_what_a_file_says_counts_where_the_catalogue_is_silent():
     assert other.title == "Mine (apples)"
     assert other.direction == "lower is better"
     assert figure("mine", {"unit": [], "better": {}}).title == "Mine"
+    percent = figure("mine", {"unit": "%"})
+    assert f"{percent.title} {percent.number(12.5)}" == "Mine (per cent) 12.5"
 
 
 def test_the_best_known_figures_come_first():

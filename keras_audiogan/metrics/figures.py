@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_audiogan.metrics.bootstrap import bootstrap_interval
-from keras_audiogan.presets.figures import figure, meanings
+from keras_audiogan.presets.figures import figure, in_order, meanings
 from keras_audiogan.presets.words import Block, as_markdown, as_terminal
 
 _MEANINGS = "What the figures mean:"
@@ -159,24 +159,21 @@ def blocks_of(report: dict[str, Any]) -> list[Block]:
     )
     columns = {"generated": "Generated", "real_test": "Real test"}
     rows, terms = _figures(report["figures"], columns, columns)
+    ordered = in_order(report["figures"])
     rows[0].insert(-1, "Ratio")
-    for row, entry in zip(rows[1:], report["figures"].values(), strict=True):
-        row.insert(-1, _ratio(entry))
+    for row, key in zip(rows[1:], ordered, strict=True):
+        row.insert(-1, _ratio(report["figures"][key]))
     blocks: list[Block] = [title, rows]
     histogram = report.get("class_histogram")
     if histogram:
-        shares = zip(
-            histogram["generated"],
-            *map(dict.values, histogram.values()),
-            strict=True,
-        )
-        heard = [[name, f"{a:.1%}", f"{b:.1%}"] for name, a, b in shares]
-        blocks.append([["Heard as", *columns.values()], *heard])
+        heard = [["Heard as", *columns.values()]]
+        for label in histogram["generated"]:
+            shares = (histogram[column][label] for column in columns)
+            heard.append([label, *(f"{share:.1%}" for share in shares)])
+        blocks.append(heard)
     if "generated" in report.get("confusion", {}):
-        blocks += [
-            "Labels asked for, and how often each was heard:",
-            _confusion(report),
-        ]
+        blocks.append("Labels asked for, and how often each was heard:")
+        blocks.append(_confusion(report))
     return [*blocks, _MEANINGS, terms]
 
 
@@ -185,8 +182,10 @@ def _figures(
 ) -> tuple[list[list[str]], dict[str, str]]:
     """Rows of figures under a header, and what the figures mean."""
     rows = [["Figure", *columns.values(), "Better"]]
-    known = [figure(key, entry) for key, entry in figures.items()]
-    for shown, entry in zip(known, figures.values(), strict=True):
+    known = []
+    for key in in_order(figures):
+        entry = figures[key]
+        shown = figure(key, entry)
         cells = [
             "-"
             if entry[column] is None
@@ -196,6 +195,7 @@ def _figures(
             for column in columns
         ]
         rows.append([shown.title, *cells, shown.direction])
+        known.append(shown)
     return rows, meanings(known)
 
 
@@ -206,20 +206,12 @@ def _confusion(report: dict[str, Any]) -> list[list[str]]:
     """
     names = report["classifier"]["labels"]
     matrix = np.array(report["confusion"]["generated"])
-    rows = np.flatnonzero(matrix.sum(axis=1))
     columns = np.flatnonzero(matrix.sum(axis=0) + matrix.sum(axis=1))
-    header = ["asked for", *(names[i] for i in columns), "right"]
-    return [
-        header,
-        *(
-            [
-                names[i],
-                *(str(matrix[i, j]) for j in columns),
-                f"{matrix[i, i] / matrix[i].sum():.1%}",
-            ]
-            for i in rows
-        ),
-    ]
+    rows = [["asked for", *(names[i] for i in columns), "right"]]
+    for i in np.flatnonzero(matrix.sum(axis=1)):
+        right = f"{matrix[i, i] / matrix[i].sum():.1%}"
+        rows.append([names[i], *map(str, matrix[i, columns]), right])
+    return rows
 
 
 def metrics_for_card(report: dict[str, Any]) -> dict[str, Any]:

@@ -198,21 +198,10 @@ EVALUATION_PREFIX = "evaluation/"
 """Before the keys of figures that are measured in training, in a log."""
 
 _MEASURED_IN_TRAINING = (
-    "frechet_distance",
-    "inception_score",
-    "label_accuracy",
-    "kernel_distance",
-    "precision",
-    "recall",
-    "density",
-    "coverage",
-    "num_different_bins",
-    "d_self_difference",
-    "d_train_difference",
-    "repeated",
-    "copied",
-    "level_difference",
-    "spectral_tilt_difference",
+    "frechet_distance inception_score label_accuracy kernel_distance precision "
+    "recall density coverage num_different_bins d_self_difference "
+    "d_train_difference repeated copied level_difference "
+    "spectral_tilt_difference".split()
 )
 
 
@@ -309,6 +298,8 @@ def figure(key: str, entry: Mapping[str, Any] | None = None) -> Figure:
         found = Figure(key, name or "unnamed")
     said = entry or {}
     unit, better = said.get("unit"), said.get("better")
+    # Whether a stranger's per cent are shares is not known: left as they are.
+    unit = "per cent" if unit == "%" else unit
     return dataclasses.replace(
         found,
         unit=found.unit or (unit if isinstance(unit, str) else ""),
@@ -341,7 +332,7 @@ def in_words(
 
 
 def rounded(key: str, value: float) -> float:
-    """Returns a value with the digits that are shown, for other programs.
+    """Returns a value without the digits that say nothing, for the Hub.
 
     Args:
         key: Of the figure.
