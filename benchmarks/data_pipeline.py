@@ -75,7 +75,7 @@ def measure(options: dict) -> dict:
         folder,
         options["slice_length"],
         batch_size=64,
-        critic_steps=5,
+        discriminator_steps=5,
         workers=options["workers"],
         cache_bytes=options["cache_mebibytes"] * MEBIBYTE,
     )
@@ -114,7 +114,7 @@ def consume(options: dict) -> dict:
 
     gan = WaveGAN(dim=options["dim"], dtype=resolve_precision("auto"))
     gan.compile("wgan-gp", seed=0)
-    rows = options["batch_size"] * gan.critic_steps
+    rows = options["batch_size"] * gan.discriminator_steps
     audio = np.random.default_rng(0).uniform(
         -1.0, 1.0, (rows, gan.slice_length, 1)
     )
@@ -200,7 +200,7 @@ def main() -> None:
                     flush=True,
                 )
     print(
-        "A batch is 64 x 5 critic steps = 320 slices, mono. In brackets: "
+        "A batch is 64 x 5 discriminator steps = 320 slices, mono. In brackets: "
         "seconds of processor time, and slices per second of it. Memory is "
         "resident, above the imports, up to the first batch."
     )

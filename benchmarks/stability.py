@@ -140,7 +140,7 @@ def table(rows: list[dict[str, Any]]) -> str:
         "",
         "Spoken zero and one (FSDD), 4,096 samples at 4,096 Hz, "
         f"{first['steps']:,} iterations, batch {first['batch_size']}, "
-        f"learning rate {first['learning_rate']:g}; spectral critic, "
+        f"learning rate {first['learning_rate']:g}; spectral discriminator, "
         "relativistic loss with R1 and R2, width "
         f"{first['dim']}. Command: "
         "`python benchmarks/stability.py ../shared/data/fsdd`.",

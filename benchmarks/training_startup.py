@@ -97,7 +97,7 @@ def step_in_memory(dim: int, batch_size: int) -> None:
 
     gan = WaveGAN(dim=dim, dtype=resolve_precision("auto"))
     gan.compile("wgan-gp", seed=0)
-    rows = gan.critic_steps * batch_size
+    rows = gan.discriminator_steps * batch_size
     rng = np.random.default_rng(0)
     audio = rng.uniform(-1.0, 1.0, (rows, gan.slice_length, 1))
     gan.fit(audio.astype("float32"), batch_size=rows, verbose=0)

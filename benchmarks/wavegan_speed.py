@@ -3,7 +3,7 @@
     python benchmarks/wavegan_speed.py [--batch-size 8] [--rounds 3] [--quick]
 
 For d=16 and d=64, float32 and mixed bfloat16, at 16,384 samples: sampling,
-and a full training iteration (5 critic updates with gradient penalty, one of
+and a full training iteration (5 discriminator updates with gradient penalty, one of
 the generator, phase shuffle, Adam). Each contender is a process of its own;
 they are timed one at a time, turn by turn, while the others wait for input.
 All start from one set of weights, and their outputs are compared first.
@@ -28,7 +28,7 @@ import numpy as np
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 SLICE_LENGTH, SAMPLING_RATE, LATENT_DIM, TAPS = 16384, 16000, 100, 25
-START_FRAMES, CRITIC_STEPS, NUM_CLIPS = 16, 5, 64
+START_FRAMES, DISCRIMINATOR_STEPS, NUM_CLIPS = 16, 5, 64
 CONTENDERS = ("keras-audiogan", "torch", "torch.compile")
 MATRIX_SIZE = 2048
 
@@ -59,14 +59,16 @@ def network_multiply_adds(dim: int) -> tuple[int, int, int]:
 def iteration_multiply_adds(dim: int, batch_size: int) -> int:
     """Multiply-adds that one training iteration cannot do without.
 
-    A critic update runs G once, D and its gradients in weights and features
+    A discriminator update runs G once, D and its gradients in weights and features
     on real and fake; and for the penalty D, its slope, and that slope's
     derivative (again a forward pass and a gradient in the weights). The
     generator's update runs G with both gradients, and D with one.
     """
     generator, critic, first = network_multiply_adds(dim)
     update = generator + 2 * (3 * critic - first) + 4 * critic
-    return batch_size * (CRITIC_STEPS * update + 3 * generator + 2 * critic)
+    return batch_size * (
+        DISCRIMINATOR_STEPS * update + 3 * generator + 2 * critic
+    )
 
 
 class KerasContender:
@@ -158,7 +160,7 @@ class TorchContender:
 def inputs(case: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """Real clips of an iteration and latents to sample, equal for all."""
     rng = np.random.default_rng(0)
-    rows = CRITIC_STEPS * case["batch_size"]
+    rows = DISCRIMINATOR_STEPS * case["batch_size"]
     audio = rng.uniform(-1.0, 1.0, (rows, SLICE_LENGTH, 1))
     latents = rng.uniform(-1.0, 1.0, (NUM_CLIPS, LATENT_DIM))
     return audio.astype("float32"), latents.astype("float32")
@@ -376,7 +378,7 @@ def main() -> None:
     rounds = 2 if arguments.quick else arguments.rounds
     print(
         f"# {NUM_CLIPS} clips a sampling call, {arguments.batch_size} clips a "
-        f"critic update, medians of {rounds} rounds"
+        f"discriminator update, medians of {rounds} rounds"
     )
     for dim in dims:
         for name in arguments.precisions:

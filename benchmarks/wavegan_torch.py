@@ -125,7 +125,7 @@ class Trainer:
         bfloat16: whether to run the networks under autocast.
         compiled: whether `torch.compile` is asked to help.
         latent_dim: size of a latent vector.
-        critic_steps: discriminator updates in an iteration.
+        discriminator_steps: discriminator updates in an iteration.
     """
 
     def __init__(
@@ -136,14 +136,14 @@ class Trainer:
         bfloat16: bool = False,
         compiled: bool = False,
         latent_dim: int = 100,
-        critic_steps: int = 5,
+        discriminator_steps: int = 5,
     ) -> None:
         self.generator = Generator(slice_length, dim, latent_dim)
         self.average = Generator(slice_length, dim, latent_dim)
         self.average.requires_grad_(False)
         self.discriminator = Discriminator(slice_length, dim)
         self.batch_size, self.latent_dim = batch_size, latent_dim
-        self.critic_steps = critic_steps
+        self.discriminator_steps = discriminator_steps
         self.bfloat16 = bfloat16
         self.optimizers = [
             torch.optim.Adam(
@@ -179,8 +179,8 @@ class Trainer:
         return torch.rand(self.batch_size, self.latent_dim) * 2 - 1
 
     def iteration(self, audio: torch.Tensor) -> float:
-        """Trains on `(critic_steps * batch, 1, time)` real clips."""
-        for real in audio.chunk(self.critic_steps):
+        """Trains on `(discriminator_steps * batch, 1, time)` real clips."""
+        for real in audio.chunk(self.discriminator_steps):
             loss = self._update_discriminator(real)
         self._update_generator()
         return loss.item()

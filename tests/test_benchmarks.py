@@ -34,7 +34,7 @@ def test_multiply_adds_are_those_of_the_layers(wavegan_speed):
     )
     counted = wavegan_speed.network_multiply_adds(4)
     assert counted == (generator, discriminator, first)
-    # Per clip: 5 critic updates and one of the generator.
+    # Per clip: 5 discriminator updates and one of the generator.
     update = generator + 10 * discriminator - 2 * first
     expected = 5 * update + 3 * generator + 2 * discriminator
     assert wavegan_speed.iteration_multiply_adds(4, 3) == 3 * expected
