@@ -412,8 +412,9 @@ def test_discriminators_spectra_by_hand():
         LogMelSpectrogram(8000, fft_length=64, frame_step=24)
 
 
-@pytest.mark.parametrize("padding, frames", [("middle", 10), ("end", 10)])
-def test_zeros_at_the_ends_by_hand(padding, frames):
+@pytest.mark.parametrize("padding", ["middle", "end"])
+def test_zeros_at_the_ends_by_hand(padding):
+    frames = 10  # 300 samples in steps of 32, the last one begun
     audio = sound(1, 300)
     options = {"padding": padding, "slopes": "mel", "floor": 1e-4}
     features = MelFeatures(
@@ -479,8 +480,8 @@ def test_statistics_of_a_corpus():
             features.fit(corpus)
 
 
-@pytest.mark.parametrize("padding, length", [("same", 4096), ("middle", 4096)])
-def test_mels_are_sound_again(padding, length):
+@pytest.mark.parametrize("padding", ["same", "middle"])
+def test_mels_are_sound_again(padding):
     time = np.arange(4096) / 8000
     audio = 0.4 * np.sin(2 * np.pi * np.array([[300.0], [700.0]]) * time)
     features = MelFeatures(
@@ -489,7 +490,7 @@ def test_mels_are_sound_again(padding, length):
     )  # fmt: skip
     mel = features.analyse(audio.astype("float32")[..., None])
     made = as_numpy(features.synthesise(mel))
-    assert made.shape == (2, length, 1)
+    assert made.shape == (2, 4096, 1)
     error = as_numpy(features(made)) - as_numpy(mel)
     assert np.abs(error[:, 8:-8]).mean() < 0.3
     loudest = np.abs(np.fft.rfft(made[:, :, 0])).argmax(axis=1) * 8000 / 4096

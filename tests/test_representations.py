@@ -105,16 +105,18 @@ def test_shapes_channels_and_batches(case):
     sound = as_numpy(representation.synthesise(ops.convert_to_tensor(x)))
     length = CASES[case].get("slice_length", 1024)
     assert sound.dtype == "float32" and sound.shape == (3, length, channels)
-    # An example does not depend on its batch, nor a channel on the others.
-    one = as_numpy(representation.analyse(audio[1:2]))
-    np.testing.assert_allclose(one[0], x[1], atol=1e-5)
-    again = as_numpy(representation.synthesise(x[1:2]))
-    np.testing.assert_allclose(again[0], sound[1], atol=1e-4)
-    last = as_numpy(representation.analyse(audio[:, :, -1:]))
-    each = last.shape[-1]
-    np.testing.assert_allclose(last, x[..., -each:], atol=1e-5)
-    alone = as_numpy(representation.synthesise(last))
-    np.testing.assert_allclose(alone, sound[..., -1:], atol=1e-4)
+    # The second channel of an example depends on nothing else. One shape
+    # for both: JAX compiles anew for every other.
+    other = noise(3, 1024, channels, seed=1)
+    other[1, :, 1] = audio[1, :, 1]
+    y = as_numpy(representation.analyse(ops.convert_to_tensor(other)))
+    half = x.shape[-1] // 2
+    np.testing.assert_allclose(y[1, ..., half:], x[1, ..., half:], atol=1e-5)
+    assert np.abs(y[0] - x[0]).max() > 0.01
+    y[1, ..., half:] = x[1, ..., half:]
+    again = as_numpy(representation.synthesise(ops.convert_to_tensor(y)))
+    np.testing.assert_allclose(again[1, :, 1], sound[1, :, 1], atol=1e-4)
+    assert np.abs(again[1, :, 0] - sound[1, :, 0]).max() > 0.01
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -148,11 +149,18 @@ class MelFeatures(keras.layers.Layer):
         self.fft_length = fft_length
         self.frame_step = frame_step
         self.window_length = window_length
+        self.min_frequency = 0.0 if min_frequency is None else min_frequency
+        self.max_frequency = max_frequency
         self.window = window
         self.power = power
+        self.mel_scale = mel_scale
+        self.mel_norm = mel_norm
         self.log_base = _log_base(log_base)
         self.floor = floor
+        self.power_floor = power_floor
+        self.power_clip = power_clip
         self.padding = padding
+        self.slopes = slopes
         self.add_floor = add_floor
         self.mean, self.scale = (
             values
@@ -183,26 +191,15 @@ class MelFeatures(keras.layers.Layer):
             )
         get_window(window, length)
         num_frames(1, fft_length, frame_step, padding)
-        self._spectrum: dict[str, Any] = {
-            "fft_length": fft_length,
-            "frame_step": frame_step,
-            "window_length": window_length,
-            "window": window,
-            "padding": padding,
-            "power": power,
-            "power_floor": power_floor,
-            "power_clip": power_clip,
-        }
-        self._bank: dict[str, Any] = {
-            "num_mel_bins": num_mel_bins,
-            "min_frequency": 0.0 if min_frequency is None else min_frequency,
-            "max_frequency": max_frequency,
-            "scale": mel_scale,
-            "norm": mel_norm,
-            "slopes": slopes,
-        }
         self.filters = mel_filter_bank(
-            fft_length=fft_length, sampling_rate=sampling_rate, **self._bank
+            num_mel_bins,
+            fft_length,
+            sampling_rate,
+            self.min_frequency,
+            max_frequency,
+            mel_scale,
+            mel_norm,
+            slopes,
         )
 
     def build(self, input_shape: Any) -> None:
@@ -215,10 +212,22 @@ class MelFeatures(keras.layers.Layer):
         mel = log_mel_spectrogram(
             ops.cast(audio, "float32"),
             self.sampling_rate,
+            num_mel_bins=self.num_mel_bins,
+            min_frequency=self.min_frequency,
+            max_frequency=self.max_frequency,
+            scale=self.mel_scale,
+            norm=self.mel_norm,
+            slopes=self.slopes,
+            fft_length=self.fft_length,
+            frame_step=self.frame_step,
+            window_length=self.window_length,
+            window=self.window,
+            padding=self.padding,
+            power=self.power,
+            power_floor=self.power_floor,
+            power_clip=self.power_clip,
             floor=self.floor,
             add_floor=self.add_floor,
-            **self._spectrum,
-            **self._bank,
         )
         if self.log_base != "e":
             mel = mel * (1.0 / _LOG_BASES[self.log_base])
@@ -296,18 +305,11 @@ class MelFeatures(keras.layers.Layer):
     @property
     def settings(self) -> dict[str, Any]:
         """The arguments that say what the features are, JSON-able."""
-        bank = dict(self._bank)
+        names = list(inspect.signature(MelFeatures.__init__).parameters)[1:-1]
+        values = {name: getattr(self, name) for name in names}
         return {
-            "sampling_rate": self.sampling_rate,
-            "mel_scale": bank.pop("scale"),
-            "mel_norm": bank.pop("norm"),
-            **bank,
-            **self._spectrum,
-            "log_base": self.log_base,
-            "floor": self.floor,
-            "add_floor": self.add_floor,
-            "mean": None if self.mean is None else list(self.mean),
-            "scale": None if self.scale is None else list(self.scale),
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in values.items()
         }
 
 
