@@ -207,6 +207,17 @@ def test_alarm_of_a_collapse(relativistic):
     assert alarms.active == set()
 
 
+def test_a_single_preview_says_nothing_of_a_collapse(relativistic):
+    previews = Previews(None, every=None, num_samples=1)
+    real = _tones(np.linspace(200, 6000, 8))
+    alarms, raised = _alarms(previews=previews, real_clips=real)
+    steps = _Steps(relativistic, alarms)
+    for step in range(1, 6):
+        previews.audio, previews.audio_step = real[:1], step
+        steps.show(5)
+    assert raised == [] and not alarms.counts
+
+
 def test_diversity():
     tones = _tones([500.0, 3000.0])
     same = diversity(np.concatenate([tones[:1]] * 3), 16000)

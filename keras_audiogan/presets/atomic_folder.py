@@ -1,17 +1,20 @@
-"""Write a folder so that its place holds the old one or the new, whole."""
+"""Write folders and JSON files whose place holds the old or the new, whole."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
 import errno
+import json
 import os
 import shutil
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 _SUFFIX = ".saving"
 # A process that was killed leaves its temporary folder behind. Nothing that
@@ -63,6 +66,31 @@ def replaced_folder(target: Path) -> Iterator[Path]:
         sync_folder(target.parent)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a JSON file that is never seen half written.
+
+    Args:
+        path: The file; missing folders are made.
+        value: Anything fit for strict JSON.
+
+    Raises:
+        TypeError: if the value holds what JSON has no form for.
+        ValueError: if a number in it is not finite.
+        OSError: if the disk is full, the folder not writable, or the like.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

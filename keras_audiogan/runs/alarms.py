@@ -151,6 +151,8 @@ class Alarms(StepCallback):
         if previews.audio is None or previews.audio_step == self._seen_preview:
             return
         self._seen_preview = previews.audio_step
+        if len(previews.audio) < 2:
+            return  # One clip has nothing to differ from.
         rate = self.model.sampling_rate
         if self._real_diversity is None:
             self._real_diversity = diversity(self._real_clips, rate)

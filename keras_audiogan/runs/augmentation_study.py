@@ -11,12 +11,11 @@ import numpy as np
 from keras_audiogan.metrics.bootstrap import bootstrap_interval
 from keras_audiogan.metrics.class_scores import confusion_matrix
 from keras_audiogan.metrics.classifier_scores import balanced_accuracy
-from keras_audiogan.models.audio_classifier import frame_length
-from keras_audiogan.models.registry import get_architecture
-from keras_audiogan.runs.classifier_run import (
-    compile_classifier,
-    is_classifier,
+from keras_audiogan.models.audio_classifier import (
+    AudioClassifier,
+    frame_length,
 )
+from keras_audiogan.models.registry import get_architecture
 
 REGIMES = ("real", "real and generated", "generated")
 # After fewer than some 200, the averages of batch norm still lag behind.
@@ -108,8 +107,8 @@ def augmentation_study(
         ValueError: If the architecture is no classifier, a number is below
             1, or a set has no clips or another number of labels.
     """
-    model_class = get_architecture(architecture)
-    if not is_classifier(model_class):
+    model_class: Any = get_architecture(architecture)
+    if not issubclass(model_class, AudioClassifier):
         raise ValueError(
             "`architecture` must be a classifier's. "
             f"Received: architecture={architecture!r}"
@@ -264,7 +263,7 @@ def _train(
 ) -> None:
     """Trains a classifier with every label equally often."""
     rate = LEARNING_RATES.get(model.architecture)
-    compile_classifier(model, steps, rate)
+    model.compile_for_run(steps, seed, learning_rate=rate)
     groups = [
         np.flatnonzero(clips.labels == label)
         for label in np.unique(clips.labels)
