@@ -45,12 +45,14 @@ def train(distribution):
     keras.utils.set_random_seed(5)
     with distribution.scope():
         gan = WaveGAN(slice_length=64, dim=2, latent_dim=6, phase_shuffle=2)
-        gan.compile("wgan-gp", critic_steps=2, learning_rate=1e-2, seed=7)
+        gan.compile(
+            "wgan-gp", discriminator_steps=2, learning_rate=1e-2, seed=7
+        )
         dataset = AudioDataset(
             SOUNDS,
             slice_length=64,
             batch_size=4,
-            critic_steps=gan.critic_steps,
+            critic_steps=gan.discriminator_steps,
             random_offset=True,
         )
         distribution.check_batch(dataset.batch_size)

@@ -114,7 +114,7 @@ def test_options_file(run):
     assert options["data"] == [str(DIGITS)]
     assert options["steps"] == STEPS
     assert options["precision"] == "float32"
-    assert options["model"] == {"dim": 2, "critics": ["waveform"]}
+    assert options["model"] == {"dim": 2, "discriminators": ["waveform"]}
     assert "resume" not in options and "output" not in options
     config = stored["model_config"]
     gan = zoo.from_preset(str(run / "preset"))

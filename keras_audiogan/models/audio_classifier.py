@@ -119,17 +119,10 @@ class AudioClassifier(RecordedArguments, keras.Model):
     def fit_to_folder(
         cls, arguments: Mapping[str, Any], folder: Any
     ) -> dict[str, Any]:
-        """Returns arguments with rate, length and labels of the files.
+        """Returns arguments with rate and labels of the files filled in.
 
         A clip lasts about as long as the architecture's own; its samples are
         a power of two.
-
-        Args:
-            arguments: those of the constructor that were asked for.
-            folder: the `AudioFolder` to train on.
-
-        Raises:
-            ValueError: if the folder has no labels.
         """
         if folder.labels is None:
             raise ValueError(
@@ -176,8 +169,8 @@ class AudioClassifier(RecordedArguments, keras.Model):
 
         Args:
             steps: training steps in all.
-            seed: not used; nothing here draws at random.
-            loaded: not used.
+            seed: not used; nothing draws at random, nor is `loaded`.
+            loaded: see `seed`.
             learning_rate: the highest; the architecture's own by default.
         """
         del seed, loaded

@@ -291,20 +291,12 @@ class TrainingOptions:
                     f"it out. Received: {name}={getattr(self, name)!r}"
                 )
 
-    def with_defaults(
-        self, defaults: Mapping[str, Any] | None = None
-    ) -> TrainingOptions:
-        """Fills in what was not asked for.
-
-        Args:
-            defaults: By name; `DEFAULTS` unless given.
-        """
-        values = {
-            name: default
-            for name, default in (defaults or DEFAULTS).items()
-            if getattr(self, name) is None
-        }
-        return dataclasses.replace(self, **values)
+    def with_defaults(self, defaults: Mapping[str, Any]) -> TrainingOptions:
+        """Fills in what was not asked for."""
+        missing = [name for name in defaults if getattr(self, name) is None]
+        return dataclasses.replace(
+            self, **{name: defaults[name] for name in missing}
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Returns the options fit for JSON, paths absolute."""

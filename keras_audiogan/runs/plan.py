@@ -159,7 +159,7 @@ def make_plan(options: TrainingOptions) -> RunPlan:
         del defaults["steps"]
     options = options.with_defaults(defaults)
     options.check()
-    judged_by = _classifier_of(options)
+    classifier = _classifier_of(options)
     asked = options.as_json()
     arguments = dict(
         stored["model_config"] if stored else origin.arguments
@@ -183,8 +183,8 @@ def make_plan(options: TrainingOptions) -> RunPlan:
     labelled = model_class.learns_labels()
     if labelled:
         data = data.matched(arguments["labels"] or ())
-    if judged_by:
-        _check_classifier(asked, judged_by, arguments, labelled)
+    if classifier:
+        _check_classifier(classifier, asked, arguments, labelled)
     compile_options = {
         name: asked[name]
         for name in (
@@ -359,8 +359,8 @@ def _classifier_of(options: TrainingOptions) -> dict[str, Any]:
 
 
 def _check_classifier(
-    asked: Mapping[str, Any],
     classifier: Mapping[str, Any],
+    asked: Mapping[str, Any],
     arguments: Mapping[str, Any],
     labelled: bool,
 ) -> None:
