@@ -200,7 +200,7 @@ def main() -> None:
                     flush=True,
                 )
     print(
-        "A batch is 64 x 5 discriminator steps = 320 slices, mono. In brackets: "
+        "64 x 5 discriminator steps = 320 slices a batch, mono. In brackets: "
         "seconds of processor time, and slices per second of it. Memory is "
         "resident, above the imports, up to the first batch."
     )

@@ -3,8 +3,8 @@
     python benchmarks/wavegan_speed.py [--batch-size 8] [--rounds 3] [--quick]
 
 For d=16 and d=64, float32 and mixed bfloat16, at 16,384 samples: sampling,
-and a full training iteration (5 discriminator updates with gradient penalty, one of
-the generator, phase shuffle, Adam). Each contender is a process of its own;
+and a full training iteration (5 discriminator updates with gradient penalty,
+one of the generator, phase shuffle, Adam). Each contender is a process;
 they are timed one at a time, turn by turn, while the others wait for input.
 All start from one set of weights, and their outputs are compared first.
 """
@@ -59,7 +59,7 @@ def network_multiply_adds(dim: int) -> tuple[int, int, int]:
 def iteration_multiply_adds(dim: int, batch_size: int) -> int:
     """Multiply-adds that one training iteration cannot do without.
 
-    A discriminator update runs G once, D and its gradients in weights and features
+    A discriminator update runs G once, D and its gradients in weights and maps
     on real and fake; and for the penalty D, its slope, and that slope's
     derivative (again a forward pass and a gradient in the weights). The
     generator's update runs G with both gradients, and D with one.

@@ -43,7 +43,7 @@ GOOD = {
 
 @pytest.fixture(scope="module")
 def gan():
-    return WaveGAN(slice_length=64, dim=1, critics=["waveform"])
+    return WaveGAN(slice_length=64, dim=1, discriminators=["waveform"])
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def wasserstein(gan):
 
 
 class _Steps:
-    """Shows callbacks the logs of a training that is written by hand."""
+    """Shows callbacks the logs of a run that is written by hand."""
 
     def __init__(self, model, *callbacks):
         self.callbacks = callbacks
@@ -160,7 +160,7 @@ def test_skips_before_a_resumption_are_not_counted_again(relativistic):
     assert raised == []
 
 
-def test_alarm_of_a_critic_that_runs_away(wasserstein):
+def test_alarm_of_a_wasserstein_distance_that_runs_away(wasserstein):
     alarms, raised = _alarms()
     steps = _Steps(wasserstein, alarms)
     # The smoothed distance is 2 throughout, and so is its median.
@@ -205,6 +205,17 @@ def test_alarm_of_a_collapse(relativistic):
     assert alarms.active == {"collapse"}
     show(real, 7)
     assert alarms.active == set()
+
+
+def test_a_single_preview_says_nothing_of_a_collapse(relativistic):
+    previews = Previews(None, every=None, num_samples=1)
+    real = _tones(np.linspace(200, 6000, 8))
+    alarms, raised = _alarms(previews=previews, real_clips=real)
+    steps = _Steps(relativistic, alarms)
+    for step in range(1, 6):
+        previews.audio, previews.audio_step = real[:1], step
+        steps.show(5)
+    assert raised == [] and not alarms.counts
 
 
 def test_diversity():
@@ -414,7 +425,7 @@ class _Spoil(keras.callbacks.Callback):
 
 
 def test_spoilt_weights_end_a_training_and_spare_what_was_saved(tmp_path):
-    gan = WaveGAN(slice_length=64, dim=1, critics=["waveform"])
+    gan = WaveGAN(slice_length=64, dim=1, discriminators=["waveform"])
     gan.compile(loss="relativistic")
     saved = []
     checkpoints = Checkpoints(

@@ -23,6 +23,7 @@ from keras_audiogan.data import (
     AudioFolderError,
     hold_out,
 )
+from keras_audiogan.models.registry import get_architecture
 from keras_audiogan.runs import TrainingOptions, describe_run, run_training
 from keras_audiogan.runs.augmentation import (
     Augmentation,
@@ -32,9 +33,9 @@ from keras_audiogan.runs.augmentation import (
 from keras_audiogan.runs.classifier_run import (
     classifier_feed,
     command_of,
-    named,
     recordings_heard,
 )
+from keras_audiogan.runs.plan import named
 
 DIGITS = pathlib.Path(__file__).parent / "data" / "digits"
 NO_CHANGE = Augmentation(0.0, 0.0, 1.0, 0.0, 0.0)
@@ -98,6 +99,11 @@ def test_a_run_leaves_a_preset_with_figures_of_what_was_held_out(run):
     card = (run.preset / "README.md").read_text()
     assert "license: cc-by-sa-4.0" in card and "Balanced accuracy (%)" in card
     assert "3 recordings held out" in str(run)
+    assert run.advice.endswith(f"--classifier {run.preset}")
+    recipe = record["recipe"]
+    assert recipe["learning_rate"] == 2e-3 and recipe["optimizer"] == "adamw"
+    assert recipe["augmentation"]["max_shift"] == 0.1
+    assert not {"loss", "num_previews", "reset_discriminator"} & recipe.keys()
 
 
 def test_the_log_has_each_steps_own_numbers(tmp_path):
@@ -134,7 +140,9 @@ def test_a_stopped_and_resumed_run_equals_one_that_was_not(run, tmp_path):
 
 
 def test_the_steps_of_a_resumed_run_stay(run):
-    with pytest.raises(ValueError, match="follows a curve over all"):
+    with pytest.raises(
+        ValueError, match=r"steps=9 \(the run has 4\)"
+    ) as caught:
         run_training(
             TrainingOptions(
                 data=DIGITS,
@@ -144,6 +152,9 @@ def test_the_steps_of_a_resumed_run_stay(run):
                 steps=9,
             )
         )
+    # Its learning rate follows a curve over all of them.
+    allowed = str(caught.value).partition("may change")[0]
+    assert "log_every" in allowed and "steps" not in allowed
 
 
 @pytest.mark.backends
@@ -174,8 +185,12 @@ def test_it_learns_to_tell_tones_apart(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"loss": "hinge"}, "`loss` is for generators"),
-        ({"critic_steps": 2}, "`critic_steps` is for generators"),
+        ({"loss": "hinge"}, "architecture digit_classifier: `loss`"),
+        ({"critic_steps": 2}, "digit_classifier: `discriminator_steps`"),
+        (
+            {"num_previews": 2, "level": "keep"},
+            "digit_classifier: `level`, `num_previews`. Leave them out",
+        ),
         ({"epochs": 2}, "`steps` or `epochs`, not both"),
         ({"model": {"filter": [3]}}, "Did you mean 'filters'"),
         ({"test": "*"}, "12 of the 12 files"),
@@ -187,9 +202,10 @@ def test_it_learns_to_tell_tones_apart(tmp_path):
             {
                 "architecture": "wavegan",
                 "model": {},
+                "steps": None,
                 "epochs": 1,
             },
-            "`epochs` is for classifiers",
+            "architecture wavegan: `epochs`",
         ),
     ],
 )
@@ -213,7 +229,8 @@ def test_the_command_of_a_run_can_be_typed_again(tmp_path):
         label_names=["a", "b", "c"],
         balance=False,
     )
-    assert command_of(given) == (
+    model_class = get_architecture("digit_classifier")
+    assert command_of(given.as_json(), model_class) == (
         "audiogan train digit_classifier DATA -o RUN --set dropout=0.1 "
         "--set 'filters=[4, 8]' --steps 4 --batch-size 4 "
         "--slice-length 2048 --mode pad --label-names a,b,c --no-balance "
@@ -242,7 +259,7 @@ def test_train_resume_and_info_from_the_command_line(tmp_path, monkeypatch):
     assert "Balanced accuracy (%)" in result.stdout
     result = audiogan(*begin[:-1], "other", "--loss", "hinge")
     assert result.exit_code == 1
-    assert "--loss is for generators" in result.stderr
+    assert "architecture digit_classifier: --loss" in result.stderr
 
 
 def test_ctrl_c_keeps_what_was_learnt(tmp_path):
@@ -281,11 +298,11 @@ def test_a_run_is_pushed_and_loaded_from_the_hub(run, tmp_path):
         }
         audiogan = (sys.executable, "-P", "-m", "keras_audiogan.cli")
         for arguments in (
-            ("push", str(run.folder), "hf://me/judge"),
-            ("pull", "hf://me/judge", "-o", str(tmp_path / "judge")),
+            ("push", str(run.folder), "hf://me/ears"),
+            ("pull", "hf://me/ears", "-o", str(tmp_path / "ears")),
         ):
             subprocess.run([*audiogan, *arguments], env=environment, check=True)
-    folders = (run.preset, tmp_path / "judge")
+    folders = (run.preset, tmp_path / "ears")
     mine, theirs = (saving.load_preset(folder) for folder in folders)
     noise = np.random.default_rng(0).normal(0, 0.1, (2, 2048, 1))
     np.testing.assert_array_equal(

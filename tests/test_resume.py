@@ -113,7 +113,8 @@ def uninterrupted(tmp_path_factory):
 
 
 def _kill_between_checkpoints(run):
-    options = [f"--steps={STEPS}", "--dim=2", '--set=critics=["waveform"]']
+    options = [f"--steps={STEPS}", "--dim=2"]
+    options += ['--set=discriminators=["waveform"]']
     for name in ("slice_length", "batch_size", "loss", "precision", "seed"):
         options.append(f"--{name.replace('_', '-')}={TINY[name]}")
     for name, value in {**EVERY, "num_previews": 2}.items():

@@ -114,9 +114,11 @@ def test_options_file(run):
     assert options["data"] == [str(DIGITS)]
     assert options["steps"] == STEPS
     assert options["precision"] == "float32"
-    assert options["model"] == {"dim": 2, "critics": ["waveform"]}
+    assert options["model"] == {"dim": 2, "discriminators": ["waveform"]}
     assert "resume" not in options and "output" not in options
     config = stored["model_config"]
+    gan = zoo.from_preset(str(run / "preset"))
+    assert config == gan.get_config()
     assert config["dim"] == 2
     # What was not asked for follows from the data.
     assert config["sampling_rate"] == 8000
@@ -196,7 +198,7 @@ def test_training_record(run):
     assert record["data"]["hash"]
     recipe = record["recipe"]
     assert recipe["loss"] == "relativistic"
-    assert recipe["critic_steps"] == 1
+    assert recipe["discriminator_steps"] == 1
     assert recipe["batch_size"] == 4
     assert recipe["precision"] == "float32"
     assert recipe["exclude"] == "*/theo_*"
@@ -386,7 +388,7 @@ def test_finetune_without_a_discriminator_says_so(run, tmp_path, capsys):
 def test_finetune_keeps_what_is_the_presets(run, tmp_path):
     with pytest.raises(ValueError, match="`slice_length` is the preset's"):
         _finetune(tmp_path, run / "preset", slice_length=1024)
-    with pytest.raises(ValueError, match="Only generators can be fine-tuned"):
+    with pytest.raises(ValueError, match="digit_classifier: `preset`"):
         _finetune(tmp_path, zoo.resolve("digit_classifier"))
     with pytest.raises(ValueError, match="either an `architecture`"):
         _finetune(tmp_path, run / "preset", architecture="wavegan")
@@ -420,7 +422,14 @@ def test_data_without_sound(tmp_path):
         ({"model": {"kernel_sise": 1}}, "Did you mean 'kernel_size'"),
         ({"model": {"level": "peak"}}, "`level` is an option of its own"),
         ({"architecture": "wavegam"}, "wavegan"),
-        ({"architecture": "digit_classifier"}, "`loss` is for generators"),
+        (
+            {"architecture": "digit_classifier"},
+            "architecture digit_classifier: `loss`",
+        ),
+        (
+            {"critic_steps": 2, "discriminator_steps": 3},
+            "older name of `discriminator_steps`",
+        ),
         ({"steps": 0}, "`steps` must be 1 or more"),
         ({"seed": -1}, "`seed` must be from 0"),
         ({"learning_rate": 1.0}, "`learning_rate` must be above 0"),
@@ -444,7 +453,7 @@ def test_data_without_sound(tmp_path):
         ),
         (
             {"classifier": zoo.resolve("digit_classifier")},
-            "`classifier` measures a training every `evaluate_every`",
+            "`classifier` measures a training run every `evaluate_every`",
         ),
         ({"reset_discriminator": True}, "is for fine-tuning"),
         ({"keep_best": "loss"}, "must be one of frechet_distance, incep"),
@@ -494,20 +503,20 @@ def test_evaluation_measures_what_the_metrics_do(tmp_path):
         slice_length=1024,
         sampling_rate=8000,
     )
-    judge = zoo.from_preset("digit_classifier")
+    classifier = zoo.from_preset("digit_classifier")
     data = AudioDataset(DIGITS, 1024, 8000, mode="slice")
     real = data.real_clips(data.num_slices)
-    evaluation = Evaluation(judge, real, 1, num_samples=20, seed=3)
+    evaluation = Evaluation(classifier, real, 1, num_samples=20, seed=3)
     evaluation.set_model(gan)
     figures = evaluation.measure()
     assert figures.keys() == MEASURES.keys()
     assert figures == evaluation.measure()
     audio = gan.sample(20, seed=3)
-    features = judge.features(audio)
+    features = classifier.features(audio)
     assert figures["frechet_distance"] == pytest.approx(
-        metrics.frechet_distance(features, judge.features(real)), rel=1e-6
+        metrics.frechet_distance(features, classifier.features(real)), rel=1e-6
     )
-    heard = judge.predict_labels(audio)
+    heard = classifier.predict_labels(audio)
     wanted = ["one", "zero"] * 10
     right = sum(a == b for a, b in zip(heard, wanted, strict=True))
     assert figures["label_accuracy"] == right / 20

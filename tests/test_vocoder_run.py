@@ -1,4 +1,4 @@
-"""A vocoder's training from a folder of sounds to a preset, and on."""
+"""A vocoder's training run, from a folder of sounds to a preset, and on."""
 
 import json
 import pathlib
@@ -111,12 +111,16 @@ def test_fine_tuning_begins_with_the_discriminator_of_the_preset(
 def test_options_of_other_generators_are_refused(tmp_path):
     for wrong in (
         {"penalty": 1.0},
-        {"critic_steps": 5},
+        {"discriminator_steps": 5},
         {"loss": "wgan-gp"},
     ):
         (name,) = wrong
         with pytest.raises(ValueError, match=name):
             describe_run(options(tmp_path / "run", **wrong))
+    with pytest.raises(ValueError, match="discriminator_steps"):
+        describe_run(options(tmp_path / "run", critic_steps=5))
+    # That is what it does anyway.
+    describe_run(options(tmp_path / "run", critic_steps=1))
     with pytest.raises(ValueError, match="discriminator_start"):
         describe_run(
             options(

@@ -1,4 +1,4 @@
-"""A training of seconds, for the tests of runs."""
+"""A training run of seconds, for the tests of runs."""
 
 import pathlib
 
@@ -12,7 +12,7 @@ DIGITS = DATA / "digits"
 TINY = {
     "data": DIGITS,
     "architecture": "wavegan",
-    "model": {"dim": 2, "critics": ["waveform"]},
+    "model": {"dim": 2, "discriminators": ["waveform"]},
     "slice_length": 256,
     "batch_size": 4,
     "loss": "relativistic",

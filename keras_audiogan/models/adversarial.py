@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -80,8 +81,26 @@ class AdversarialModel(RecordedArguments, keras.Model):
         "kernel_size",
         "embedding_dim",
     )
-    # Options of a training run beside those that all models share.
-    run_options: ClassVar[frozenset[str]] = frozenset()
+    # Options of a training run that not every model has, and this one has.
+    run_options: ClassVar[frozenset[str]] = frozenset(
+        {
+            "preset",
+            "loss",
+            "reset_discriminator",
+            "level",
+            "offset_augmentation",
+            "random_gain_db",
+            "distribute",
+            "preview_every",
+            "num_previews",
+        }
+    )
+    # Their defaults, where they differ from those of `TrainingOptions`.
+    run_defaults: ClassVar[Mapping[str, Any]] = {}
+    # Options that must stay when a run is resumed, though others may change.
+    fixed_options: ClassVar[frozenset[str]] = frozenset()
+    # Whether labels that are all digits are put in words.
+    digits_in_words: ClassVar[bool] = False
 
     sampling_rate: int
     slice_length: int
@@ -377,7 +396,7 @@ class AdversarialModel(RecordedArguments, keras.Model):
         )
 
     def step_logs(self, audio: Any) -> dict[str, Any]:
-        """Returns the readings that every step ends with."""
+        """Returns the numbers that every step ends with."""
         return {
             "level/real": root_mean_square(audio),
             "skipped": ops.cast(self.optimizer.skipped, "float32"),
@@ -432,21 +451,43 @@ class AdversarialModel(RecordedArguments, keras.Model):
     # What a training run asks
 
     @classmethod
+    def learns_labels(cls) -> bool:
+        """Returns whether batches come with labels."""
+        return False
+
+    @classmethod
     def loss_names(cls) -> tuple[str, ...]:
         """Returns the names of the losses that `compile` knows."""
         raise TypeError(f"{cls.__name__} must define `loss_names()`.")
 
     @classmethod
-    def default_discriminator_steps(cls, loss: str | None) -> int:
-        """Returns the discriminator updates a step that a loss comes with."""
-        del loss
-        return 1
+    def fit_to_folder(
+        cls, arguments: Mapping[str, Any], folder: Any
+    ) -> dict[str, Any]:
+        """Returns arguments with what follows from the files filled in.
+
+        Args:
+            arguments: those of the constructor that were asked for.
+            folder: the `AudioFolder` to train on.
+        """
+        parameters = inspect.signature(cls).parameters
+        fitted = {
+            name: parameters[name].default
+            for name in ("slice_length", "num_channels", "level")
+            if name in parameters
+        } | dict(arguments)
+        most = next(iter(folder.rates))
+        own = parameters["sampling_rate"].default
+        fitted.setdefault("sampling_rate", min(most, own))
+        if "labels" in parameters:
+            fitted["labels"] = list(folder.labels) if folder.labels else None
+        return fitted
 
     @classmethod
-    def fit_arguments(
+    def fit_to_clips(
         cls, arguments: Mapping[str, Any], dataset: Any
     ) -> dict[str, Any]:
-        """Returns arguments with what is measured on the data filled in.
+        """Returns arguments with what is measured on the sound filled in.
 
         Args:
             arguments: the constructor's.
@@ -455,14 +496,28 @@ class AdversarialModel(RecordedArguments, keras.Model):
         del dataset
         return dict(arguments)
 
-    def run_compile_options(self, loaded: Iterable[str]) -> dict[str, Any]:
-        """Returns what `compile` is given in a run that fine-tunes a preset.
+    def compile_for_run(
+        self, steps: int, seed: int, loaded: Iterable[str] = (), **options: Any
+    ) -> None:
+        """Compiles the model for a run.
 
         Args:
-            loaded: file stems of the weights that the preset held.
+            steps: training steps in all.
+            seed: of everything random in training.
+            loaded: file stems of the weights that came from a preset.
+            **options: those of `compile` that were asked for.
         """
-        del loaded
-        return {}
+        del steps, loaded
+        self.compile(seed=seed, **options)
+
+    def run_recipe(self) -> dict[str, Any]:
+        """Returns how the compiled model trains, for training.json."""
+        return {
+            "loss": self.gan_loss.name,
+            "discriminator_steps": self.discriminator_steps,
+            "generator_optimizer": _in_brief(self.optimizer.generator),
+            "discriminator_optimizer": _in_brief(self.optimizer.discriminator),
+        }
 
     def preview_source(self, dataset: Any, num_clips: int) -> Any:
         """Returns what previews are made of, the same all through a run."""
@@ -491,6 +546,16 @@ class AdversarialModel(RecordedArguments, keras.Model):
             seed: of the latents or the noise.
         """
         raise TypeError(f"{type(self).__name__} must define `write_samples`.")
+
+
+def _in_brief(guarded: optimizers.GuardedOptimizer) -> dict[str, Any]:
+    config = guarded.inner.get_config()
+    kept = ("name", "learning_rate", "beta_1", "beta_2", "rho", "momentum")
+    return {
+        key: value if key == "name" else float(f"{value:.6g}")
+        for key, value in config.items()
+        if key in kept and not isinstance(value, dict)
+    }
 
 
 def statistics(networks: Iterable[keras.Model]) -> list[keras.Variable]:

@@ -1,7 +1,9 @@
 """The base class of the zoo's classifiers of labelled sound."""
 
 import functools
-from collections.abc import Mapping, Sequence
+import inspect
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import keras
@@ -13,6 +15,9 @@ from keras_audiogan.training import distribution
 # A clip whose peak is below this counts as silence and is not amplified
 # up to full scale (-60 dB re full scale).
 SILENCE_PEAK = 1e-3
+# Of a training run: the share of its steps that the learning rate rises in.
+_WARM_UP = 0.1
+_WEIGHT_DECAY = 0.02
 
 
 class AudioClassifier(RecordedArguments, keras.Model):
@@ -38,6 +43,16 @@ class AudioClassifier(RecordedArguments, keras.Model):
     tiny: ClassVar[Mapping[str, Any]] = {}
     network: keras.Model
     default_learning_rate = 2e-3
+    run_options = frozenset({"epochs"})
+    run_defaults: ClassVar[Mapping[str, Any]] = {
+        "steps": 1000,
+        "batch_size": 64,
+        "balance": True,
+        "test": "tenth",
+    }
+    # The learning rate follows a curve over all of the steps.
+    fixed_options = frozenset({"steps"})
+    digits_in_words = True
 
     def __init__(
         self,
@@ -92,6 +107,96 @@ class AudioClassifier(RecordedArguments, keras.Model):
     def build(self, input_shape) -> None:
         """Marks the model as built: the network was built with it."""
         self.built = True
+
+    # What a training run asks
+
+    @classmethod
+    def learns_labels(cls) -> bool:
+        """Returns whether batches come with labels."""
+        return True
+
+    @classmethod
+    def fit_to_folder(
+        cls, arguments: Mapping[str, Any], folder: Any
+    ) -> dict[str, Any]:
+        """Returns arguments with rate and labels of the files filled in.
+
+        A clip lasts about as long as the architecture's own; its samples are
+        a power of two.
+        """
+        if folder.labels is None:
+            raise ValueError(
+                "Training a classifier needs a folder with one sub-folder of "
+                "sound files per label, and no sound beside them. Received: "
+                f"{', '.join(folder.roots)}"
+            )
+        rate = arguments.get("sampling_rate") or next(iter(folder.rates))
+        parameters = inspect.signature(cls).parameters
+        seconds = (
+            parameters["slice_length"].default
+            / parameters["sampling_rate"].default
+        )
+        return {
+            "num_channels": 1,
+            "slice_length": 1 << round(math.log2(seconds * rate)),
+            **arguments,
+            "sampling_rate": rate,
+            "labels": list(folder.labels),
+        }
+
+    @classmethod
+    def fit_to_clips(
+        cls, arguments: Mapping[str, Any], dataset: Any
+    ) -> dict[str, Any]:
+        """Checks that there is sound of every label to train on."""
+        counts = dataset.folder.class_counts
+        empty = [name for name, count in counts.items() if not count]
+        if empty:
+            raise ValueError(
+                "Every label needs files to train on. Received: none of "
+                f"{', '.join(empty)} once those to test on are held out"
+            )
+        return dict(arguments)
+
+    def compile_for_run(
+        self,
+        steps: int,
+        seed: int,
+        loaded: Iterable[str] = (),
+        learning_rate: float | None = None,
+    ) -> None:
+        """Compiles for a number of steps: AdamW, a warm-up, a cosine to 0.
+
+        Args:
+            steps: training steps in all.
+            seed: not used; nothing draws at random, nor is `loaded`.
+            loaded: see `seed`.
+            learning_rate: the highest; the architecture's own by default.
+        """
+        del seed, loaded
+        warm_up = max(1, int(steps * _WARM_UP))
+        schedule = keras.optimizers.schedules.CosineDecay(
+            0.0,
+            max(1, steps - warm_up),
+            warmup_target=learning_rate or self.default_learning_rate,
+            warmup_steps=warm_up,
+        )
+        optimizer = keras.optimizers.AdamW(schedule, weight_decay=_WEIGHT_DECAY)
+        self.compile(optimizer)
+        # A checkpoint is restored before the first step, which else builds it.
+        optimizer.build(self.trainable_variables)
+
+    def run_recipe(self) -> dict[str, Any]:
+        """Returns how the compiled model trains, for training.json."""
+        schedule = self.optimizer.get_config()["learning_rate"]["config"]
+        return {
+            "optimizer": "adamw",
+            "learning_rate": schedule["warmup_target"],
+            "learning_rate_schedule": "10 % warm-up, then cosine to 0",
+            "weight_decay": _WEIGHT_DECAY,
+        }
+
+    # Presets
 
     @property
     def preset_weights(self) -> dict[str, keras.Model]:

@@ -74,9 +74,13 @@ class AudioGAN(Sampling, AdversarialModel):
         "discriminators": [{"kind": "waveform"}]
     }
     default_loss = "wgan-gp"
-    run_options = frozenset(
-        {"critic_steps", "penalty", "evaluate_every", "classifier", "keep_best"}
-    )
+    run_options = AdversarialModel.run_options | {
+        "discriminator_steps",
+        "penalty",
+        "evaluate_every",
+        "classifier",
+        "keep_best",
+    }
 
     def __init__(
         self,
@@ -410,6 +414,11 @@ class AudioGAN(Sampling, AdversarialModel):
         return self.representation.synthesise(made)
 
     # What a training run asks
+
+    @classmethod
+    def learns_labels(cls) -> bool:
+        """Returns whether batches come with labels."""
+        return cls.conditional
 
     @classmethod
     def loss_names(cls) -> tuple[str, ...]:

@@ -119,7 +119,7 @@ class Vocoder(AdversarialModel):
     task = "vocode"
     derived_arguments: tuple[str, ...] = ("num_mel_bins", "out_channels")
     mel_defaults: ClassVar[Mapping[str, Any]] = {}
-    run_options = frozenset({"discriminator_start"})
+    run_options = AdversarialModel.run_options | {"discriminator_start"}
     # Frames that `vocode` takes at a time, by what memory they need.
     default_chunk_frames = 512
     # Whether a training run takes mean and scale of the mels from its data.
@@ -571,7 +571,7 @@ class Vocoder(AdversarialModel):
         return tuple(OBJECTIVES)
 
     @classmethod
-    def fit_arguments(
+    def fit_to_clips(
         cls, arguments: Mapping[str, Any], dataset: Any
     ) -> dict[str, Any]:
         """Returns arguments with mels normalised by the data.
@@ -590,9 +590,13 @@ class Vocoder(AdversarialModel):
         clips = dataset.real_clips(min(_FITTED_CLIPS, 4 * dataset.num_slices))
         return {**arguments, "mel": {**mel, **features.fit(clips)}}
 
-    def run_compile_options(self, loaded: Iterable[str]) -> dict[str, Any]:
+    def compile_for_run(
+        self, steps: int, seed: int, loaded: Iterable[str] = (), **options: Any
+    ) -> None:
         """Lets a discriminator that a preset brought begin at once."""
-        return {"discriminator_start": 0} if "discriminator" in loaded else {}
+        if "discriminator" in loaded:
+            options.setdefault("discriminator_start", 0)
+        super().compile_for_run(steps, seed, loaded, **options)
 
     def preview_source(self, dataset: Any, num_clips: int) -> Any:
         """Returns real clips, which previews make again."""

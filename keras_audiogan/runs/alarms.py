@@ -35,19 +35,19 @@ ADVICE = {
     ),
     "discriminator_won": (
         "the discriminator tells real from generated without fail, so the "
-        "generator learns nothing. Lower the learning rate, use fewer critic "
-        "steps, or a loss with penalties."
+        "generator learns nothing. Lower the learning rate, use fewer "
+        "discriminator steps, or a loss with penalties."
     ),
     "discriminator_lost": (
-        "the discriminator cannot tell real from generated. Use more critic "
-        "steps or a larger discriminator; if the previews sound right, "
-        "training is done."
+        "the discriminator cannot tell real from generated. Use more "
+        "discriminator steps or a larger discriminator; if the previews sound "
+        "right, training is done."
     ),
 }
 
 
 class Alarms(StepCallback):
-    """Watches a training for the ways in which GANs fail.
+    """Watches a training run for the ways in which GANs fail.
 
     - `silence`: the level of generated sound stays more than 17 dB below
       that of real sound;
@@ -55,8 +55,8 @@ class Alarms(StepCallback):
       real clips do, in log-mel spectra, twice in a row;
     - `non_finite`: 5 or more of the last 100 steps skipped an update or had
       logs that are not finite;
-    - `discriminator_won`: its loss stays near zero, or a Wasserstein
-      critic's distance is 8 times its median so far;
+    - `discriminator_won`: its loss stays near zero, or the distance of a
+      Wasserstein loss is 8 times its median so far;
     - `discriminator_lost`: it does not score real sound above generated.
 
     An alarm is raised when its condition has held for `patience` steps, once
@@ -151,6 +151,8 @@ class Alarms(StepCallback):
         if previews.audio is None or previews.audio_step == self._seen_preview:
             return
         self._seen_preview = previews.audio_step
+        if len(previews.audio) < 2:
+            return  # One clip has nothing to differ from.
         rate = self.model.sampling_rate
         if self._real_diversity is None:
             self._real_diversity = diversity(self._real_clips, rate)
@@ -186,7 +188,7 @@ class _Watch:
 
 
 class _Distances:
-    """A Wasserstein critic's distance, smoothed, and its median so far."""
+    """The distance of a Wasserstein loss, smoothed, and its median so far."""
 
     def __init__(self) -> None:
         self._smooth: float | None = None

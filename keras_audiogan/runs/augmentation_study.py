@@ -8,15 +8,17 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from keras_audiogan.data.keras_feed import KerasFeed
+from keras_audiogan.data.prefetch import BatchIterator
 from keras_audiogan.metrics.bootstrap import bootstrap_interval
 from keras_audiogan.metrics.class_scores import confusion_matrix
 from keras_audiogan.metrics.classifier_scores import balanced_accuracy
-from keras_audiogan.models.audio_classifier import frame_length
-from keras_audiogan.models.registry import get_architecture
-from keras_audiogan.runs.classifier_run import (
-    compile_classifier,
-    is_classifier,
+from keras_audiogan.metrics.tables import aligned
+from keras_audiogan.models.audio_classifier import (
+    AudioClassifier,
+    frame_length,
 )
+from keras_audiogan.models.registry import get_architecture
 
 REGIMES = ("real", "real and generated", "generated")
 # After fewer than some 200, the averages of batch norm still lag behind.
@@ -42,7 +44,7 @@ class LabelledAudio(NamedTuple):
 
 
 def num_steps(num_clips: int, epochs: int | None, batch_size: int) -> int:
-    """Steps of one training of a study.
+    """Steps that each classifier of a study is trained for.
 
     Args:
         num_clips: Real clips.
@@ -76,8 +78,8 @@ def augmentation_study(
     (the measures "GAN-train" of Shmelkov et al., "How Good Is My GAN?", ECCV
     2018, and "classification accuracy score" of Ravuri and Vinyals, NeurIPS
     2019, are the third). All are tested on the same real clips. Labels are
-    drawn equally often, clips are not changed at random, and each training
-    is repeated with other seeds, of which the mean counts.
+    drawn equally often, clips are not changed at random, and each
+    classifier is trained again with other seeds, of which the mean counts.
 
     A student coursework did this with the genres of GTZAN, an LSTM on MFCC
     and conditional GANs: validation accuracy fell from .753 to .480 or less.
@@ -89,9 +91,9 @@ def augmentation_study(
         labels: Names of the labels.
         sampling_rate: In Hz.
         architecture: The classifier's, in a small form.
-        epochs: Passes over the real clips, by default so many that a
-            training has 400 steps; the other trainings take as many steps.
-        num_runs: Trainings with other seeds.
+        epochs: Passes over the real clips, by default so many that there are
+            400 steps; all classifiers are trained for as many steps.
+        num_runs: How often each is trained, with other seeds.
         batch_size: Clips of a step.
         seed: The first seed.
         num_resamples: Resamples of the test clips for the 95 % intervals.
@@ -108,26 +110,20 @@ def augmentation_study(
         ValueError: If the architecture is no classifier, a number is below
             1, or a set has no clips or another number of labels.
     """
-    model_class = get_architecture(architecture)
-    if not is_classifier(model_class):
+    model_class: Any = get_architecture(architecture)
+    if not issubclass(model_class, AudioClassifier):
         raise ValueError(
             "`architecture` must be a classifier's. "
             f"Received: architecture={architecture!r}"
         )
-    for name, value in (
-        ("epochs", epochs),
-        ("num_runs", num_runs),
-        ("batch_size", batch_size),
-    ):
+    counts = {"epochs": epochs, "num_runs": num_runs, "batch_size": batch_size}
+    for name, value in counts.items():
         if value is not None and value < 1:
             raise ValueError(
                 f"`{name}` must be 1 or more. Received: {name}={value}"
             )
-    for name, clips in (
-        ("real", real),
-        ("generated", generated),
-        ("test", test),
-    ):
+    sets = {"real": real, "generated": generated, "test": test}
+    for name, clips in sets.items():
         if not len(clips.audio) or len(clips.audio) != len(clips.labels):
             raise ValueError(
                 f"`{name}` must hold one label for each of one clip or more. "
@@ -138,8 +134,7 @@ def augmentation_study(
         *map(np.concatenate, zip(real, generated, strict=True))
     )
     steps = num_steps(len(real.audio), epochs, batch_size)
-    right: dict[str, np.ndarray] = {}
-    rows = []
+    targets, num_classes = np.asarray(test.labels), len(labels)
 
     def build() -> Any:
         return model_class(
@@ -151,50 +146,53 @@ def augmentation_study(
             **SMALL.get(architecture, {}),
         )
 
-    # One that listens to all, so that its graph is traced once.
-    judge = build()
+    # One that listens for all, so that its graph is traced once.
+    listener = build()
 
     def heard_by(clips: LabelledAudio, run: int) -> np.ndarray:
         keras.utils.set_random_seed(seed + run)
         model = build()
         _train(model, clips, steps, batch_size, seed + run, on_step)
-        judge.set_weights(model.get_weights())
-        return judge.predict_logits(test.audio).argmax(axis=1)
+        listener.set_weights(model.get_weights())
+        return listener.predict_logits(test.audio).argmax(axis=1)
 
+    def with_interval(
+        statistic: Callable[..., Any], *arrays: np.ndarray
+    ) -> dict[str, float]:
+        entry = {"value": float(statistic(*arrays))}
+        if len(arrays[0]) > 1:
+            low, high = bootstrap_interval(
+                statistic, arrays, num_resamples=num_resamples, seed=seed
+            )
+            entry["low"], entry["high"] = float(low), float(high)
+        return entry
+
+    def balanced(truth: np.ndarray, heard: np.ndarray) -> float:
+        shares = [balanced_accuracy(truth, x, num_classes) for x in heard.T]
+        return float(np.mean(shares))
+
+    rows: list[dict[str, Any]] = []
     for regime, clips in zip(REGIMES, (real, both, generated), strict=True):
         heard = np.stack([heard_by(clips, run) for run in range(num_runs)], 1)
-        right[regime] = (heard == test.labels[:, np.newaxis]).mean(axis=1)
+        is_right = heard == targets[:, np.newaxis]
+        right = is_right.mean(axis=1)
+        difference = None
+        if not rows:
+            right_by_real = right
+        else:
+            difference = with_interval(
+                lambda one, two: float(np.mean(one - two)), right, right_by_real
+            )
+        matrices = [confusion_matrix(targets, x, num_classes) for x in heard.T]
         rows.append(
             {
                 "trained_on": regime,
                 "num_clips": len(clips.audio),
-                "accuracy": _with_interval(
-                    np.mean, [right[regime]], num_resamples, seed
-                ),
-                "balanced_accuracy": _with_interval(
-                    _balanced(len(labels)),
-                    [np.asarray(test.labels), heard],
-                    num_resamples,
-                    seed,
-                ),
-                "runs": (heard == test.labels[:, np.newaxis])
-                .mean(axis=0)
-                .tolist(),
-                "difference": None
-                if regime == REGIMES[0]
-                else _with_interval(
-                    lambda one, two: float(np.mean(one - two)),
-                    [right[regime], right[REGIMES[0]]],
-                    num_resamples,
-                    seed,
-                ),
-                "confusion": np.sum(
-                    [
-                        confusion_matrix(test.labels, column, len(labels))
-                        for column in heard.T
-                    ],
-                    axis=0,
-                ).tolist(),
+                "accuracy": with_interval(np.mean, right),
+                "balanced_accuracy": with_interval(balanced, targets, heard),
+                "runs": is_right.mean(axis=0).tolist(),
+                "difference": difference,
+                "confusion": np.sum(matrices, axis=0).tolist(),
             }
         )
     return {
@@ -212,8 +210,7 @@ def augmentation_study(
 
 def format_study(report: dict[str, Any]) -> str:
     """Returns a report of `augmentation_study` as a table."""
-    header = ("trained on", "clips", "accuracy", "balanced", "difference")
-    rows = [header]
+    rows = [("trained on", "clips", "accuracy", "balanced", "difference")]
     for row in report["rows"]:
         rows.append(
             (
@@ -224,20 +221,12 @@ def format_study(report: dict[str, Any]) -> str:
                 "" if row["difference"] is None else _cell(row["difference"]),
             )
         )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     title = (
         f"{report['architecture']}, {report['steps']} steps of "
         f"{report['batch_size']} clips, mean of {report['num_runs']} runs, on "
         f"{report['num_test']} real test clips; 95 % intervals"
     )
-    lines = [title]
-    for row in rows:
-        cells = [
-            cell.rjust(width) if index else cell.ljust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines) + "\n"
+    return "\n".join([title, *aligned(rows)]) + "\n"
 
 
 def study_for_card(report: dict[str, Any]) -> dict[str, Any]:
@@ -264,11 +253,21 @@ def _train(
 ) -> None:
     """Trains a classifier with every label equally often."""
     rate = LEARNING_RATES.get(model.architecture)
-    compile_classifier(model, steps, rate)
+    model.compile_for_run(steps, seed, learning_rate=rate)
     groups = [
         np.flatnonzero(clips.labels == label)
         for label in np.unique(clips.labels)
     ]
+
+    def batch(step: int) -> Any:
+        random = np.random.default_rng((seed, step))
+        chosen = [
+            random.choice(groups[group])
+            for group in random.integers(len(groups), size=batch_size)
+        ]
+        return clips.audio[chosen], clips.labels[chosen]
+
+    feed = KerasFeed(lambda first: BatchIterator(batch, first, prefetch=0))
     callbacks = []
     if on_step is not None:
         callbacks.append(
@@ -276,69 +275,16 @@ def _train(
                 on_train_batch_end=lambda batch, logs: on_step()
             )
         )
-    model.fit(
-        _Draws(clips, groups, steps, batch_size, seed),
-        epochs=1,
-        shuffle=False,
-        verbose=0,
-        callbacks=callbacks,
-    )
-
-
-class _Draws(keras.utils.PyDataset):
-    """Batches with every label equally often, by the seed and the step."""
-
-    def __init__(
-        self,
-        clips: LabelledAudio,
-        groups: list[np.ndarray],
-        steps: int,
-        batch_size: int,
-        seed: int,
-    ) -> None:
-        super().__init__()
-        self.clips, self.groups = clips, groups
-        self.steps, self.batch_size, self.seed = steps, batch_size, seed
-
-    def __len__(self) -> int:
-        return self.steps
-
-    def __getitem__(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        random = np.random.default_rng((self.seed, step))
-        chosen = [
-            random.choice(self.groups[group])
-            for group in random.integers(len(self.groups), size=self.batch_size)
-        ]
-        return self.clips.audio[chosen], self.clips.labels[chosen]
-
-
-def _balanced(num_classes: int) -> Callable[[np.ndarray, np.ndarray], float]:
-    def mean_over_runs(targets: np.ndarray, heard: np.ndarray) -> float:
-        return float(
-            np.mean(
-                [
-                    balanced_accuracy(targets, column, num_classes)
-                    for column in heard.T
-                ]
-            )
+    try:
+        model.fit(
+            feed,
+            steps_per_epoch=steps,
+            shuffle=False,
+            verbose=0,
+            callbacks=callbacks,
         )
-
-    return mean_over_runs
-
-
-def _with_interval(
-    statistic: Callable[..., Any],
-    arrays: list[np.ndarray],
-    num_resamples: int,
-    seed: int,
-) -> dict[str, float]:
-    entry = {"value": float(statistic(*arrays))}
-    if len(arrays[0]) > 1:
-        low, high = bootstrap_interval(
-            statistic, arrays, num_resamples=num_resamples, seed=seed
-        )
-        entry["low"], entry["high"] = float(low), float(high)
-    return entry
+    finally:
+        feed.close()
 
 
 def _cell(entry: dict[str, float]) -> str:

@@ -1,6 +1,6 @@
-"""Callbacks for `fit` that make a training one to be trusted.
+"""Callbacks for `fit` that make a training run one to be trusted.
 
-`audiogan train` is made of them, and so can be any training in Python:
+`audiogan train` is made of them, and so can be any run in Python:
 
 ```python
 checkpoints = Checkpoints("run/checkpoints", every=500)
@@ -19,7 +19,7 @@ gan.fit(
 ```
 
 A step is one batch: as many discriminator updates as the model's
-`critic_steps`, and one generator update.
+`discriminator_steps`, and one generator update.
 """
 
 from __future__ import annotations

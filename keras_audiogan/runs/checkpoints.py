@@ -1,4 +1,4 @@
-"""Checkpoints: the whole state of a training, written so as never to be torn.
+"""Checkpoints: the whole state of a training run, written so as never to be torn.
 
 ```
 checkpoints/step_00001000/
@@ -28,15 +28,13 @@ import keras
 import numpy as np
 import safetensors.numpy
 
-from keras_audiogan.presets.atomic_folder import replaced_folder
+from keras_audiogan.presets.atomic_folder import replaced_folder, write_json
 
 STATE_FILE = "state.safetensors"
 DETAILS_FILE = "checkpoint.json"
 FORMAT_VERSION = 1
 
 _NAME = re.compile(r"step_(\d{8,})")
-_LEFTOVER = re.compile(r"\.step_\d{8,}\..*\.saving")
-_BLOCK_BYTES = 1 << 22
 
 
 class CheckpointError(ValueError):
@@ -59,7 +57,7 @@ class TornCheckpointError(CheckpointError):
 
 
 class NonFiniteWeightsError(ValueError):
-    """A training has spoilt its weights and cannot go on."""
+    """A run has spoilt its weights and cannot go on."""
 
 
 class Restored(NamedTuple):
@@ -133,9 +131,7 @@ class CheckpointFolder:
 
     def steps(self) -> list[int]:
         """Steps of the checkpoints that stand there, the oldest first."""
-        if not self.path.is_dir():
-            return []
-        matches = (_NAME.fullmatch(name) for name in os.listdir(self.path))
+        matches = (_NAME.fullmatch(p.name) for p in self.path.glob("step_*"))
         return sorted(int(match[1]) for match in matches if match)
 
     def path_of(self, step: int) -> Path:
@@ -175,9 +171,8 @@ class CheckpointFolder:
         with replaced_folder(target) as folder:
             _write_state(folder, state, step, details or {})
         if self.keep is not None:
-            for old in [s for s in self.steps() if s < step][
-                : -self.keep + 1 or None
-            ]:
+            older = [old for old in self.steps() if old < step]
+            for old in older[: -self.keep + 1 or None]:
                 shutil.rmtree(self.path_of(old), ignore_errors=True)
         return target
 
@@ -201,7 +196,7 @@ class CheckpointFolder:
         )
         raise NonFiniteWeightsError(
             f"At step {step} the weights are no longer finite numbers, and "
-            f"the training ends. {left} in a new folder with a lower learning "
+            f"the run ends. {left} in a new folder with a lower learning "
             "rate, in float32, or with a stronger penalty. "
             f"Received: NaN or infinity in {spoilt[0]}{more}"
         )
@@ -211,15 +206,11 @@ class CheckpointFolder:
 
         Only the process that owns the run may call it.
         """
-        if not self.path.is_dir():
-            return
-        for name in sorted(os.listdir(self.path)):
-            if _LEFTOVER.fullmatch(name):
-                shutil.rmtree(self.path / name, ignore_errors=True)
-                self.problems.append(
-                    f"{self.path / name}: a checkpoint whose writing was "
-                    "interrupted; removed"
-                )
+        for path in sorted(self.path.glob(".step_*.saving")):
+            shutil.rmtree(path, ignore_errors=True)
+            self.problems.append(
+                f"{path}: a checkpoint whose writing was interrupted; removed"
+            )
 
     def restore(self, model: keras.Model) -> Restored | None:
         """Brings a model to the state of the newest sound checkpoint.
@@ -305,7 +296,8 @@ def _write_state(
 ) -> None:
     file = folder / STATE_FILE
     safetensors.numpy.save_file(dict(state), file)
-    _flush(file)
+    with open(file, "rb") as stream:
+        os.fsync(stream.fileno())
     entry = {
         "format_version": FORMAT_VERSION,
         "step": step,
@@ -314,9 +306,7 @@ def _write_state(
         "backend": keras.backend.backend(),
         "details": dict(details),
     }
-    text = json.dumps(entry, indent=2)
-    (folder / DETAILS_FILE).write_text(text + "\n", encoding="utf-8")
-    _flush(folder / DETAILS_FILE)
+    write_json(folder / DETAILS_FILE, entry)
 
 
 def _assign(
@@ -354,13 +344,5 @@ def synchronise(model: keras.Model) -> None:
 
 
 def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
     with open(file, "rb") as stream:
-        while block := stream.read(_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _flush(file: Path) -> None:
-    with open(file, "rb") as stream:
-        os.fsync(stream.fileno())
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""Stopping a training at the end of a step, so that nothing is lost."""
+"""Stopping a training run at the end of a step, so that nothing is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every choice of a training run in one place, checked before it costs time.
+"""What a user asks of a training run, checked before it costs time.
 
 Keras is not imported here.
 """
@@ -6,18 +6,15 @@ Keras is not imported here.
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import json
 import os
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-PathLike = str | os.PathLike[str]
+from keras_audiogan.presets.atomic_folder import write_json as write_json
 
-OPTIONS_FILE = "options.json"
-FORMAT_VERSION = 1
+PathLike = str | os.PathLike[str]
 
 # What may be another number when a run is resumed: nothing that the weights
 # depend on.
@@ -29,6 +26,28 @@ CHANGEABLE = (
     "log_every",
     "keep_checkpoints",
 )
+# Options that only some models have: those that name them in `run_options`.
+# With each the value that it has for the others, who may be told so.
+NOT_OF_ALL: Mapping[str, Any] = types.MappingProxyType(
+    {
+        "preset": None,
+        "epochs": None,
+        "loss": None,
+        "discriminator_steps": 1,
+        "penalty": None,
+        "discriminator_start": 0,
+        "reset_discriminator": False,
+        "level": None,
+        "offset_augmentation": 0,
+        "random_gain_db": None,
+        "distribute": None,
+        "preview_every": None,
+        "num_previews": None,
+        "evaluate_every": None,
+        "keep_best": None,
+        "classifier": None,
+    }
+)
 # What does not describe a run, but one start of it.
 _NOT_KEPT = ("output", "resume")
 
@@ -36,7 +55,7 @@ _POSITIVE = (
     "steps",
     "epochs",
     "batch_size",
-    "critic_steps",
+    "discriminator_steps",
     "preview_every",
     "checkpoint_every",
     "evaluate_every",
@@ -87,10 +106,10 @@ class TrainingOptions:
         batch_size: Rows of one discriminator update, over all devices; 32.
         precision: See `resolve_precision`; `"auto"`.
         loss: Name of the adversarial loss; the one that the preset was
-            trained with (then also with its learning rate, critic steps and
-            penalty), else the architecture's own.
+            trained with (then also with its learning rate, discriminator
+            steps and penalty), else the architecture's own.
         learning_rate: Of both optimisers; the loss's own.
-        critic_steps: Discriminator updates a step; the loss's own.
+        discriminator_steps: Discriminator updates a step; the loss's own.
         penalty: Weight of the loss's gradient penalties; the loss's own.
         discriminator_start: Steps of a vocoder before its discriminator
             enters; the loss's own, 0 where a preset brings one.
@@ -133,6 +152,7 @@ class TrainingOptions:
         data_url: Its address, for the model card.
         resume: Whether to continue the run in `output`. Options that are
             None are then taken from there.
+        critic_steps: Older name of `discriminator_steps`.
     """
 
     data: PathLike | Sequence[PathLike]
@@ -146,7 +166,7 @@ class TrainingOptions:
     precision: str | None = None
     loss: str | None = None
     learning_rate: float | None = None
-    critic_steps: int | None = None
+    discriminator_steps: int | None = None
     penalty: float | None = None
     discriminator_start: int | None = None
     seed: int | None = None
@@ -179,6 +199,20 @@ class TrainingOptions:
     data_license: str | None = None
     data_url: str | None = None
     resume: bool = False
+    critic_steps: dataclasses.InitVar[int | None] = None
+
+    def __post_init__(self, critic_steps: int | None) -> None:
+        """Takes the older name of `discriminator_steps`."""
+        if critic_steps is None:
+            return
+        if self.discriminator_steps not in (None, critic_steps):
+            raise ValueError(
+                "`critic_steps` is the older name of `discriminator_steps`: "
+                "give one of them. Received: "
+                f"critic_steps={critic_steps}, "
+                f"discriminator_steps={self.discriminator_steps}"
+            )
+        object.__setattr__(self, "discriminator_steps", critic_steps)
 
     @property
     def data_paths(self) -> tuple[str, ...]:
@@ -200,12 +234,13 @@ class TrainingOptions:
             ValueError: If an option is out of range, or two contradict each
                 other.
         """
-        if (self.architecture is None) == (self.preset is None):
+        preset = self.preset
+        if (self.architecture is None) == (preset is None):
             raise ValueError(
                 "Give either an `architecture` to train from nothing or a "
                 "`preset` to fine-tune. "
                 f"Received: architecture={self.architecture!r}, "
-                f"preset={_text(self.preset)!r}"
+                f"preset={None if preset is None else os.fspath(preset)!r}"
             )
         if not self.data_paths:
             raise ValueError("`data` names no folder. Received: data=()")
@@ -215,6 +250,11 @@ class TrainingOptions:
                 raise ValueError(
                     f"`{name}` must be 1 or more. Received: {name}={value}"
                 )
+        if not self.resume and None not in (self.steps, self.epochs):
+            raise ValueError(
+                "Give `steps` or `epochs`, not both. Received: "
+                f"steps={self.steps}, epochs={self.epochs}"
+            )
         if self.seed is not None and not 0 <= self.seed < 2**32:
             raise ValueError(
                 "`seed` must be from 0 to 2**32 - 1. "
@@ -237,7 +277,7 @@ class TrainingOptions:
                     "`keep_best` needs `evaluate_every`, the steps between "
                     f"measurements. Received: keep_best={self.keep_best!r}"
                 )
-        if self.preset is None:
+        if preset is None:
             if self.reset_discriminator:
                 raise ValueError(
                     "`reset_discriminator` is for fine-tuning a preset. "
@@ -251,20 +291,12 @@ class TrainingOptions:
                     f"it out. Received: {name}={getattr(self, name)!r}"
                 )
 
-    def with_defaults(
-        self, defaults: Mapping[str, Any] | None = None
-    ) -> TrainingOptions:
-        """Fills in the defaults that depend on nothing else.
-
-        Args:
-            defaults: By name; those of generators unless given.
-        """
-        values = {
-            name: default
-            for name, default in (defaults or DEFAULTS).items()
-            if getattr(self, name) is None
-        }
-        return dataclasses.replace(self, **values)
+    def with_defaults(self, defaults: Mapping[str, Any]) -> TrainingOptions:
+        """Fills in what was not asked for."""
+        missing = [name for name in defaults if getattr(self, name) is None]
+        return dataclasses.replace(
+            self, **{name: defaults[name] for name in missing}
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Returns the options fit for JSON, paths absolute."""
@@ -305,97 +337,68 @@ DEFAULTS: Mapping[str, Any] = types.MappingProxyType(
 )
 
 
-def _text(path: PathLike | None) -> str | None:
-    return None if path is None else os.fspath(path)
+def check_allowed(options: TrainingOptions, model_class: Any) -> None:
+    """Checks that an architecture has the options that it is given.
 
-
-def check_model_arguments(
-    model_class: type, arguments: Mapping[str, Any]
-) -> None:
-    """Checks that an architecture takes some arguments.
+    Args:
+        options: What was asked for.
+        model_class: The architecture's class.
 
     Raises:
-        ValueError: If not; the message names the nearest it does take.
+        ValueError: If not; the message names all that it lacks.
     """
-    import inspect
-
-    arguments = model_class.normalized_arguments(arguments)
-    known = set(inspect.signature(model_class).parameters)
-    known -= {"dtype", "name", "labels"}
-    own = {"slice_length", "sampling_rate", "num_channels", "level"}
-    for name in arguments:
-        if name in own:
-            raise ValueError(
-                f"`{name}` is an option of its own, not one of `model`. "
-                f"Received: model={dict(arguments)}"
-            )
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise ValueError(
-                f"{model_class.__name__} has no argument {name!r}.{hint} "
-                f"Expected some of {sorted(known - own)}. "
-                f"Received: model={dict(arguments)}"
-            )
-
-
-def write_options(
-    options: TrainingOptions, model_config: Mapping[str, Any], backend: str
-) -> None:
-    """Writes the resolved options and the model's arguments to the run."""
-    write_json(
-        options.folder / OPTIONS_FILE,
-        {
-            "format_version": FORMAT_VERSION,
-            "backend": backend,
-            "options": options.as_json(),
-            "model_config": dict(model_config),
-        },
-    )
-
-
-def read_options(folder: Path) -> dict[str, Any]:
-    """Reads the options.json of a run.
-
-    Returns:
-        Its `backend`, `options` and `model_config`.
-
-    Raises:
-        ValueError: If the folder is no run, or of a newer version.
-    """
-    path = folder / OPTIONS_FILE
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        version = stored["format_version"]
-    except FileNotFoundError:
+    foreign = {
+        name: value
+        for name, harmless in NOT_OF_ALL.items()
+        if name not in model_class.run_options
+        and (value := getattr(options, name)) not in (None, harmless)
+    }
+    if foreign:
         raise ValueError(
-            f"There is no run to resume in {folder}: it has no "
-            f"{OPTIONS_FILE}. Start it without `resume`."
-        ) from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged: {error}.") from error
-    if version != FORMAT_VERSION:
-        raise ValueError(
-            f"{path} has format version {version}; expected "
-            f"{FORMAT_VERSION}. Update with: pip install -U keras-audiogan"
+            "These options are not for a model of the architecture "
+            f"{model_class.architecture}: "
+            f"{', '.join(f'`{name}`' for name in foreign)}. Leave them out. "
+            "Received: "
+            + ", ".join(f"{name}={value!r}" for name, value in foreign.items())
         )
-    return stored
+    if "loss" not in model_class.run_options:
+        return
+    losses = model_class.loss_names()
+    if options.loss not in (None, *losses):
+        raise ValueError(
+            f"`loss` must be one of {', '.join(losses)} for the architecture "
+            f"{model_class.architecture}. Received: loss={options.loss!r}"
+        )
+
+
+def defaults_of(model_class: Any) -> dict[str, Any]:
+    """Returns the defaults of the options that an architecture has."""
+    shared = {
+        name: value
+        for name, value in DEFAULTS.items()
+        if name not in NOT_OF_ALL or name in model_class.run_options
+    }
+    return {**shared, **model_class.run_defaults}
 
 
 def resumed_options(
-    options: TrainingOptions, stored: Mapping[str, Any]
+    options: TrainingOptions,
+    stored: Mapping[str, Any],
+    fixed: Collection[str] = (),
 ) -> TrainingOptions:
     """Merges the options of a resumption with those of the run.
 
     Args:
         options: Those given now; None takes the run's.
         stored: Those of the run, from its options.json.
+        fixed: Options that this model cannot change, though others can.
 
     Raises:
         ValueError: If an option differs that the weights depend on; the
             message names all of them.
     """
     given = options.as_json()
+    changeable = [name for name in CHANGEABLE if name not in fixed]
     values: dict[str, Any] = {}
     changed = []
     for name, old in stored.items():
@@ -403,31 +406,17 @@ def resumed_options(
         values[name] = old
         if new is None or new == old or name == "data":
             continue
-        if name in CHANGEABLE:
+        if name in changeable:
             values[name] = new
         elif (name, new) not in (("precision", "auto"), ("mode", "auto")):
             changed.append(f"{name}={new!r} (the run has {old!r})")
     if changed:
         raise ValueError(
             "A run is resumed with the options it was started with; only "
-            f"{', '.join(CHANGEABLE)} may change. Leave these out, or start "
+            f"{', '.join(changeable)} may change. Leave these out, or start "
             f"another run in a new folder. Received: {'; '.join(changed)}"
         )
     values["data"] = given["data"]
     return TrainingOptions(
         **values, output=options.output, resume=options.resume
     )
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes a JSON file that is never seen half written."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -107,7 +107,7 @@ class EventLog:
 
 
 class RunLog(StepCallback):
-    """Logs losses, levels, rate, previews and events of a training.
+    """Logs losses, levels, rate, previews and events of a training run.
 
     `log.jsonl` gets one object a line: every `every` steps the means since
     the last line, with `step`, `time` (seconds since 1970) and

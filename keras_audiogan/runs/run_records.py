@@ -13,25 +13,33 @@ from typing import Any
 import keras
 
 from keras_audiogan.data import AudioDataset
-from keras_audiogan.runs import options as options_module
+from keras_audiogan.presets.atomic_folder import write_json
 from keras_audiogan.runs.options import TrainingOptions
 from keras_audiogan.training.precision import has_gpu
 
+OPTIONS_FILE = "options.json"
 DATA_FILE = "data.json"
+# 2 says `discriminator_steps`, and all that the model's config says; 1 is
+# read as well.
+FORMAT_VERSION = 2
 _PACKAGES = ("keras-audiogan", "keras", "tensorflow", "jax", "torch", "numpy")
 
 
-def stored_options(options: TrainingOptions) -> dict[str, Any] | None:
-    """Returns what the run to resume was started with; None for a new run.
+def stored_run(options: TrainingOptions) -> dict[str, Any]:
+    """Returns what the run to resume was started with; nothing for a new run.
+
+    Returns:
+        The `backend`, `options` and `model_config` of its options.json.
 
     Raises:
         ValueError: If the folder of a new run holds something, or the run
-            to resume is none, or of another backend.
+            to resume is none, or of another backend or a newer version.
     """
     folder = options.folder
+    path = folder / OPTIONS_FILE
     if not options.resume:
         # A start that was killed leaves no more than these.
-        begun = (DATA_FILE, f".{DATA_FILE}.", f".{options_module.OPTIONS_FILE}")
+        begun = (DATA_FILE, f".{DATA_FILE}.", f".{OPTIONS_FILE}")
         if folder.exists() and any(
             not entry.name.startswith(begun) for entry in folder.iterdir()
         ):
@@ -39,45 +47,69 @@ def stored_options(options: TrainingOptions) -> dict[str, Any] | None:
                 f"{folder} is not empty. Continue the run in it with "
                 "`resume` (--resume), or choose another folder."
             )
-        return None
-    stored = options_module.read_options(folder)
-    backend = keras.backend.backend()
-    if stored["backend"] != backend:
+        return {}
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        version, backend = stored["format_version"], stored["backend"]
+        known = stored["options"]
+    except FileNotFoundError:
         raise ValueError(
-            f"The run in {folder} was started on the {stored['backend']} "
-            f"backend; set KERAS_BACKEND={stored['backend']} to continue it. "
-            f"Received: {backend}"
+            f"There is no run to resume in {folder}: it has no "
+            f"{OPTIONS_FILE}. Start it without `resume`."
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged: {error}.") from error
+    if version not in range(1, FORMAT_VERSION + 1):
+        raise ValueError(
+            f"{path} has format version {version}; expected "
+            f"{FORMAT_VERSION}. Update with: pip install -U keras-audiogan"
         )
+    if backend != keras.backend.backend():
+        raise ValueError(
+            f"The run in {folder} was started on the {backend} backend; set "
+            f"KERAS_BACKEND={backend} to continue it. "
+            f"Received: {keras.backend.backend()}"
+        )
+    if "critic_steps" in known:
+        known["discriminator_steps"] = known.pop("critic_steps")
     return stored
 
 
 def begin_run(
-    options: TrainingOptions, config: Mapping[str, Any], dataset: AudioDataset
+    folder: Path,
+    options: Mapping[str, Any],
+    model_config: Mapping[str, Any],
+    dataset: AudioDataset,
 ) -> None:
     """Makes the folder of a new run, with its options and its data."""
-    options.folder.mkdir(parents=True, exist_ok=True)
-    options_module.write_json(
-        options.folder / DATA_FILE, describe_data(options, dataset)
-    )
+    data = describe_data(options, dataset)
+    write_json(folder / DATA_FILE, {**data, "report": dataset.report()})
     # Last, since it makes the folder a run that can be resumed.
-    options_module.write_options(options, config, keras.backend.backend())
+    write_json(
+        folder / OPTIONS_FILE,
+        {
+            "format_version": FORMAT_VERSION,
+            "backend": keras.backend.backend(),
+            "options": dict(options),
+            "model_config": dict(model_config),
+        },
+    )
 
 
 def describe_data(
-    options: TrainingOptions, dataset: AudioDataset
+    options: Mapping[str, Any], dataset: AudioDataset
 ) -> dict[str, Any]:
-    """Returns name, licence, size and hash of the data, and a report."""
+    """Returns name, licence, size and hash of the data."""
     data = dataset.folder
-    names = [Path(path).name for path in options.data_paths]
+    names = [Path(path).name for path in options["data"]]
     described = {
-        "name": options.data_name or ", ".join(names),
-        "license": options.data_license,
-        "url": options.data_url,
+        "name": options["data_name"] or ", ".join(names),
+        "license": options["data_license"],
+        "url": options["data_url"],
         "hours": round(data.hours, 4),
         "num_files": data.num_files,
         "hash": data.content_hash,
         "num_slices": dataset.num_slices,
-        "report": dataset.report(),
     }
     return {k: v for k, v in described.items() if v is not None}
 

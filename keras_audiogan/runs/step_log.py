@@ -1,4 +1,4 @@
-"""What the numbers of a training say, in words."""
+"""What the numbers of a training step say, in words."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Scale(NamedTuple):
     won: float
 
 
-# Losses that have such marks; a Wasserstein critic's has not.
+# Losses that have such marks; a Wasserstein loss has not.
 SCALES = {
     "dcgan": Scale(math.log(2.0), 0.02),
     "lsgan": Scale(0.25, 0.01),
@@ -49,8 +49,8 @@ def decibels(ratio: float) -> float:
 def describe(model: Any, numbers: Mapping[str, float]) -> str:
     """Puts the numbers of a step in one line.
 
-    A Wasserstein critic's loss is the negative distance that it sees between
-    real and generated sound: it should rise at first, then sink slowly.
+    A Wasserstein loss is the negative distance that the discriminator sees
+    between real and generated sound: it should rise at first, then sink slowly.
     The other losses stand beside the value of a discriminator that cannot
     tell one from the other.
 
