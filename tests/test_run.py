@@ -19,6 +19,7 @@ from keras_audiogan.data import (
     AudioFolderError,
     hold_out,
 )
+from keras_audiogan.models import WaveGAN, registry
 from keras_audiogan.runs.evaluation import Evaluation, is_better
 from keras_audiogan.runs.options import MEASURES, TrainingOptions
 from keras_audiogan.runs.run import describe_run, run_training
@@ -206,6 +207,33 @@ def test_training_record(run):
     # A preset may be published: it must not tell where it was made.
     text = (run / "preset" / "training.json").read_text()
     assert str(DIGITS.parent) not in text and str(run) not in text
+
+
+@pytest.fixture
+def tape_loop():
+    """An architecture of a task that this library does not know."""
+
+    @registry.register_architecture("tape_loop")
+    class TapeLoop(WaveGAN):
+        task = "loop"
+
+    yield "tape_loop"
+    del registry._ARCHITECTURES["tape_loop"]
+
+
+def test_a_task_that_nobody_knows_is_trained(tape_loop, tmp_path):
+    run = tmp_path / "run"
+    options = tiny_options(run, architecture=tape_loop, steps=2)
+    result = run_training(options, quiet=True)
+    assert result.advice == f"audiogan info {run / 'preset'}"
+    assert saving.read_config(run / "preset")["task"] == "loop"
+    assert _names(run / "samples")[-1] == "sheet.png"
+    result = run_training(
+        resume_options(run, architecture=tape_loop, steps=3), quiet=True
+    )
+    assert result.step == 3
+    gan = saving.load_preset(run / "preset")
+    assert type(gan).__name__ == "TapeLoop"
 
 
 def test_a_finished_run_goes_on_to_more_steps(run, tmp_path, capsys):

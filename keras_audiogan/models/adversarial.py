@@ -471,11 +471,10 @@ class AdversarialModel(RecordedArguments, keras.Model):
             folder: the `AudioFolder` to train on.
         """
         parameters = inspect.signature(cls).parameters
-        fitted = {
-            name: parameters[name].default
-            for name in ("slice_length", "num_channels", "level")
-            if name in parameters
-        } | dict(arguments)
+        fitted = dict(arguments)
+        for name in ("slice_length", "num_channels", "level"):
+            if name in parameters:
+                fitted.setdefault(name, parameters[name].default)
         most = next(iter(folder.rates))
         own = parameters["sampling_rate"].default
         fitted.setdefault("sampling_rate", min(most, own))

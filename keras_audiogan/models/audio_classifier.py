@@ -136,13 +136,13 @@ class AudioClassifier(RecordedArguments, keras.Model):
             parameters["slice_length"].default
             / parameters["sampling_rate"].default
         )
-        return {
+        found = {
+            "sampling_rate": rate,
             "num_channels": 1,
             "slice_length": 1 << round(math.log2(seconds * rate)),
-            **arguments,
-            "sampling_rate": rate,
-            "labels": list(folder.labels),
         }
+        missing = {k: v for k, v in found.items() if k not in arguments}
+        return {**arguments, **missing, "labels": list(folder.labels)}
 
     @classmethod
     def fit_to_clips(
