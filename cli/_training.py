@@ -136,7 +136,7 @@ _SHARED = (
         "--discriminator-steps",
         "Discriminator updates a step.",
         default="the loss's own",
-        also=("--critic-steps", "critic_steps"),
+        also=("--critic-steps",),
     ),
     option(
         "--penalty",

@@ -252,6 +252,7 @@ def test_older_names_of_the_step():
 # Frozen layers
 
 
+@pytest.mark.slow
 @pytest.mark.backends
 def test_what_is_frozen_is_no_statistic_and_does_not_move():
     keras.utils.set_random_seed(0)

@@ -48,6 +48,7 @@ def test_every_architecture_has_a_tiny_case():
         assert known >= {*model_class.tiny, *cases.deterministic(name)}, name
 
 
+@pytest.mark.slow
 @pytest.mark.backends
 @every_architecture
 def test_architecture_trains_a_step_and_samples(models, name):
@@ -189,6 +190,7 @@ def compare(of_backends, prefix):
     return reference
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [*GANS, *cases.VARIANTS])
 def test_same_weights_give_the_same_sound(of_backends, form):
     (audio,) = compare(of_backends, f"{form}//sound").values()

@@ -131,6 +131,7 @@ def test_gradients_of_silence_are_finite():
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
 
 
+@pytest.mark.slow
 @pytest.mark.backends
 def test_a_classifier_learns_to_tell_tones_apart(noise):
     time = np.arange(2048) / 8000

@@ -73,6 +73,7 @@ def run(tmp_path_factory):
     )
 
 
+@pytest.mark.slow
 def test_a_run_leaves_a_preset_with_figures_of_what_was_held_out(run):
     model = saving.load_preset(run.preset)
     assert model.labels == ("one", "two", "zero")
@@ -106,6 +107,7 @@ def test_a_run_leaves_a_preset_with_figures_of_what_was_held_out(run):
     assert not {"loss", "num_previews", "reset_discriminator"} & recipe.keys()
 
 
+@pytest.mark.slow
 def test_the_log_has_each_steps_own_numbers(tmp_path):
     result = run_training(options(tmp_path / "run", log_every=1), quiet=True)
     lines = [
@@ -121,6 +123,7 @@ def test_the_log_has_each_steps_own_numbers(tmp_path):
         assert line["loss"] > 0
 
 
+@pytest.mark.slow
 def test_a_stopped_and_resumed_run_equals_one_that_was_not(run, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(run.folder, folder)
@@ -157,6 +160,7 @@ def test_the_steps_of_a_resumed_run_stay(run):
     assert "log_every" in allowed and "steps" not in allowed
 
 
+@pytest.mark.slow
 @pytest.mark.backends
 def test_it_learns_to_tell_tones_apart(tmp_path):
     random = np.random.default_rng(0)
@@ -238,6 +242,7 @@ def test_the_command_of_a_run_can_be_typed_again(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_train_resume_and_info_from_the_command_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("AUDIOGAN_DEBUG", raising=False)
@@ -262,6 +267,7 @@ def test_train_resume_and_info_from_the_command_line(tmp_path, monkeypatch):
     assert "architecture digit_classifier: --loss" in result.stderr
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_was_learnt(tmp_path):
     command = [
         *(sys.executable, "-P", "-m", "keras_audiogan.cli", "train"),

@@ -334,6 +334,7 @@ def test_convert_refuses_a_folder_in_use_and_what_is_no_checkpoint(tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 def test_convert_makes_a_preset_of_a_checkpoint(tmp_path):
     result = audiogan("convert", DATA / "wavegan_tf1_16384", "new")
     assert result.exit_code == 0, result.output
@@ -502,6 +503,7 @@ def test_push_to_a_hub_that_cannot_be_reached_is_one_line(preset):
     assert "hf_x" not in result.stderr
 
 
+@pytest.mark.slow
 def test_push_pull_and_info_through_a_hub(preset, tmp_path):
     """Real processes, since the Hub client reads its settings once."""
     with HubServer({"hf_secret": User("me")}) as server:
@@ -558,6 +560,7 @@ print(many - few)
 """
 
 
+@pytest.mark.slow
 def test_many_clips_need_the_memory_of_one_batch(tmp_path):
     """700 clips of 256 KiB, 175 MiB in all, in batches of 35."""
     from keras_audiogan.models import WaveGAN
@@ -581,6 +584,7 @@ def test_many_clips_need_the_memory_of_one_batch(tmp_path):
     assert grown < 60 * 2**20
 
 
+@pytest.mark.slow
 def test_without_tensorflow_another_backend_samples(preset, tmp_path):
     """A real process that finds no TensorFlow takes JAX, and says so."""
     (tmp_path / "sitecustomize.py").write_text(
@@ -631,6 +635,7 @@ def test_a_write_that_fails_leaves_no_sound(preset, tmp_path):
     assert not list((tmp_path / "out").glob("*.wav"))
 
 
+@pytest.mark.slow
 def test_a_real_run_keeps_both_streams_clean(preset, tmp_path):
     done = subprocess.run(
         [

@@ -72,6 +72,7 @@ def test_dry_run_shows_data_and_options_and_writes_nothing(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_train_resume_and_finetune_from_the_command_line(tmp_path):
     begin = ("train", "wavegan", DIGITS, "-o", "run")
     result = audiogan(*begin, *TINY, "--steps", 2, "--seed", 5)
@@ -146,6 +147,7 @@ def test_data_and_names_that_are_none_are_told(tmp_path):
     assert "No preset is called 'nobody'" in result.stderr
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_a_real_training_and_keeps_it(tmp_path):
     command = (
         *(sys.executable, "-P", "-m", "keras_audiogan.cli", "train"),

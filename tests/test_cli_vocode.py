@@ -124,6 +124,7 @@ def recordings(folder, count=2):
     return sorted(folder.rglob("*.flac"))
 
 
+@pytest.mark.slow
 def test_copies_and_their_figures(presets, hifigan):
     files = recordings("in")
     real, _ = audio.read_audio(files[0])
@@ -176,6 +177,7 @@ def test_copies_and_their_figures(presets, hifigan):
     assert "Wrote 5 sounds to out with a picture" in result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TINY)
 def test_long_files_in_pieces_are_the_same(presets, monkeypatch, name):
     speech = [sound(file) for file in recordings("in", 3)]
@@ -220,6 +222,7 @@ def test_long_files_in_pieces_are_the_same(presets, monkeypatch, name):
     assert shown["log_stft_distance"] == pytest.approx(wanted[1], 1e-3)
 
 
+@pytest.mark.slow
 def test_the_seed_counts_where_there_is_noise(presets):
     recordings("in", 1)
     for name, same in (("parallel_wavegan", False), ("hifigan", True)):
@@ -235,6 +238,7 @@ def test_the_seed_counts_where_there_is_noise(presets):
         assert np.allclose(first, second, atol=1e-4) == same
 
 
+@pytest.mark.slow
 def test_mels_of_either_layout(presets, hifigan):
     clip = sound(sorted((DIGITS / "one").iterdir())[0])
     mel = hifigan.mel(clip)[0]
@@ -340,6 +344,7 @@ def test_bad_inputs_are_skipped_and_listed(presets):
     assert not list(pathlib.Path("none").iterdir())
 
 
+@pytest.mark.slow
 def test_names_that_collide(presets):
     files = recordings("in", 1)
     shutil.copy(files[0], "in/a.flac")
@@ -465,6 +470,7 @@ def test_evaluation_beside_griffin_lim(presets, hifigan, without_packages):
     assert "Fast Griffin-Lim" in card and "vocoder.vocode(mel)" in card
 
 
+@pytest.mark.slow
 def test_evaluation_as_table_and_reports(presets, without_packages):
     recordings("in", 2)
     command = ("evaluate", presets / "multiband_melgan", "--data", "in")

@@ -422,6 +422,7 @@ def test_the_control_weight_adapts_by_hand(on_real, on_fake, expected):
     assert weight == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.backends
 def test_a_control_step_moves_the_weight_by_its_losses():
     model = cases.build("control_wavegan", control_rate=0.1)
@@ -508,6 +509,7 @@ def control_run(tmp_path_factory):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(TINY_MODELS) - {"control_wavegan"}))
 def test_a_run_learns_the_labels_of_its_folders(tmp_path, name):
     result = run_training(
@@ -519,6 +521,7 @@ def test_a_run_learns_the_labels_of_its_folders(tmp_path, name):
     assert np.isfinite(gan.sample(labels=["zero", "two"], seed=0)).all()
 
 
+@pytest.mark.slow
 def test_the_classifier_of_a_control_run_is_in_its_preset(control_run):
     preset = control_run.preset
     assert {p.name for p in preset.glob("*.safetensors")} == {
@@ -542,6 +545,7 @@ def test_the_classifier_of_a_control_run_is_in_its_preset(control_run):
     np.testing.assert_array_equal(alone.sample(2, seed=0), whole)
 
 
+@pytest.mark.slow
 def test_a_control_run_is_resumed_with_all_three_optimisers(
     control_run, tmp_path
 ):
@@ -557,6 +561,7 @@ def test_a_control_run_is_resumed_with_all_three_optimisers(
     assert sum("/iteration" in name for name in whole) == 3
 
 
+@pytest.mark.slow
 def test_fine_tuning_takes_folders_in_any_order(control_run, tmp_path):
     # "a_two" would come first: the preset's order counts, not the folders'.
     data = folders(tmp_path / "data", zero="zero", a_two="two", one="one")

@@ -65,6 +65,7 @@ def sound_of(vocoder, outputs):
     return to_numpy(vocoder(inputs))[0]
 
 
+@pytest.mark.slow
 @pytest.mark.backends
 @pytest.mark.parametrize("name", ALL)
 def test_outputs_equal_the_originals(name):
@@ -542,6 +543,7 @@ def test_strange_options_are_named(tmp_path, change, message):
         convert(run)
 
 
+@pytest.mark.slow
 def test_tags_of_yaml_build_nothing(tmp_path):
     run = copy("melgan", tmp_path)
     marker = tmp_path / "was_here"
@@ -713,6 +715,7 @@ def test_command_makes_a_preset(tmp_path):
     assert vocoder.get_config()["mel"]["mean"] is not None
 
 
+@pytest.mark.slow
 def test_folder_and_file_by_from_preset():
     for source in ("melgan_descriptinc", "melgan_descriptinc/best_netG.pt"):
         vocoder = zoo.from_preset(str(DATA / source), weights=["generator"])
@@ -730,6 +733,7 @@ def files_of(folder, prefix=""):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")
 def test_repositories_of_others_on_the_hub(tmp_path):
     espnet, jik876 = "espnet/kan-bayashi_melgan", "someone/hifigan"

@@ -84,6 +84,7 @@ def logits(gan, audio):
     return np.asarray(keras.ops.convert_to_numpy(features[-1]))[:, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.backends
 @folders
 def test_outputs_equal_the_originals(folder):
@@ -131,6 +132,7 @@ def test_parameter_counts_are_the_originals():
     assert WaveGANDiscriminator().count_params() == 17_427_969
 
 
+@pytest.mark.slow
 def test_reading_loads_neither_keras_nor_tensorflow():
     code = (
         "import json, sys\n"
@@ -236,6 +238,7 @@ def test_transposed_stride_in_a_sampling_graph(tmp_path, stride, length):
     assert read_config(run)["slice_length"] == length
 
 
+@pytest.mark.slow
 def test_arguments_win_over_what_lies_beside():
     gan = convert_wavegan(
         NEAREST, sampling_rate=8000, slice_length=65536, phase_shuffle=0
@@ -259,6 +262,7 @@ def test_damaged_graph_is_an_error(tmp_path):
 # What a checkpoint may hold
 
 
+@pytest.mark.slow
 def test_generator_alone_converts(tmp_path, caplog):
     held = {
         name: value
@@ -360,6 +364,7 @@ def test_half_precision_weights_convert(tmp_path):
     np.testing.assert_array_equal(bias, held[name].astype("float32"))
 
 
+@pytest.mark.slow
 def test_kernel_shorter_than_the_stride(tmp_path):
     held = {}
     for name, value in variables_of(PLAIN / "model.ckpt-2").items():
@@ -383,6 +388,7 @@ def test_no_checkpoint_is_one_clear_error(tmp_path, name):
         convert(tmp_path / name)
 
 
+@pytest.mark.slow
 def test_command_writes_a_preset_of_what_is_there(tmp_path):
     source = tmp_path / "original"
     source.mkdir()

@@ -67,6 +67,7 @@ def mirrored(tmp_path_factory):
     return _finish(_start("mirrored", output), output)
 
 
+@pytest.mark.slow
 def test_two_replicas_train_as_one_device(mirrored):
     assert mirrored["num_replicas"] == 2
     assert mirrored["single/num_replicas"] == 1
@@ -89,6 +90,7 @@ def test_an_update_that_is_no_number_is_taken_back(mirrored):
         assert all("skipped" in path for path in changed), changed
 
 
+@pytest.mark.slow
 def test_a_vocoder_trains_on_two_replicas_as_on_one(tmp_path):
     output = tmp_path / "vocoder.npz"
     results = _finish(_start("vocoder", output), output)
@@ -102,6 +104,7 @@ def test_workers_without_addresses_are_refused(monkeypatch):
         get_distribution("multiworker")
 
 
+@pytest.mark.slow
 def test_two_workers_train_as_one_device(mirrored, tmp_path):
     cluster = {"worker": [f"127.0.0.1:{port}" for port in _free_ports(2)]}
     outputs = [tmp_path / f"{index}.npz" for index in range(2)]
@@ -133,6 +136,7 @@ def test_two_workers_train_as_one_device(mirrored, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_jax_data_parallel_trains_as_one_device(tmp_path):
     output = tmp_path / "jax.npz"
     process = _start(

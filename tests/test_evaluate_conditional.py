@@ -64,6 +64,7 @@ def many(tmp_path):
     return tmp_path / "many"
 
 
+@pytest.mark.slow
 def test_labels_are_asked_for_evenly_and_scored(preset, many, tmp_path):
     shutil.copytree(preset, "mine")
     command = ("evaluate", "mine", "--data", many, "--test", "*/0_*")
@@ -96,6 +97,7 @@ def test_labels_are_asked_for_evenly_and_scored(preset, many, tmp_path):
     assert "| Label accuracy (%) |" in card
 
 
+@pytest.mark.slow
 def test_the_table_shows_what_was_heard_of_each_label(preset, many):
     result = audiogan(
         *("evaluate", preset, "--data", many, "--test", "*/0_*"),
@@ -189,6 +191,7 @@ def tone_clips(count, seed, labels=(0, 1)):
     return LabelledAudio(audio[..., np.newaxis].astype("float32"), targets)
 
 
+@pytest.mark.slow
 def test_a_study_tells_good_generated_sound_from_bad():
     real, test = tone_clips(16, 0), tone_clips(24, 1)
     good = tone_clips(16, 2)
@@ -239,6 +242,7 @@ def test_wrong_options_of_a_study(changes, message):
         augmentation_study(clips, clips, clips, ("a", "b"), 4096, **changes)
 
 
+@pytest.mark.slow
 def test_the_study_from_the_command_line(preset, many, tmp_path):
     shutil.copytree(preset, "mine")
     result = audiogan(

@@ -554,6 +554,7 @@ def mutate(rng, folder):
     return name, vouched
 
 
+@pytest.mark.slow
 def test_hundreds_of_mutations_load_right_or_are_refused(
     original, tmp_path, memory
 ):

@@ -158,6 +158,7 @@ def test_clips_of_other_lengths_are_cut_and_padded(noise, inputs):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.backends
 def test_it_learns_to_tell_tones_apart():
     time = np.arange(1024) / 8000

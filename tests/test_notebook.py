@@ -35,6 +35,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_notebook_goes_from_a_folder_to_the_hub(folder, monkeypatch):
     notebook = nbformat.read(NOTEBOOK, as_version=4)

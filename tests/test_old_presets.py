@@ -75,6 +75,7 @@ def check(model, folder, file, tolerance):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.backends
 @pytest.mark.parametrize("name", OLD_PRESETS)
 def test_an_old_preset_sounds_as_it_did_and_so_does_its_copy(name, tmp_path):
@@ -98,6 +99,7 @@ def test_an_old_preset_sounds_as_it_did_and_so_does_its_copy(name, tmp_path):
         assert new["data"] == old["data"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OLD_RUNS)
 def test_an_old_run_resumes_as_it_would_have_then(name, tmp_path):
     if keras.backend.backend() != "tensorflow":

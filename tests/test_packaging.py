@@ -114,6 +114,7 @@ def test_every_folder_with_an_init_is_a_listed_package():
     assert found == set(settings["packages"])
 
 
+@pytest.mark.slow
 def test_wheel_has_one_top_level_package(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.partition("/")[0] for name in names}
@@ -204,6 +205,7 @@ def test_sdist_can_be_tested_and_rebuilt(dist):
     } <= names
 
 
+@pytest.mark.slow
 def test_installed_wheel_lists_and_samples_away_from_the_tree(
     installed, tmp_path
 ):

@@ -167,6 +167,7 @@ def test_presets_of_another_package_are_listed_and_told_of(site):
     assert "sketch_gan" in done.stdout and "CC-BY-SA-4.0" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_plugin_that_cannot_be_loaded_is_named(site, tmp_path):
     broken = tmp_path / "site"
     shutil.copytree(site, broken)

@@ -23,6 +23,7 @@ def dtype_of(value):
     return keras.backend.standardize_dtype(value.dtype)
 
 
+@pytest.mark.slow
 @pytest.mark.backends
 @pytest.mark.parametrize("policy", MIXED)
 def test_a_mixed_step_is_finite_and_near_the_full_one(policy):

@@ -565,6 +565,7 @@ def test_tensors_and_arrays_have_the_same_inverse():
         invert_magnitudes(magnitudes[..., :-1], window, 16)
 
 
+@pytest.mark.slow
 def test_representations_work_inside_a_compiled_graph():
     backend = keras.backend.backend()
     for case, options in CASES.items():

@@ -151,6 +151,7 @@ def _stop(run, number):
     return code, int(match[1]), text
 
 
+@pytest.mark.slow
 def test_a_killed_and_stopped_run_ends_as_if_it_never_was(
     uninterrupted, tmp_path, capsys
 ):
@@ -172,6 +173,7 @@ def test_a_killed_and_stopped_run_ends_as_if_it_never_was(
     assert logged == list(range(1, STEPS + 1))
 
 
+@pytest.mark.slow
 def test_torn_checkpoints_are_reported_and_passed_over(
     uninterrupted, tmp_path, capsys
 ):
@@ -196,6 +198,7 @@ def test_torn_checkpoints_are_reported_and_passed_over(
     assert_same_bits(state(run, STEPS), state(uninterrupted, STEPS))
 
 
+@pytest.mark.slow
 def test_without_a_sound_checkpoint_it_begins_again(
     uninterrupted, tmp_path, capsys
 ):
@@ -210,6 +213,7 @@ def test_without_a_sound_checkpoint_it_begins_again(
     assert_same_bits(state(run, STEPS), state(uninterrupted, STEPS))
 
 
+@pytest.mark.slow
 @pytest.mark.backends
 def test_a_run_is_resumed_on_every_backend(tmp_path, capsys):
     short = {"checkpoint_every": 2, "preview_every": 3, "log_every": 1}

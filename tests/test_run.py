@@ -75,6 +75,7 @@ def _largest_difference(preset, other, stem):
     )
 
 
+@pytest.mark.slow
 def test_result(result, run):
     assert (result.step, result.steps, result.signal) == (STEPS, STEPS, None)
     assert result.preset == run / "preset"
@@ -236,6 +237,7 @@ def test_a_task_that_nobody_knows_is_trained(tape_loop, tmp_path):
     assert type(gan).__name__ == "TapeLoop"
 
 
+@pytest.mark.slow
 def test_a_finished_run_goes_on_to_more_steps(run, tmp_path, capsys):
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
@@ -350,6 +352,7 @@ def test_files_are_held_out_of_training(tmp_path, test, num_files):
     assert len(train.files) == num_files
 
 
+@pytest.mark.slow
 def test_finetune_goes_on_from_the_preset(run, tmp_path, capsys):
     result = _finetune(tmp_path, run / "preset", data=DATA / "drums")
     config = saving.read_config(result.preset)["config"]
@@ -395,6 +398,7 @@ def test_finetune_takes_the_loss_that_the_preset_was_trained_with(
     assert not re.search(r"^  loss ", described, re.M)
 
 
+@pytest.mark.slow
 def test_finetune_with_another_discriminator(run, tmp_path):
     result = _finetune(tmp_path, run / "preset", reset_discriminator=True)
     differences = [
@@ -404,6 +408,7 @@ def test_finetune_with_another_discriminator(run, tmp_path):
     assert differences[0] < 1e-4 and differences[1] > 1e-2
 
 
+@pytest.mark.slow
 def test_finetune_without_a_discriminator_says_so(run, tmp_path, capsys):
     bare = tmp_path / "bare"
     gan = zoo.from_preset(str(run / "preset"))
@@ -524,6 +529,7 @@ def test_better_is_what_the_measure_says(chosen):
     assert not is_better(chosen, float("nan"), None)
 
 
+@pytest.mark.slow
 def test_evaluation_measures_what_the_metrics_do(tmp_path):
     gan = cases.build(
         "projection_wavegan",
@@ -555,6 +561,7 @@ def test_evaluation_measures_what_the_metrics_do(tmp_path):
     assert 0 <= figures["coverage"] <= 1
 
 
+@pytest.mark.slow
 def test_the_best_is_kept_by_another_figure(tmp_path):
     result = run_training(
         tiny_options(
@@ -575,6 +582,7 @@ def test_the_best_is_kept_by_another_figure(tmp_path):
     assert record["metrics"]["level_difference"]["value"] == best[key]
 
 
+@pytest.mark.slow
 def test_evaluation_keeps_the_best(tmp_path, capsys):
     result = run_training(
         tiny_options(

@@ -443,6 +443,7 @@ for replace in (True, False):
 """
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_point_leaves_the_old_preset_or_the_new(tmp_path):
     result = subprocess.run(
         [sys.executable, "-c", KILLED, str(tmp_path), str(HERE)],

@@ -58,7 +58,7 @@ def picture_gan():
             )
 
         @classmethod
-        def fit_arguments(cls, arguments, dataset):
+        def fit_to_clips(cls, arguments, dataset):
             clips = dataset.real_clips(16)
             return {**arguments, **LogSpectrogram(FFT, STEP).fit(clips)}
 
@@ -86,12 +86,13 @@ def audio():
     return (0.5 * np.stack(tones) + noise)[..., None].astype("float32")
 
 
+@pytest.mark.slow
 @pytest.mark.backends
 def test_networks_see_spectra_and_people_hear_sound(
     picture_gan, audio, tmp_path
 ):
     keras.utils.set_random_seed(0)
-    gan = picture_gan(**picture_gan.fit_arguments({}, Clips(audio)))
+    gan = picture_gan(**picture_gan.fit_to_clips({}, Clips(audio)))
     assert len(gan.get_config()["mean"]) == FFT // 2 + 1
     gan.compile(seed=0)
     before = np.array(gan.generator.dense.kernel)

@@ -194,6 +194,7 @@ def test_compressed_and_giant_indices_are_refused(tmp_path):
         TensorFlowCheckpoint(tmp_path / "model")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "value",
     [entry((-1,)), b"\x0a\x01\x01"],
@@ -205,6 +206,7 @@ def test_index_that_ends_tensorflow_leaves_this_process_alone(tmp_path, value):
         convert(tmp_path)
 
 
+@pytest.mark.slow
 def test_errors_come_through_from_the_other_process(tmp_path):
     write_checkpoint(tmp_path / "model", {"G/weights": [1.0, 2.0]})
     with pytest.raises(ConversionError, match="expected layers G/upconv_0"):

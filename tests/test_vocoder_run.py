@@ -51,6 +51,7 @@ def trained(tmp_path_factory):
     return run_training(options(folder), quiet=True)
 
 
+@pytest.mark.slow
 def test_a_training_makes_a_preset_that_vocodes(trained):
     assert trained.step == 3
     assert f"audiogan vocode {trained.preset}" in str(trained)
@@ -79,6 +80,7 @@ def test_mels_are_normalised_by_the_data(trained):
     assert len(vocoder.features.mean) == vocoder.features.num_mel_bins
 
 
+@pytest.mark.slow
 def test_fine_tuning_begins_with_the_discriminator_of_the_preset(
     trained, tmp_path
 ):

@@ -33,6 +33,7 @@ def vocoders():
     return get
 
 
+@pytest.mark.slow
 @pytest.mark.backends
 @every_vocoder
 def test_a_vocoder_trains_a_step(name):
@@ -57,6 +58,7 @@ def test_a_vocoder_trains_a_step(name):
     assert all(any(each in path for each in known) for path in still), still
 
 
+@pytest.mark.slow
 @pytest.mark.backends
 @every_form
 def test_chunks_make_the_sound_of_the_whole(vocoders, form):
@@ -106,6 +108,7 @@ def test_fused_weight_norm_makes_the_same_sound(vocoders, form):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.backends
 @every_vocoder
 def test_a_preset_brings_the_front_end_with_it(vocoders, name, tmp_path):
@@ -131,6 +134,7 @@ def test_a_preset_brings_the_front_end_with_it(vocoders, name, tmp_path):
         np.testing.assert_array_equal(np.array(ours), np.array(theirs))
 
 
+@pytest.mark.slow
 def test_the_discriminator_enters_at_its_step():
     model = cases.build("multiband_melgan")
     model.compile(discriminator_start=2, seed=0)
@@ -149,6 +153,7 @@ def test_the_discriminator_enters_at_its_step():
     assert np.abs(seen[2][0] - start).max() > 0
 
 
+@pytest.mark.slow
 def test_training_lowers_the_distance_of_spectra():
     keras.utils.set_random_seed(1)
     model = cases.build("multiband_melgan", channels=32)

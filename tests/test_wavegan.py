@@ -222,6 +222,7 @@ def test_phase_shuffle_is_fresh_in_training_and_absent_otherwise():
     assert len({logits(False) for _ in range(3)}) == 1
 
 
+@pytest.mark.slow
 def test_seed_of_compile_repeats_a_run():
     results = []
     for seed in (1, 1, 2):
@@ -236,6 +237,7 @@ def test_seed_of_compile_repeats_a_run():
 # The step
 
 
+@pytest.mark.slow
 def test_rows_go_to_their_critic_step():
     model = tiny()
     model.compile("wgan-gp", discriminator_steps=3)
@@ -254,6 +256,7 @@ def test_batch_must_divide_among_discriminator_steps():
         fit(model, np.zeros((4, 256, 1), "float32"), 4)
 
 
+@pytest.mark.slow
 def test_moving_average_by_hand():
     model = tiny(ema_momentum=0.15)
     model.compile("dcgan", generator_optimizer=keras.optimizers.SGD(0.1))
@@ -274,6 +277,7 @@ def test_moving_average_by_hand():
             np.testing.assert_allclose(new, old, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_moving_average_starts_fast():
     model = tiny(ema_momentum=0.999)
     model.compile("dcgan", generator_optimizer=keras.optimizers.SGD(0.1))
@@ -316,6 +320,7 @@ def test_wgan_clips_the_discriminator_alone():
     assert max(np.abs(w).max() for w in weights_of(model.generator)) > 0.1
 
 
+@pytest.mark.slow
 def test_gradient_penalty_is_taken_between_real_and_fake():
     """The logged penalty equals one of finite differences."""
     model = tiny(phase_shuffle=0)
@@ -336,6 +341,7 @@ def test_gradient_penalty_is_taken_between_real_and_fake():
     assert logs["reg/gradient_penalty"][0] == pytest.approx(expected, rel=2e-2)
 
 
+@pytest.mark.slow
 def test_non_finite_batch_does_not_reach_the_weights():
     model = tiny(batch_norm=True)
     model.compile("wgan-gp", discriminator_steps=1)

@@ -122,6 +122,7 @@ def test_a_model_of_another_task_is_refused_before_it_is_built(tree):
         zoo.from_preset("wavegan_small", task="sing")
 
 
+@pytest.mark.slow
 def test_a_converted_checkpoint_has_a_task_too():
     checkpoint = ROOT / "tests" / "data" / "wavegan_tf1_16384"
     with pytest.raises(ValueError, match="another task: generate"):
