@@ -9,8 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from keras_audiogan.presets import weight_files
-from keras_audiogan.presets.atomic_folder import replaced_folder
+from keras_audiogan.presets import cards, weight_files
+from keras_audiogan.presets.atomic_folder import replaced_folder, write_json
 from keras_audiogan.presets.config import (
     CARD_FILE,
     CONFIG_FILE,
@@ -22,18 +22,9 @@ from keras_audiogan.presets.config import (
     is_preset_folder,
     read_config,
 )
-from keras_audiogan.presets.strict_json import PresetError, parse_json
+from keras_audiogan.presets.strict_json import PresetError, read_json
 
-SAMPLE_SUFFIXES = (
-    ".wav",
-    ".flac",
-    ".ogg",
-    ".mp3",
-    ".png",
-    ".jpg",
-    ".svg",
-    ".json",
-)
+SAMPLE_SUFFIXES = (*cards.SOUNDS, *cards.PICTURES, ".json")
 # What may stand beside a preset's own files and be lost when it is replaced.
 _DISPOSABLE = {".DS_Store", "Thumbs.db", ".gitattributes", ".cache"}
 
@@ -86,7 +77,9 @@ def save_preset(
         )
     _check_replaceable(target)
     networks = _networks_to_save(target, model, weights)
-    samples = _samples_to_copy(samples_dir)
+    if samples_dir is not None and not Path(samples_dir).is_dir():
+        raise PresetError(samples_dir, "`samples_dir` is not a folder")
+    samples = [] if samples_dir is None else sample_files(Path(samples_dir))
     config = _describe(model)
     if training is None and hasattr(model, "_preset_origin"):
         training = json.loads(model._preset_origin) or None
@@ -118,7 +111,6 @@ def _fill(
         (folder / SAMPLES_FOLDER).mkdir()
     for sample in samples:
         _write_bytes(folder / SAMPLES_FOLDER / sample.name, sample.read_bytes())
-    # The reader has the last word: what it would refuse is not written.
     read_config(folder)
 
 
@@ -180,23 +172,17 @@ def _networks_to_save(
             expected=sorted(model.required_weights),
             received=sorted(stems),
         )
-    return {
-        stem: network for stem, network in networks.items() if stem in stems
-    }
+    return {stem: networks[stem] for stem in networks if stem in stems}
 
 
-def _samples_to_copy(
-    samples_dir: str | os.PathLike[str] | None,
-) -> list[Path]:
-    if samples_dir is None:
-        return []
-    folder = Path(samples_dir)
-    if not folder.is_dir():
-        raise PresetError(folder, "`samples_dir` is not a folder")
+def sample_files(folder: Path) -> list[Path]:
+    """Returns the sound files, pictures and JSON files in a folder, sorted."""
     return sorted(
         file
         for file in folder.iterdir()
-        if file.is_file() and file.suffix.lower() in SAMPLE_SUFFIXES
+        if file.suffix.lower() in SAMPLE_SUFFIXES
+        and not file.name.startswith(".")
+        and file.is_file()
     )
 
 
@@ -237,14 +223,13 @@ def _write_weights(
 
 def _write_json(file: Path, value: dict[str, Any]) -> None:
     try:
-        text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-        data = f"{text}\n".encode()
+        write_json(file, value)
     except (TypeError, ValueError) as error:
         raise PresetError(
             file, f"what shall be written is not fit for JSON: {error}"
         ) from error
-    parse_json(file, data)
-    _write_bytes(file, data)
+    # The reader has the last word: what it would refuse is not written.
+    read_json(file)
 
 
 def _write_bytes(file: Path, data: bytes) -> None:
@@ -255,8 +240,6 @@ def _write_bytes(file: Path, data: bytes) -> None:
 
 
 def _write_card(folder: Path, target: Path, card: bool) -> None:
-    from keras_audiogan.presets import cards
-
     old = target / CARD_FILE
     if old.is_file() and not cards.is_generated(old.read_bytes()):
         _write_bytes(folder / CARD_FILE, old.read_bytes())
