@@ -100,9 +100,13 @@ def _fill(
     training: Mapping[str, Any] | None,
     samples: list[Path],
 ) -> None:
+    from keras_audiogan.presets.model_sizes import weights_by_name
+
     for stem, network in networks.items():
-        config["weights"][stem] = _write_weights(
-            folder, stem, network, storage_dtype
+        config["weights"][stem] = weight_files.write(
+            folder / f"{stem}{WEIGHTS_SUFFIX}",
+            weights_by_name(network),
+            storage_dtype,
         )
     _write_json(folder / CONFIG_FILE, config)
     if training is not None:
@@ -123,29 +127,22 @@ def _check_replaceable(target: Path) -> None:
             "something that is not a folder stands here",
             advice="Choose another path",
         )
-    names = set(os.listdir(target))
-    if not names:
-        return
-    advice = "Choose another path, or empty the folder yourself"
-    if not is_preset_folder(target):
-        raise PresetError(
-            target,
-            "the folder holds something else than a preset",
-            received=sorted(names),
-            advice=advice,
-        )
-    own = {CONFIG_FILE, TRAINING_FILE, CARD_FILE, SAMPLES_FOLDER}
-    foreign = {
-        name
-        for name in names - own - _DISPOSABLE
-        if not name.endswith(WEIGHTS_SUFFIX)
-    }
+    foreign = names = set(os.listdir(target))
+    problem = "the folder holds something else than a preset"
+    if is_preset_folder(target):
+        own = {CONFIG_FILE, TRAINING_FILE, CARD_FILE, SAMPLES_FOLDER}
+        foreign = {
+            name
+            for name in names - own - _DISPOSABLE
+            if not name.endswith(WEIGHTS_SUFFIX)
+        }
+        problem = "saving here would delete files that are no part of a preset"
     if foreign:
         raise PresetError(
             target,
-            "saving here would delete files that are no part of a preset",
+            problem,
             received=sorted(foreign),
-            advice=advice,
+            advice="Choose another path, or empty the folder yourself",
         )
 
 
@@ -201,23 +198,6 @@ def _describe(model: Any) -> dict[str, Any]:
         "labels": list(labels) if labels else None,
         "library_version": metadata.version("keras-audiogan"),
         "weights": {},
-    }
-
-
-def _write_weights(
-    folder: Path, stem: str, network: Any, storage_dtype: str
-) -> dict[str, Any]:
-    from keras_audiogan.presets.model_sizes import weights_by_name
-
-    file = folder / f"{stem}{WEIGHTS_SUFFIX}"
-    tensors = weights_by_name(network)
-    num_bytes, sha256 = weight_files.write(
-        file, tensors, storage_dtype, {"format": "keras-audiogan"}
-    )
-    return {
-        "num_parameters": weight_files.read_header(file).num_parameters,
-        "num_bytes": num_bytes,
-        "sha256": sha256,
     }
 
 
