@@ -16,7 +16,6 @@ from typing import Any
 
 from keras_audiogan.presets.config import (
     CONFIG_FILE,
-    WEIGHTS_SUFFIX,
     check_limits,
     is_preset_folder,
     read_config,
@@ -28,7 +27,6 @@ from keras_audiogan.presets.reader import (
     read_headers,
     read_weights,
     stems_to_load,
-    unknown_stem,
 )
 from keras_audiogan.presets.strict_json import PresetError
 from keras_audiogan.presets.writer import SAMPLE_SUFFIXES, save_preset
@@ -129,23 +127,14 @@ def load_preset_weights(
     Raises:
         PresetError: as `load_preset`; the model is then as it was.
     """
-    from keras_audiogan.presets.model_sizes import weights_by_name
+    from keras_audiogan.presets.model_sizes import weight_shapes
 
     folder = Path(path).expanduser()
     config = read_config(folder)
     stems = stems_to_load(folder, config, weights)
     headers = read_headers(folder, config, stems)
-    networks = model.preset_weights
-    for stem, header in headers.items():
-        if stem not in networks:
-            raise unknown_stem(folder / CONFIG_FILE, stem, networks)
-        shapes = {
-            name: tuple(int(size) for size in variable.shape)
-            for name, variable in weights_by_name(networks[stem]).items()
-        }
-        check_shapes(folder / f"{stem}{WEIGHTS_SUFFIX}", shapes, header)
-    arrays = read_weights(folder, config, headers)
-    _assign(model, arrays)
+    check_shapes(folder, weight_shapes(model), headers)
+    _assign(model, read_weights(folder, config, headers))
     return stems
 
 
@@ -189,7 +178,6 @@ def _measure(file: Path, model_class: type, arguments: dict[str, Any]) -> Any:
 
 
 def _assign(model: Any, arrays: dict[str, dict[str, Any]]) -> None:
-
     from keras_audiogan.presets.model_sizes import weights_by_name
 
     for stem, tensors in arrays.items():

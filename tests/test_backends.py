@@ -197,6 +197,7 @@ def test_same_weights_give_the_same_sound(of_backends, form):
     assert audio.std() > 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "loss"),
     [(name, loss) for name in GANS for loss in cases.compared_losses(name)],
@@ -226,6 +227,7 @@ def test_one_fit_step_gives_the_same_weights(of_backends, name, loss):
     assert still <= allowed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", sorted(cases.VARIANTS))
 def test_one_fit_step_of_a_variant_gives_the_same_weights(of_backends, form):
     compare(of_backends, f"{form}//{cases.VARIANTS[form][2]}//")
@@ -234,12 +236,14 @@ def test_one_fit_step_of_a_variant_gives_the_same_weights(of_backends, form):
 VOCODERS = [*cases.vocoder_architectures(), *cases.VOCODER_VARIANTS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", VOCODERS)
 def test_same_weights_of_a_vocoder_give_the_same_sound(of_backends, form):
     (audio,) = compare(of_backends, f"{form}//sound").values()
     assert audio.std() > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", VOCODERS)
 def test_one_fit_step_of_a_vocoder_gives_the_same_weights(of_backends, form):
     after = compare(of_backends, f"{form}//step//")

@@ -8,19 +8,9 @@ from pathlib import Path
 
 from keras_audiogan.converters import ConversionError, choose_files
 from keras_audiogan.converters.checkpoint_names import list_names
-from keras_audiogan.zoo.hub_errors import (
-    PASSING,
-    HubError,
-    Notify,
-    caller,
-)
+from keras_audiogan.zoo.hub_errors import PASSING, HubError, Notify, caller
 from keras_audiogan.zoo.hub_files import HubURI, client, parse_uri
-from keras_audiogan.zoo.hub_pull import (
-    NotAPresetError,
-    evict,
-    is_odd,
-    pull,
-)
+from keras_audiogan.zoo.hub_pull import NotAPresetError, fetch_sound, pull
 
 _log = logging.getLogger(__name__)
 
@@ -33,20 +23,16 @@ def pull_any(
 ) -> Path:
     """Fetches a preset, or else an original author's checkpoint.
 
-    Args:
-        uri: `hf://owner/name[@revision]`.
-        token: see `pull`.
-        notify: see `pull`.
+    Arguments are those of `pull`.
 
     Returns:
         A folder in the client's cache: a preset, or a checkpoint's newest
         state with the options and statistics that belong to it.
 
     Raises:
-        ValueError: if the URI is malformed.
-        PresetError: if it is a preset and its config.json is broken.
-        HubError: if it is neither, or the Hub refuses or cannot be reached.
+        Exception: as `pull`; `HubError` if it is neither.
     """
+    notify = notify or _log.warning
     try:
         return pull(uri, token=token, notify=notify)
     except NotAPresetError as error:
@@ -57,10 +43,10 @@ def pull_any(
         cached = _find_in_cache(parse_uri(uri), token)
         if cached is None:
             raise
-        (notify or _log.warning)(f"{error} The copy in the cache is used.")
+        notify(f"{error} The copy in the cache is used.")
         return cached
     try:
-        return _fetch_checkpoint(uri, token, notify or _log.warning)
+        return _fetch_checkpoint(uri, token, notify)
     except ConversionError as error:
         raise HubError(
             f"Cannot pull {uri}: the repository is not a keras-audiogan "
@@ -92,13 +78,8 @@ def _fetch_checkpoint(
     revision = target.revision
     folder = Path()
     for name in sorted(names, key=lambda name: (name.count("."), name)):
-        fetch = functools.partial(
-            call, api.hf_hub_download, name, revision=revision
-        )
-        path = Path(fetch())
-        if is_odd(path):
-            evict(path)
-            path = Path(fetch())
+        fetch = functools.partial(call, api.hf_hub_download, name)
+        path = fetch_sound(fetch, revision=revision)
         folder = path.parents[name.count("/")]
         # The commit that the first is of: a push in between does no harm.
         revision = folder.name

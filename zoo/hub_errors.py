@@ -10,17 +10,13 @@ from __future__ import annotations
 import errno
 import functools
 import json
-import logging
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import Any
 
 Notify = Callable[[str], None]
-Result = TypeVar("Result")
-
-_log = logging.getLogger(__name__)
 
 # Seconds before each new attempt, where the Hub does not name a time.
 WAITS = (1.0, 2.0, 4.0)
@@ -80,83 +76,51 @@ class HubError(RuntimeError):
         self.status = status
 
 
-def attempt(
-    function: Callable[[], Result],
-    task: str,
-    *,
-    notify: Notify | None = None,
-    waits: tuple[float, ...] | None = None,
-) -> Result:
-    """Calls into the Hub's client, patiently, and explains what it raises.
+def caller(repo_id: str, task: str, notify: Notify) -> Callable[..., Any]:
+    """Returns a function that calls the client, patiently, on a repository.
 
     Args:
-        function: The call.
+        repo_id: `owner/name`, the first argument of every call.
         task: What is being done, to follow "Cannot".
-        notify: Is told why and how long a new attempt waits; by default a
-            warning is logged.
-        waits: Seconds before each new attempt; `()` for a single attempt.
+        notify: Is told why and how long a new attempt waits.
 
     Returns:
-        What the call returned.
-
-    Raises:
-        HubError: if the call failed for good, or too often.
+        A function of a method of the client and its further arguments, and
+        of `waits`, the seconds before each new attempt; `()` for a single
+        one. It raises `HubError` if the call failed for good, or too often.
     """
+    return functools.partial(_attempt, repo_id, task, notify)
+
+
+def _attempt(
+    repo_id: str,
+    task: str,
+    notify: Notify,
+    function: Callable[..., Any],
+    *args: Any,
+    waits: tuple[float, ...] | None = None,
+    **kwargs: Any,
+) -> Any:
     left = list(WAITS if waits is None else waits)
     start = time.monotonic()
     while True:
         try:
-            return function()
+            return function(repo_id, *args, **kwargs)
         except _client_errors() as error:
             delay = _delay(error, left.pop(0)) if left else None
             is_late = time.monotonic() - start > MAX_TOTAL
             if delay is None or is_late:
                 raise explain(error, task) from error
             problem = _problem(error)[0]
-            (notify or _log.warning)(
+            notify(
                 f"{problem[0].upper()}{problem[1:]}; next attempt in "
                 f"{delay:.0f} s."
             )
         time.sleep(delay)
 
 
-def caller(
-    repo_id: str, task: str, notify: Notify | None
-) -> Callable[..., Any]:
-    """Returns a function that calls the client about one repository.
-
-    Args:
-        repo_id: `owner/name`, the first argument of every call.
-        task: As for `attempt`.
-        notify: As for `attempt`.
-
-    Returns:
-        A function of a method of the client and its further arguments;
-        `waits` is kept for `attempt`.
-    """
-
-    def call(
-        function: Callable[..., Any],
-        *args: Any,
-        waits: tuple[float, ...] | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        bound = functools.partial(function, repo_id, *args, **kwargs)
-        return attempt(bound, task, notify=notify, waits=waits)
-
-    return call
-
-
 def explain(error: BaseException, task: str) -> HubError:
-    """Turns an error of the Hub's client into one that says what to do.
-
-    Args:
-        error: What the client raised.
-        task: What was being done, to follow "Cannot".
-
-    Returns:
-        The error to raise from it.
-    """
+    """Returns what to raise from a client's error; `task` as in `caller`."""
     problem, advice = _problem(error)
     received = re.sub(r"For more information check: \S+", "", str(error))
     received = " ".join(received.split())[:400]
@@ -217,13 +181,7 @@ def is_xet_trouble(error: BaseException | None) -> bool:
 
     That is a library of its own, which raises Python's plain errors without
     their numbers. A Hub behind a mirror, or a test's, has no Xet storage; and
-    some networks do not let its hosts through.
-
-    Args:
-        error: What the client raised, or None.
-
-    Returns:
-        Whether plain HTTP may do better.
+    some networks do not let its hosts through. Plain HTTP may do better.
     """
     from huggingface_hub import errors
 
@@ -260,14 +218,10 @@ def _delay(error: BaseException, wait: float) -> float | None:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Reads how long a server asks to wait.
+    """Returns how many seconds a server asks to wait, None if it does not.
 
-    Args:
-        headers: Of its answer: `Retry-After` in seconds or as a date, or the
-            Hub's own `RateLimit: "api";r=0;t=55`.
-
-    Returns:
-        Seconds, or None if it does not say.
+    It says so by `Retry-After` in seconds or as a date, or by the Hub's own
+    `RateLimit: "api";r=0;t=55`.
     """
     value = (headers.get("Retry-After") or "").strip()
     if value.isdigit():
@@ -290,75 +244,76 @@ def _problem(error: BaseException) -> tuple[str, str]:
 
     chain = tuple(_chain(error))
 
-    def has(kind: type[BaseException]) -> bool:
-        return any(isinstance(cause, kind) for cause in chain)
+    def has(kind: str) -> bool:
+        return any(isinstance(e, getattr(errors, kind)) for e in chain)
 
-    endpoint = constants.ENDPOINT
-    if constants.HF_HUB_OFFLINE and has(errors.LocalEntryNotFoundError):
-        return (
-            f"{_OFFLINE} and the cache {constants.HF_HUB_CACHE} does not hold "
-            "all of it",
+    response = _response(error)
+    codes = {c.errno for c in chain if isinstance(c, OSError)}
+    names = _transport_names(error)
+    is_incomplete = has("LocalEntryNotFoundError")
+    endpoint, cache = constants.ENDPOINT, constants.HF_HUB_CACHE
+    # The more special ones first.
+    table = (
+        (
+            constants.HF_HUB_OFFLINE and is_incomplete,
+            f"{_OFFLINE} and the cache {cache} does not hold all of it",
             "Unset HF_HUB_OFFLINE and pull it once, or give the path of a "
             "preset folder",
-        )
-    for kind, (problem, advice) in _KINDS.items():
-        if has(getattr(errors, kind)):
-            return problem, advice
-    response = _response(error)
-    if response is not None:
-        return _status_problem(response, endpoint)
-    codes = {c.errno for c in chain if isinstance(c, OSError)}
-    if codes & _NO_ROOM:
-        return (
+        ),
+        *((has(kind), *words) for kind, words in _KINDS.items()),
+        (response is not None, *_status_problem(response, endpoint)),
+        (
+            codes & _NO_ROOM,
             "there is no room left for a file",
-            f"Free some space, or move the cache ({constants.HF_HUB_CACHE}) "
-            "by setting HF_HOME",
-        )
-    if codes & _NO_ACCESS:
-        return (
+            f"Free some space, or move the cache ({cache}) by setting HF_HOME",
+        ),
+        (
+            codes & _NO_ACCESS,
             "a file or folder on this machine may not be read or written",
-            f"Mend its permissions, or move the cache "
-            f"({constants.HF_HUB_CACHE}) by setting HF_HOME",
-        )
-    names = _transport_names(error)
-    if "TimeoutException" in names:
-        return (
+            f"Mend its permissions, or move the cache ({cache}) by setting "
+            "HF_HOME",
+        ),
+        (
+            "TimeoutException" in names,
             f"{endpoint} did not answer in time",
             "Try again; on a slow line set HF_HUB_ETAG_TIMEOUT and "
             "HF_HUB_DOWNLOAD_TIMEOUT (seconds)",
-        )
-    if names & {"ConnectError", "UnsupportedProtocol", "ProxyError"}:
-        return (
+        ),
+        (
+            names & {"ConnectError", "UnsupportedProtocol", "ProxyError"},
             f"{endpoint} cannot be reached",
             "Check the network, the proxy and HF_ENDPOINT; what was pulled "
             "before works with HF_HUB_OFFLINE=1",
-        )
-    if names or _is_torn(error):
-        return (
+        ),
+        (
+            names or _is_torn(error),
             "the connection was cut, and no part of a file was kept as whole",
             "Try again: files that arrived whole are not fetched twice",
-        )
-    if has(errors.LocalEntryNotFoundError):
-        return (
-            "the Hub cannot be reached and the cache "
-            f"{constants.HF_HUB_CACHE} does not hold all of it",
+        ),
+        (
+            is_incomplete,
+            f"the Hub cannot be reached and the cache {cache} does not hold "
+            "all of it",
             "Check the network and try again",
-        )
-    if is_xet_trouble(error):
-        return (
+        ),
+        (
+            is_xet_trouble(error),
             "the Hub's Xet storage cannot be reached",
             "Try again with HF_HUB_DISABLE_XET=1, which sends and fetches "
             "files by plain HTTP",
-        )
-    return (
-        "the Hub or its client refused",
-        f"See what it says; if HF_ENDPOINT is set ({endpoint}), check that "
-        "a Hub answers there",
+        ),
+        (
+            True,
+            "the Hub or its client refused",
+            f"See what it says; if HF_ENDPOINT is set ({endpoint}), check "
+            "that a Hub answers there",
+        ),
     )
+    return next((problem, advice) for true, problem, advice in table if true)
 
 
-def _status_problem(response, endpoint: str) -> tuple[str, str]:
-    status = response.status_code
+def _status_problem(response: Any, endpoint: str) -> tuple[str, str]:
+    status = getattr(response, "status_code", 0)
     if status == 401:
         if "authorization" in response.request.headers:
             return (
@@ -373,26 +328,26 @@ def _status_problem(response, endpoint: str) -> tuple[str, str]:
             "the Hub counts too many requests (429)",
             f"Try again {when}; logging in raises the limit",
         )
+    if status == 403:
+        return (
+            "your token does not allow this",
+            "Use a token with the write role, of an account that owns the "
+            "repository or its organisation",
+        )
+    if status == 404:
+        return (
+            f"{endpoint} does not know the address",
+            "Check the name; if HF_ENDPOINT is set, check that a Hub answers "
+            "there",
+        )
+    if status in (409, 412):
+        return (
+            "someone else changed the repository at the same moment",
+            "Try again",
+        )
     if status >= 500 or status in PASSING:
         return (
             f"the Hub is out of order for the moment ({status})",
             "Try again later; see https://status.huggingface.co",
         )
-    conflict = (
-        "someone else changed the repository at the same moment",
-        "Try again",
-    )
-    return {
-        403: (
-            "your token does not allow this",
-            "Use a token with the write role, of an account that owns the "
-            "repository or its organisation",
-        ),
-        404: (
-            f"{endpoint} does not know the address",
-            "Check the name; if HF_ENDPOINT is set, check that a Hub answers "
-            "there",
-        ),
-        409: conflict,
-        412: conflict,
-    }.get(status, (f"the Hub refused ({status})", "See what it says"))
+    return f"the Hub refused ({status})", "See what it says"

@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keras_audiogan.saving import SAMPLE_SUFFIXES
+from keras_audiogan.presets.config import (
+    CARD_FILE,
+    SAMPLES_FOLDER,
+    TRAINING_FILE,
+)
+from keras_audiogan.presets.writer import sample_files
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-CONFIG = "config.json"
-CARD = "README.md"
-OPTIONAL = ("training.json", CARD)
-SAMPLES = "samples"
+OPTIONAL = (TRAINING_FILE, CARD_FILE)
 
 _SCHEME = "hf://"
 _NAME = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9_](?:[\w.-]{0,94}[\w])?", re.A)
@@ -58,12 +60,6 @@ class HubURI:
 def parse_uri(uri: str) -> HubURI:
     """Reads `hf://owner/name[@revision]`.
 
-    Args:
-        uri: The address.
-
-    Returns:
-        Its parts.
-
     Raises:
         ValueError: if it has another form.
     """
@@ -93,18 +89,13 @@ def client(token: str | bool | None) -> HfApi:
     return HfApi(token=token, library_name="keras-audiogan")
 
 
-def sample_names(folder: Path) -> list[str]:
-    """Returns the names of a preset's samples, such as `samples/0.wav`."""
-    samples = folder / SAMPLES
-    if not samples.is_dir():
-        return []
-    return sorted(
-        f"{SAMPLES}/{file.name}"
-        for file in samples.iterdir()
-        if file.suffix.lower() in SAMPLE_SUFFIXES
-        and not file.name.startswith(".")
-        and file.is_file()
-    )
+def optional_names(folder: Path) -> list[str]:
+    """Returns what a preset holds beside config.json and weights, by name."""
+    names = [name for name in OPTIONAL if (folder / name).is_file()]
+    samples = folder / SAMPLES_FOLDER
+    if samples.is_dir():
+        names += [f"{SAMPLES_FOLDER}/{f.name}" for f in sample_files(samples)]
+    return names
 
 
 def digest_of(file: Path, algorithm: str) -> str:

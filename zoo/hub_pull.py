@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_audiogan.presets.atomic_folder import replaced_folder
-from keras_audiogan.saving import PresetError, is_preset_folder, read_config
+from keras_audiogan.presets.config import (
+    CONFIG_FILE,
+    SAMPLES_FOLDER,
+    WEIGHTS_SUFFIX,
+    is_preset_folder,
+    read_config,
+)
+from keras_audiogan.presets.strict_json import PresetError
 from keras_audiogan.zoo.hub_errors import (
     PASSING,
     HubError,
@@ -21,14 +28,12 @@ from keras_audiogan.zoo.hub_errors import (
     explain,
 )
 from keras_audiogan.zoo.hub_files import (
-    CONFIG,
     OPTIONAL,
-    SAMPLES,
     HubURI,
     client,
     digest_of,
+    optional_names,
     parse_uri,
-    sample_names,
 )
 
 if TYPE_CHECKING:
@@ -79,8 +84,13 @@ def pull(
     """
     target = parse_uri(uri)
     destination = None if output is None else Path(output)
-    if destination is not None:
-        _check_free(destination)
+    if destination is not None and os.path.lexists(destination):
+        if not destination.is_dir() or any(destination.iterdir()):
+            raise FileExistsError(
+                errno.EEXIST,
+                "Not a new or empty folder; name another one",
+                str(destination),
+            )
     folder, names = _fetch(
         client(token),
         target,
@@ -111,48 +121,46 @@ def _fetch(
     fetch_config = functools.partial(
         call,
         api.hf_hub_download,
-        CONFIG,
+        CONFIG_FILE,
         revision=target.revision,
         local_files_only=not is_reachable,
     )
     try:
-        folder = Path(fetch_config()).parent
+        config = fetch_sound(fetch_config) if is_reachable else fetch_config()
     except HubError as error:
         if isinstance(error.__cause__, EntryNotFoundError):
             raise NotAPresetError(
                 f"{error}{_convertible(target)}", error.status
             ) from error
         raise
-    if is_reachable and is_odd(folder / CONFIG):
-        evict(folder / CONFIG)
-        folder = Path(fetch_config()).parent
+    folder = Path(config).parent
     weights = _listed_weights(folder, target, stems)
     fetch_rest = functools.partial(
         call,
         api.snapshot_download,
         # The commit that config.json is of: a push in between does no harm.
         revision=folder.name,
-        allow_patterns=[*weights, *OPTIONAL, f"{SAMPLES}/*"],
-        ignore_patterns=[f"{SAMPLES}/*/*", f"{SAMPLES}/.*"],
+        allow_patterns=[*weights, *OPTIONAL, f"{SAMPLES_FOLDER}/*"],
+        ignore_patterns=[f"{SAMPLES_FOLDER}/*/*", f"{SAMPLES_FOLDER}/.*"],
         local_files_only=not is_reachable,
     )
     fetch_rest()
     doubtful = _doubtful(folder, weights)
     if doubtful and is_reachable:
         for name in doubtful:
-            evict(folder / name)
+            _evict(folder / name)
         fetch_rest()
     spoilt = _spoilt(folder, weights)
     if spoilt:
         for name in _doubtful(folder, weights):
-            evict(folder / name)
+            _evict(folder / name)
         raise HubError(
             f"Cannot {task}: weights are missing, or are not those that "
             "config.json lists. Pull again, online; if that does not help, "
             "its author must push it again. Received: "
             f"{', '.join(f'{n}: {why}' for n, why in spoilt.items())}"
         )
-    return folder, [CONFIG, *weights, *_other_names(folder)]
+    return folder, [CONFIG_FILE, *weights, *optional_names(folder)]
 
 
 def _listed_weights(
@@ -175,7 +183,7 @@ def _listed_weights(
                 f"{sorted(entries)}. Received: {stem!r}"
             )
     return {
-        f"{stem}.safetensors": entries[stem]["sha256"]
+        f"{stem}{WEIGHTS_SUFFIX}": entries[stem]["sha256"]
         for stem in (entries if stems is None else stems)
     }
 
@@ -203,12 +211,10 @@ def _check_hub(
 
     if constants.HF_HUB_OFFLINE:
         return False
-    is_cached = isinstance(
-        try_to_load_from_cache(
-            target.repo_id, CONFIG, revision=target.revision
-        ),
-        str,
+    cached = try_to_load_from_cache(
+        target.repo_id, CONFIG_FILE, revision=target.revision
     )
+    is_cached = isinstance(cached, str)
     if is_cached and target.is_pinned:
         # The client finds all of it in its cache, and asks for nothing.
         return True
@@ -228,22 +234,6 @@ def _check_hub(
     return True
 
 
-def _check_free(folder: Path) -> None:
-    if folder.is_dir() and not any(folder.iterdir()):
-        return
-    if folder.exists() or folder.is_symlink():
-        raise FileExistsError(
-            errno.EEXIST,
-            "Not a new or empty folder; name another one",
-            str(folder),
-        )
-
-
-def _other_names(folder: Path) -> list[str]:
-    names = [name for name in OPTIONAL if (folder / name).is_file()]
-    return names + sample_names(folder)
-
-
 def _spoilt(folder: Path, weights: Mapping[str, str]) -> dict[str, str]:
     """Returns the weights files that cannot be used, and why.
 
@@ -260,11 +250,20 @@ def _spoilt(folder: Path, weights: Mapping[str, str]) -> dict[str, str]:
 
 def _doubtful(folder: Path, weights: Mapping[str, str]) -> list[str]:
     """Returns the files that are worth fetching again."""
-    others = [n for n in _other_names(folder) if is_odd(folder / n)]
+    others = [n for n in optional_names(folder) if _is_odd(folder / n)]
     return [*_spoilt(folder, weights), *others]
 
 
-def is_odd(file: Path) -> bool:
+def fetch_sound(fetch: Callable[..., str], **options: Any) -> Path:
+    """Fetches a file to the cache, and again if the cache spoilt it."""
+    path = Path(fetch(**options))
+    if _is_odd(path):
+        _evict(path)
+        path = Path(fetch(**options))
+    return path
+
+
+def _is_odd(file: Path) -> bool:
     """Returns whether a file of the cache is not what its name says.
 
     The cache's links point at files that the Hub names after their contents:
@@ -278,7 +277,7 @@ def is_odd(file: Path) -> bool:
     return bool(kinds) and name not in [digest_of(file, k) for k in kinds]
 
 
-def evict(file: Path) -> None:
+def _evict(file: Path) -> None:
     """Removes a file from the client's cache, with what it links to."""
     paths = {file, file.resolve()}
     if file.is_symlink():

@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_audiogan.presets import cards
-from keras_audiogan.saving import PresetError, is_preset_folder, read_config
+from keras_audiogan.presets.config import (
+    CARD_FILE,
+    CONFIG_FILE,
+    WEIGHTS_SUFFIX,
+    is_preset_folder,
+    read_config,
+)
+from keras_audiogan.presets.strict_json import PresetError
 from keras_audiogan.zoo.hub_errors import (
     HubError,
     Notify,
@@ -19,14 +26,11 @@ from keras_audiogan.zoo.hub_errors import (
     is_xet_trouble,
 )
 from keras_audiogan.zoo.hub_files import (
-    CARD,
-    CONFIG,
-    OPTIONAL,
     HubURI,
     client,
     digest_of,
+    optional_names,
     parse_uri,
-    sample_names,
 )
 
 if TYPE_CHECKING:
@@ -125,7 +129,6 @@ class _Push:
 
     @property
     def branch(self) -> str:
-        """The branch to commit to."""
         return self.target.revision or "main"
 
     def commit(self) -> str:
@@ -179,21 +182,24 @@ class _Push:
         remote = {sibling.rfilename for sibling in head.siblings or ()}
         files = dict(self.files)
         stale: list[str] = []
-        if CONFIG in remote:
+        if CONFIG_FILE in remote:
             stale = self._stale_weights(head, remote)
-        if CARD in remote and CARD in files and not self.overwrite_card:
-            card = self.call(self.api.hf_hub_download, CARD, revision=head.sha)
-            if not cards.is_generated(Path(card).read_bytes()):
-                del files[CARD]
+        if {CARD_FILE} <= remote & files.keys() and not self.overwrite_card:
+            card = self._download(CARD_FILE, head)
+            if not cards.is_generated(card.read_bytes()):
+                del files[CARD_FILE]
                 self.notify(
-                    f"{self.target} has a {CARD} that a person wrote; it "
+                    f"{self.target} has a {CARD_FILE} that a person wrote; it "
                     "stays as it is."
                 )
         return files, stale
 
+    def _download(self, name: str, head: ModelInfo) -> Path:
+        method = self.api.hf_hub_download
+        return Path(self.call(method, name, revision=head.sha))
+
     def _stale_weights(self, head: ModelInfo, remote: set[str]) -> list[str]:
-        path = self.call(self.api.hf_hub_download, CONFIG, revision=head.sha)
-        folder = Path(path).parent
+        folder = self._download(CONFIG_FILE, head).parent
         if not is_preset_folder(folder):
             raise HubError(
                 f"Cannot push to {self.target}: the repository holds something "
@@ -206,7 +212,7 @@ class _Push:
         except PresetError as error:
             self.notify(f"The preset there is broken; it is replaced. {error}")
             return []
-        names = {f"{stem}.safetensors" for stem in weights}
+        names = {f"{stem}{WEIGHTS_SUFFIX}" for stem in weights}
         return sorted((names & remote) - self.files.keys())
 
     def _upload(
@@ -215,10 +221,9 @@ class _Push:
         """Sends the large files; returns the additions to commit."""
         from huggingface_hub import CommitOperationAdd
 
-        def send() -> list[Any]:
+        def send(contents: Mapping[str, Any]) -> list[Any]:
             operations = [
-                CommitOperationAdd(name, source)
-                for name, source in contents.items()
+                CommitOperationAdd(*item) for item in contents.items()
             ]
             self.call(
                 self.api.preupload_lfs_files,
@@ -228,9 +233,8 @@ class _Push:
             )
             return operations
 
-        contents: dict[str, Any] = dict(files)
         try:
-            return send()
+            return send(files)
         except HubError as error:
             if not is_xet_trouble(error.__cause__):
                 raise
@@ -239,13 +243,14 @@ class _Push:
                 f"used here: {error.__cause__}"
             )
         # The client sends open files, unlike paths, without Xet.
-        contents = {
-            name: source
-            if isinstance(source, bytes)
-            else stack.enter_context(source.open("rb"))
-            for name, source in files.items()
-        }
-        return send()
+        return send(
+            {
+                name: source
+                if isinstance(source, bytes)
+                else stack.enter_context(source.open("rb"))
+                for name, source in files.items()
+            }
+        )
 
 
 def _branch_of(uri: str, revision: str | None) -> HubURI:
@@ -276,33 +281,29 @@ def _checked_files(
         PresetError: if weights are missing or are not those that config.json
             lists, or a file lies outside.
     """
-    names = [CONFIG]
-    names += [name for name in OPTIONAL if (folder / name).is_file()]
-    names += sample_names(folder)
+    names = [CONFIG_FILE, *optional_names(folder)]
     for stem, entry in config["weights"].items():
-        name = f"{stem}.safetensors"
-        file = folder / name
-        if not file.is_file():
-            raise PresetError(
-                file,
-                "the file is missing",
-                advice="Save the preset anew",
-            )
-        if digest_of(file, "sha256") != entry["sha256"]:
-            raise PresetError(
-                file,
-                "the weights are not those that config.json lists",
-                advice="Save the preset anew",
-                expected=f"sha256 {entry['sha256']}",
-            )
-        names.append(name)
+        file = folder / f"{stem}{WEIGHTS_SUFFIX}"
+        problem = "the file is missing"
+        if file.is_file():
+            if digest_of(file, "sha256") == entry["sha256"]:
+                names.append(file.name)
+                continue
+            problem = "the weights are not those that config.json lists"
+        raise PresetError(
+            file,
+            problem,
+            advice="Save the preset anew",
+            expected=f"sha256 {entry['sha256']}",
+        )
     for name in names:
         _check_inside(folder, folder / name)
     files: dict[str, Path | bytes] = {name: folder / name for name in names}
-    if CARD in files and cards.is_generated((folder / CARD).read_bytes()):
+    card = folder / CARD_FILE
+    if CARD_FILE in files and cards.is_generated(card.read_bytes()):
         uri = f"hf://{target.repo_id}"
-        card = cards.render_card(folder, name=target.name, uri=uri)
-        files[CARD] = card.encode()
+        text = cards.render_card(folder, name=target.name, uri=uri)
+        files[CARD_FILE] = text.encode()
     return files
 
 

@@ -54,8 +54,8 @@ _LICENSES = set(
     "cc-by-nc-sa-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc0-1.0 mit openrail".split()
 )
 _LICENSE_ALIASES = {"cc0": "cc0-1.0", "apache": "apache-2.0"}
-_PICTURES = (".png", ".jpg", ".svg")
-_SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
+PICTURES = (".png", ".jpg", ".svg")
+SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
 _DATA_NAMES = {
     "name": "Name",
     "license": "Licence",
@@ -393,7 +393,7 @@ def _samples(folder: Path) -> str:
     )
     lines = [
         f"{mark}[{name}]({SAMPLES_FOLDER}/{name})"
-        for mark, endings in (("!", _PICTURES), ("- ", _SOUNDS))
+        for mark, endings in (("!", PICTURES), ("- ", SOUNDS))
         for name in names
         if name.endswith(endings)
     ]

@@ -6,6 +6,7 @@ milliseconds.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -32,19 +33,25 @@ MAX_STRING_LENGTH = 1024
 # rebuilds its own parts from plain values, so no preset needs them, and a
 # stranger's could name any importable object.
 _OBJECT_KEYS = frozenset({"class_name", "module", "registered_name"})
-_ARCHITECTURE = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_STEM = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+# Name -> its type, and which numbers or names of it are allowed.
+_FIELDS: dict[str, tuple[Any, range | re.Pattern[str] | None]] = {
+    "architecture": (str, _NAME),
+    "class_name": (str, None),
+    "library_version": (str, None),
+    "sampling_rate": (int | None, range(1, MAX_INTEGER + 1)),
+    "num_channels": (int | None, range(1, MAX_ITEMS + 1)),
+    "labels": (list | None, None),
+    "config": (dict, None),
+    "weights": (dict, None),
+}
 
 
 def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Reads and checks the config.json of a preset folder.
 
-    One of an older format version comes back as today's would say it. Needs
-    neither Keras nor NumPy.
-
-    Args:
-        path: A preset folder.
+    One of an older format version comes back as today's would say it.
 
     Returns:
         A dict with `format_version`, `task`, `architecture`, `class_name`,
@@ -59,7 +66,7 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     folder = Path(path)
     file = folder / CONFIG_FILE
-    if not _is_folder(folder):
+    if not os.path.isdir(folder):
         raise PresetError(
             folder,
             "there is no such folder",
@@ -70,7 +77,8 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
             folder, f"this is not a preset folder: it has no {CONFIG_FILE}"
         )
     config = read_json(file)
-    version = _field(file, config, "format_version", int)
+    _check_field(file, config, "format_version", int)
+    version = config["format_version"]
     if version > FORMAT_VERSION:
         raise PresetError(
             file,
@@ -86,28 +94,15 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
             expected=FORMAT_VERSION,
             received=version,
         )
-    architecture = _field(file, config, "architecture", str)
-    if not _ARCHITECTURE.fullmatch(architecture):
-        raise PresetError(
-            file,
-            "`architecture` must be a lower-case name",
-            received=architecture,
-        )
-    _field(file, config, "class_name", str)
-    _field(file, config, "library_version", str)
-    _check_optional_count(file, config, "sampling_rate", MAX_INTEGER)
-    _check_optional_count(file, config, "num_channels", MAX_ITEMS)
-    labels = _field(file, config, "labels", (list, type(None)))
-    if labels is not None and not all(isinstance(x, str) for x in labels):
+    for name, (kind, allowed) in _FIELDS.items():
+        _check_field(file, config, name, kind, allowed)
+    labels, weights = config["labels"] or (), config["weights"]
+    if not all(isinstance(label, str) for label in labels):
         raise PresetError(
             file, "`labels` must be a list of strings", received=labels
         )
-    _check_argument(file, "labels", labels)
-    arguments = _field(file, config, "config", dict)
-    for name, value in arguments.items():
-        _check_argument(file, f"config.{name}", value)
-    _check_argument(file, "config", arguments)
-    weights = _field(file, config, "weights", dict)
+    for name in ("labels", "config"):
+        _check_argument(file, name, config[name])
     if not 0 < len(weights) <= 64:
         raise PresetError(
             file, "`weights` must list the weights files", received=weights
@@ -121,32 +116,18 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
             raise PresetError(
                 file, f"`config` of format version {version} is wrong: {error}"
             ) from error
-    task = _field(file, config, "task", str)
-    if not _ARCHITECTURE.fullmatch(task):
-        raise PresetError(
-            file, "`task` must be a lower-case name", received=task
-        )
+    _check_field(file, config, "task", str, _NAME)
     return {**config, "format_version": FORMAT_VERSION}
 
 
 def read_training(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Reads the training.json of a preset folder: how it came to be.
-
-    Needs neither Keras nor NumPy.
-
-    Args:
-        path: A preset folder.
-
-    Returns:
-        What the file holds; an empty dict if the preset has no such file.
+    """Returns the training.json of a preset folder, empty if it has none.
 
     Raises:
         PresetError: if the file is not a JSON object of bounded size.
     """
     file = Path(path) / TRAINING_FILE
-    if not os.path.lexists(file):
-        return {}
-    return read_json(file)
+    return read_json(file) if os.path.lexists(file) else {}
 
 
 def is_preset_folder(path: str | os.PathLike[str]) -> bool:
@@ -163,11 +144,7 @@ def is_preset_folder(path: str | os.PathLike[str]) -> bool:
 
 
 def as_stems(path: Path, weights: Iterable[str]) -> set[str]:
-    """Returns a caller's list of file stems as a set.
-
-    Raises:
-        PresetError: if it is a single string.
-    """
+    """Returns a caller's list of file stems as a set; refuses a string."""
     if isinstance(weights, str):
         raise PresetError(
             path,
@@ -193,56 +170,43 @@ def check_limits(
         PresetError: if an argument exceeds its limit.
     """
     for name, value in config.items():
-        if name in limits:
-            for item in value if isinstance(value, list) else [value]:
-                if isinstance(item, (int, float)) and item > limits[name]:
-                    raise PresetError(
-                        path,
-                        f"`config.{name}` is larger than this architecture "
-                        "allows",
-                        expected=f"at most {limits[name]}",
-                        received=item,
-                    )
+        limit = limits.get(name, math.inf)
         for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, (int, float)) and item > limit:
+                raise PresetError(
+                    path,
+                    f"`config.{name}` is larger than this architecture allows",
+                    expected=f"at most {limit}",
+                    received=item,
+                )
             if isinstance(item, dict):
                 check_limits(path, item, limits)
 
 
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False
-
-
-def _field(file: Path, config: dict[str, Any], name: str, kind: Any) -> Any:
+def _check_field(
+    file: Path,
+    config: dict[str, Any],
+    name: str,
+    kind: Any,
+    allowed: range | re.Pattern[str] | None = None,
+) -> None:
     if name not in config:
         raise PresetError(file, f"`{name}` is missing")
     value = config[name]
+    problem = expected = None
     if not isinstance(value, kind) or isinstance(value, bool):
-        kinds = kind if isinstance(kind, tuple) else (kind,)
-        names = " or ".join(
-            "null" if k is type(None) else k.__name__ for k in kinds
-        )
+        problem = "has the wrong type"
+        expected = getattr(kind, "__name__", str(kind)).replace("None", "null")
+    elif value is None:
+        return
+    elif isinstance(allowed, range) and value not in allowed:
+        problem = "is out of range"
+        expected = f"{allowed[0]} to {allowed[-1]}"
+    elif isinstance(allowed, re.Pattern) and not allowed.fullmatch(value):
+        problem = "must be a lower-case name"
+    if problem is not None:
         raise PresetError(
-            file,
-            f"`{name}` has the wrong type",
-            expected=names,
-            received=value,
-        )
-    return value
-
-
-def _check_optional_count(
-    file: Path, config: dict[str, Any], name: str, limit: int
-) -> None:
-    value = _field(file, config, name, (int, type(None)))
-    if value is not None and not 1 <= value <= limit:
-        raise PresetError(
-            file,
-            f"`{name}` is out of range",
-            expected=f"1 to {limit}",
-            received=value,
+            file, f"`{name}` {problem}", expected=expected, received=value
         )
 
 
@@ -270,24 +234,18 @@ def _check_argument(file: Path, name: str, value: Any) -> None:
 
 
 def _check_weights_entry(file: Path, stem: str, entry: Any) -> None:
-    if not _STEM.fullmatch(stem):
+    if not _NAME.fullmatch(stem):
         raise PresetError(
             file,
             "`weights` names a file that is not one of this folder's",
             expected="lower-case letters, digits and underscores",
             received=stem,
         )
-    counts = ("num_parameters", "num_bytes")
-    if (
-        not isinstance(entry, dict)
-        or not all(
-            isinstance(entry.get(name), int)
-            and not isinstance(entry.get(name), bool)
-            and entry[name] >= 0
-            for name in counts
-        )
-        or not isinstance(entry.get("sha256"), str)
-        or not _SHA256.fullmatch(entry["sha256"])
+    given = entry if isinstance(entry, dict) else {}
+    counts = [given.get("num_parameters"), given.get("num_bytes")]
+    if not all(type(count) is int and count >= 0 for count in counts) or not (
+        isinstance(given.get("sha256"), str)
+        and _SHA256.fullmatch(given["sha256"])
     ):
         raise PresetError(
             file,

@@ -197,13 +197,6 @@ _DIRECTIONS = {
 EVALUATION_PREFIX = "evaluation/"
 """Before the keys of figures that are measured in training, in a log."""
 
-_MEASURED_IN_TRAINING = (
-    "frechet_distance inception_score label_accuracy kernel_distance precision "
-    "recall density coverage num_different_bins d_self_difference "
-    "d_train_difference repeated copied level_difference "
-    "spectral_tilt_difference".split()
-)
-
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
@@ -265,14 +258,8 @@ def _read(catalogue: str) -> Iterator[Figure]:
     for line in catalogue.strip().replace("\n  ", " ~ ").splitlines():
         head, *meaning = line.split(" ~ ")
         key, name, unit, better, digits = map(str.strip, head.split("|"))
-        yield Figure(
-            key,
-            name,
-            unit,
-            better,
-            int(digits) if digits else None,
-            " ".join(meaning),
-        )
+        decimals = int(digits) if digits else None
+        yield Figure(key, name, unit, better, decimals, " ".join(meaning))
 
 
 FIGURES = {entry.key: entry for entry in _read(_CATALOGUE)}
@@ -280,16 +267,12 @@ FIGURES = {entry.key: entry for entry in _read(_CATALOGUE)}
 
 
 def figure(key: str, entry: Mapping[str, Any] | None = None) -> Figure:
-    """Returns what is known of a figure.
+    """Returns what is known of a figure; a readable name for unknown keys.
 
     Args:
         key: As it stands in files, with or without `evaluation/` before it.
         entry: What a file says of it; its `unit` and `better` count where
             the catalogue has none.
-
-    Returns:
-        The catalogue's figure; for a key that it lacks one with a readable
-        name.
     """
     key = key.removeprefix(EVALUATION_PREFIX)
     found = FIGURES.get(key)
@@ -320,24 +303,13 @@ def is_number(value: object) -> TypeGuard[float]:
 def in_words(
     key: str, value: float, entry: Mapping[str, Any] | None = None
 ) -> str:
-    """Returns a figure as people say it, e.g. `label accuracy 94.8 %`.
-
-    Args:
-        key: Of the figure.
-        value: As measured.
-        entry: As for `figure`.
-    """
+    """Returns a figure as people say it, e.g. `label accuracy 94.8 %`."""
     known = figure(key, entry)
     return f"{known.name} {known.number(value)} {known.unit}".rstrip()
 
 
 def rounded(key: str, value: float) -> float:
-    """Returns a value without the digits that say nothing, for the Hub.
-
-    Args:
-        key: Of the figure.
-        value: As measured; a share stays a share.
-    """
+    """Returns a value with the digits that are shown; a share stays one."""
     known = figure(key)
     if known.digits is None or abs(value) >= 1000:
         short = float(f"{value:.4g}")
@@ -349,13 +321,8 @@ def rounded(key: str, value: float) -> float:
 def short_summary(metrics: Mapping[str, float], limit: int = 3) -> str:
     """Returns the figures that say most about a preset, in a few words.
 
-    Args:
-        metrics: Key -> value, as `preset_info` returns them.
-        limit: How many.
-
-    Returns:
-        E.g. `inception score 8.60, label accuracy 94.8 %`; empty where
-        nothing was measured.
+    E.g. `inception score 8.60, label accuracy 94.8 %`; empty where nothing
+    was measured.
     """
     keys = in_order(metrics)[:limit]
     return ", ".join(in_words(key, metrics[key]) for key in keys)
@@ -373,17 +340,4 @@ def meanings(figures: Iterable[Figure]) -> dict[str, str]:
         known.name[:1].upper() + known.name[1:]: known.meaning
         for known in figures
         if known.meaning
-    }
-
-
-def measures() -> dict[str, str]:
-    """Returns the figures measured in training, and which way is better.
-
-    Returns:
-        Key -> `"higher"`, `"lower"`, or `"zero"` for differences from real
-        sound.
-    """
-    return {
-        key: "zero" if FIGURES[key].better == "real" else FIGURES[key].better
-        for key in _MEASURED_IN_TRAINING
     }

@@ -16,7 +16,7 @@ class ModelSizes(NamedTuple):
     """The sizes of a model.
 
     Attributes:
-        shapes: File stem -> weight name -> shape, of `preset_weights`.
+        shapes: As `weight_shapes` returns them.
         required: The file stems without which a preset is none.
         num_parameters: Numbers in all variables of the model, those of the
             networks that no file holds included.
@@ -59,6 +59,17 @@ def weights_by_name(network: keras.Model) -> dict[str, Any]:
     return named
 
 
+def weight_shapes(model: Any) -> dict[str, dict[str, tuple[int, ...]]]:
+    """Returns file stem -> weight name -> shape, of `preset_weights`."""
+    return {
+        stem: {
+            name: tuple(int(size) for size in variable.shape)
+            for name, variable in weights_by_name(network).items()
+        }
+        for stem, network in model.preset_weights.items()
+    }
+
+
 def is_measuring() -> bool:
     """Returns whether this model is built for its sizes alone.
 
@@ -75,14 +86,7 @@ def measure_model(
     In a `keras.StatelessScope` a new variable has a shape and no value. Keras
     remembers such variables, to fill them later, per thread: a thread of its
     own lets them be forgotten, and leaves the names, scopes and policies of
-    the caller alone.
-
-    Args:
-        model_class: A class of the registry.
-        config: The constructor's arguments.
-
-    Raises:
-        Exception: Whatever the constructor raises.
+    the caller alone. Whatever the constructor raises comes through.
     """
     with ThreadPoolExecutor(1) as executor:
         return executor.submit(_measure, model_class, config).result()
@@ -96,13 +100,7 @@ def _measure(
         model: Any = model_class(**config)
         labels = getattr(model, "labels", None)
         return ModelSizes(
-            shapes={
-                stem: {
-                    name: tuple(int(size) for size in variable.shape)
-                    for name, variable in weights_by_name(network).items()
-                }
-                for stem, network in model.preset_weights.items()
-            },
+            shapes=weight_shapes(model),
             required=tuple(model.required_weights),
             num_parameters=model.count_params(),
             sampling_rate=getattr(model, "sampling_rate", None),

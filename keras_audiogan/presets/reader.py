@@ -106,14 +106,7 @@ def check_against_sizes(
                 expected="null" if value is None else value,
                 received="null" if config[name] is None else config[name],
             )
-    for stem, header in headers.items():
-        if stem not in sizes.shapes:
-            raise unknown_stem(file, stem, sizes.shapes)
-        check_shapes(
-            file.with_name(f"{stem}{WEIGHTS_SUFFIX}"),
-            sizes.shapes[stem],
-            header,
-        )
+    check_shapes(file.parent, sizes.shapes, headers)
     stored = sum(header.num_parameters for header in headers.values())
     allowed = stored * _UNSTORED_FACTOR + _UNSTORED_PARAMETERS
     if sizes.num_parameters > allowed:
@@ -125,47 +118,45 @@ def check_against_sizes(
         )
 
 
-def unknown_stem(
-    file: Path, stem: str, known: Mapping[str, Any]
-) -> PresetError:
-    """Returns the error for weights of a network that is not there."""
-    return PresetError(
-        file,
-        "`weights` lists a network that the model has not",
-        expected=sorted(known),
-        received=stem,
-    )
-
-
 def check_shapes(
-    file: Path,
-    shapes: dict[str, tuple[int, ...]],
-    header: weight_files.Header,
+    folder: Path,
+    shapes: Mapping[str, Mapping[str, tuple[int, ...]]],
+    headers: Mapping[str, weight_files.Header],
 ) -> None:
-    """Checks the tensors of a header against a network's.
+    """Checks the tensors of headers against those of a model.
+
+    Args:
+        folder: The preset, for messages.
+        shapes: File stem -> weight name -> shape.
+        headers: By file stem.
 
     Raises:
-        PresetError: if a name or a shape differs; it names the tensor.
+        PresetError: if a network, a name or a shape differs.
     """
-    for name, shape in shapes.items():
-        if name not in header.tensors:
+    for stem, header in headers.items():
+        if stem not in shapes:
             raise PresetError(
-                file,
-                "the tensor is missing",
-                tensor=name,
-                expected=shape,
+                folder / CONFIG_FILE,
+                "`weights` lists a network that the model has not",
+                expected=sorted(shapes),
+                received=stem,
             )
-        received = header.tensors[name].shape
-        if received != shape:
-            raise PresetError(
-                file,
-                "the shape is not that of the model",
-                tensor=name,
-                expected=shape,
-                received=received,
-            )
-    for name in header.tensors:
-        if name not in shapes:
+        wanted, tensors = shapes[stem], header.tensors
+        file = folder / f"{stem}{WEIGHTS_SUFFIX}"
+        for name, shape in wanted.items():
+            if name not in tensors:
+                raise PresetError(
+                    file, "the tensor is missing", tensor=name, expected=shape
+                )
+            if tensors[name].shape != shape:
+                raise PresetError(
+                    file,
+                    "the shape is not that of the model",
+                    tensor=name,
+                    expected=shape,
+                    received=tensors[name].shape,
+                )
+        for name in sorted(tensors.keys() - wanted.keys()):
             raise PresetError(file, "the model has no such tensor", tensor=name)
 
 

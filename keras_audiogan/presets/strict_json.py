@@ -9,6 +9,7 @@ import json
 import math
 import os
 import stat
+from collections import Counter
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -44,22 +45,17 @@ class PresetError(ValueError):
         received: object = None,
         advice: str | None = None,
     ):
-        parts = [f"{_printable(path)}: "]
-        if tensor is not None:
-            parts.append(f"tensor {short(tensor)}: ")
-        parts.append(f"{problem}.")
+        place = "" if tensor is None else f"tensor {short(tensor)}: "
+        message = f"{_printable(path)}: {place}{problem}."
         if expected is not None:
-            said = (
-                _printable(expected)
-                if isinstance(expected, str)
-                else short(expected)
-            )
-            parts.append(f" Expected: {said}.")
+            is_ours = isinstance(expected, str)
+            said = _printable(expected) if is_ours else short(expected)
+            message += f" Expected: {said}."
         if advice is not None:
-            parts.append(f" {advice}.")
+            message += f" {advice}."
         if received is not None:
-            parts.append(f" Received: {short(received)}")
-        super().__init__("".join(parts))
+            message += f" Received: {short(received)}"
+        super().__init__(message)
         self.path = Path(path)
         self.tensor = tensor
 
@@ -165,11 +161,8 @@ def parse_json(path: Path, data: bytes) -> dict[str, Any]:
 def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                raise ValueError(f"the key {short(key)} stands there twice")
-            seen.add(key)
+        ((key, _),) = Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"the key {short(key)} stands there twice")
     return result
 
 
@@ -182,11 +175,9 @@ def _check_depth_and_numbers(path: Path, value: Any, depth: int) -> None:
         raise PresetError(
             path, f"the JSON is nested deeper than {MAX_JSON_DEPTH} levels"
         )
-    if isinstance(value, dict):
-        for item in value.values():
-            _check_depth_and_numbers(path, item, depth + 1)
-    elif isinstance(value, list):
-        for item in value:
-            _check_depth_and_numbers(path, item, depth + 1)
-    elif isinstance(value, float) and not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise PresetError(path, "the JSON holds a number that is not finite")
+    if isinstance(value, dict):
+        value = list(value.values())
+    for item in value if isinstance(value, list) else ():
+        _check_depth_and_numbers(path, item, depth + 1)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
@@ -31,8 +31,9 @@ MAX_RANK = 8
 # 4 GiB of float32, far beyond any generator of sound.
 MAX_PARAMETERS = 1 << 30
 
-_ITEM_BYTES = {"F16": 2, "BF16": 2, "F32": 4}
-_STORAGE = {"float16": ("F16", "<f2"), "float32": ("F32", "<f4")}
+# What the format calls them -> NumPy, where bfloat16 is read as whole numbers.
+_DTYPES = {"F16": "<f2", "BF16": "<u2", "F32": "<f4"}
+_STORAGE = {"float16": "F16", "float32": "F32"}
 _LENGTH_BYTES = 8
 _MAX_COUNT = 1 << 53
 _ALIGNMENT = 8
@@ -118,7 +119,7 @@ def _read_header(path: Path, file: BinaryIO) -> Header:
         )
     stored = metadata.get("storage_dtype")
     for name, tensor in tensors.items():
-        if stored in _STORAGE and tensor.dtype != _STORAGE[stored][0]:
+        if stored in _STORAGE and tensor.dtype != _STORAGE[stored]:
             raise PresetError(
                 path,
                 "the storage dtype is not the one that the header states",
@@ -153,19 +154,16 @@ def _check_entry(path: Path, name: str, entry: Any, base: int) -> TensorInfo:
     def refuse(problem: str, **more: Any) -> PresetError:
         return PresetError(path, problem, tensor=name, **more)
 
-    if not isinstance(entry, dict) or set(entry) != {
-        "dtype",
-        "shape",
-        "data_offsets",
-    }:
+    keys = {"dtype", "shape", "data_offsets"}
+    if not isinstance(entry, dict) or set(entry) != keys:
         raise refuse(
             "the entry must hold dtype, shape and data_offsets",
             received=entry,
         )
     dtype, shape = entry["dtype"], entry["shape"]
-    if not isinstance(dtype, str) or dtype not in _ITEM_BYTES:
+    if not isinstance(dtype, str) or dtype not in _DTYPES:
         raise refuse(
-            "unexpected dtype", expected=tuple(_ITEM_BYTES), received=dtype
+            "unexpected dtype", expected=tuple(_DTYPES), received=dtype
         )
     if not _are_counts(shape) or len(shape) > MAX_RANK:
         raise refuse(
@@ -178,7 +176,7 @@ def _check_entry(path: Path, name: str, entry: Any, base: int) -> TensorInfo:
             "`data_offsets` must be two whole numbers", received=offsets
         )
     start, stop = offsets
-    needed = math.prod(shape) * _ITEM_BYTES[dtype]
+    needed = _num_bytes(shape, dtype)
     if stop - start != needed:
         raise refuse(
             "the offsets disagree with shape and dtype",
@@ -188,12 +186,13 @@ def _check_entry(path: Path, name: str, entry: Any, base: int) -> TensorInfo:
     return TensorInfo(dtype, tuple(shape), base + start, base + stop)
 
 
+def _num_bytes(shape: Iterable[int], dtype: str) -> int:
+    return math.prod(shape) * int(_DTYPES[dtype][-1])
+
+
 def _are_counts(value: Any) -> bool:
     return isinstance(value, list) and all(
-        isinstance(item, int)
-        and not isinstance(item, bool)
-        and 0 <= item <= _MAX_COUNT
-        for item in value
+        type(item) is int and 0 <= item <= _MAX_COUNT for item in value
     )
 
 
@@ -227,13 +226,7 @@ def read_tensors(
 ) -> dict[str, np.ndarray]:
     """Reads the tensors of a file whose header was read before.
 
-    Args:
-        path: The file.
-        expected: Its header, as `read_header` gave it.
-        sha256: The checksum that the file must have.
-
-    Returns:
-        Arrays as stored, bfloat16 widened to float32.
+    They come as stored, bfloat16 widened to float32.
 
     Raises:
         PresetError: if the file has changed since, the checksum differs, or
@@ -257,7 +250,10 @@ def read_tensors(
                     path, "the file changed while it was read", tensor=name
                 )
             digest.update(data)
-            arrays[name] = _as_array(data, tensor)
+            array = np.frombuffer(data, _DTYPES[tensor.dtype])
+            if tensor.dtype == "BF16":
+                array = (array.astype("<u4") << 16).view("<f4")
+            arrays[name] = array.reshape(tensor.shape)
     if digest.hexdigest() != sha256:
         raise PresetError(
             path,
@@ -279,22 +275,9 @@ def read_tensors(
     return arrays
 
 
-def _as_array(data: bytes, tensor: TensorInfo) -> np.ndarray:
-    import numpy as np
-
-    if tensor.dtype == "BF16":
-        upper = np.frombuffer(data, "<u2").astype("<u4")
-        return (upper << 16).view("<f4").reshape(tensor.shape)
-    dtype = {"F16": "<f2", "F32": "<f4"}[tensor.dtype]
-    return np.frombuffer(data, dtype).reshape(tensor.shape)
-
-
 def write(
-    path: Path,
-    tensors: Mapping[str, Any],
-    storage_dtype: str,
-    metadata: Mapping[str, str],
-) -> tuple[int, str]:
+    path: Path, tensors: Mapping[str, Any], storage_dtype: str
+) -> dict[str, int | str]:
     """Writes a safetensors file and brings it to the disk.
 
     Args:
@@ -302,10 +285,9 @@ def write(
         tensors: Name -> whatever `keras.ops.convert_to_numpy` or
             `numpy.asarray` takes; converted one at a time.
         storage_dtype: `"float16"` or `"float32"`.
-        metadata: Strings for the header; `storage_dtype` is added.
 
     Returns:
-        `(num_bytes, sha256)` of the file.
+        `num_parameters`, `num_bytes` and `sha256` of the file.
 
     Raises:
         PresetError: if a tensor is not of floating point, holds NaN or
@@ -314,20 +296,16 @@ def write(
     """
     import hashlib
 
-    code, dtype = _STORAGE[storage_dtype]
-    entries: dict[str, Any] = {
-        "__metadata__": {**metadata, "storage_dtype": storage_dtype}
-    }
-    position = 0
+    code = _STORAGE[storage_dtype]
+    metadata = {"format": "keras-audiogan", "storage_dtype": storage_dtype}
+    entries: dict[str, Any] = {"__metadata__": metadata}
+    position = num_parameters = 0
     for name, tensor in sorted(tensors.items()):
         shape = [int(size) for size in tensor.shape]
-        stop = position + math.prod(shape) * _ITEM_BYTES[code]
-        entries[name] = {
-            "dtype": code,
-            "shape": shape,
-            "data_offsets": [position, stop],
-        }
-        position = stop
+        num_parameters += math.prod(shape)
+        offsets = [position, position + _num_bytes(shape, code)]
+        entries[name] = {"dtype": code, "shape": shape, "data_offsets": offsets}
+        position = offsets[1]
     header = json.dumps(entries, separators=(",", ":")).encode("utf-8")
     header += b" " * (-len(header) % _ALIGNMENT)
     digest = hashlib.sha256()
@@ -340,10 +318,14 @@ def write(
         put(len(header).to_bytes(_LENGTH_BYTES, "little"))
         put(header)
         for name, tensor in sorted(tensors.items()):
-            put(_storage_form(path, name, tensor, dtype).tobytes())
+            put(_storage_form(path, name, tensor, _DTYPES[code]).tobytes())
         file.flush()
         os.fsync(file.fileno())
-        return file.tell(), digest.hexdigest()
+        return {
+            "num_parameters": num_parameters,
+            "num_bytes": file.tell(),
+            "sha256": digest.hexdigest(),
+        }
 
 
 def _storage_form(path: Path, name: str, tensor: Any, dtype: str) -> np.ndarray:
@@ -377,4 +359,4 @@ def _storage_form(path: Path, name: str, tensor: Any, dtype: str) -> np.ndarray:
             received=largest,
             advice='Save with storage_dtype="float32"',
         )
-    return np.ascontiguousarray(array.astype(dtype))
+    return array.astype(dtype)

@@ -9,8 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from keras_audiogan.presets import weight_files
-from keras_audiogan.presets.atomic_folder import replaced_folder
+from keras_audiogan.presets import cards, weight_files
+from keras_audiogan.presets.atomic_folder import replaced_folder, write_json
 from keras_audiogan.presets.config import (
     CARD_FILE,
     CONFIG_FILE,
@@ -22,18 +22,9 @@ from keras_audiogan.presets.config import (
     is_preset_folder,
     read_config,
 )
-from keras_audiogan.presets.strict_json import PresetError, parse_json
+from keras_audiogan.presets.strict_json import PresetError, read_json
 
-SAMPLE_SUFFIXES = (
-    ".wav",
-    ".flac",
-    ".ogg",
-    ".mp3",
-    ".png",
-    ".jpg",
-    ".svg",
-    ".json",
-)
+SAMPLE_SUFFIXES = (*cards.SOUNDS, *cards.PICTURES, ".json")
 # What may stand beside a preset's own files and be lost when it is replaced.
 _DISPOSABLE = {".DS_Store", "Thumbs.db", ".gitattributes", ".cache"}
 
@@ -86,7 +77,9 @@ def save_preset(
         )
     _check_replaceable(target)
     networks = _networks_to_save(target, model, weights)
-    samples = _samples_to_copy(samples_dir)
+    if samples_dir is not None and not Path(samples_dir).is_dir():
+        raise PresetError(samples_dir, "`samples_dir` is not a folder")
+    samples = [] if samples_dir is None else sample_files(Path(samples_dir))
     config = _describe(model)
     if training is None and hasattr(model, "_preset_origin"):
         training = json.loads(model._preset_origin) or None
@@ -107,9 +100,13 @@ def _fill(
     training: Mapping[str, Any] | None,
     samples: list[Path],
 ) -> None:
+    from keras_audiogan.presets.model_sizes import weights_by_name
+
     for stem, network in networks.items():
-        config["weights"][stem] = _write_weights(
-            folder, stem, network, storage_dtype
+        config["weights"][stem] = weight_files.write(
+            folder / f"{stem}{WEIGHTS_SUFFIX}",
+            weights_by_name(network),
+            storage_dtype,
         )
     _write_json(folder / CONFIG_FILE, config)
     if training is not None:
@@ -118,7 +115,6 @@ def _fill(
         (folder / SAMPLES_FOLDER).mkdir()
     for sample in samples:
         _write_bytes(folder / SAMPLES_FOLDER / sample.name, sample.read_bytes())
-    # The reader has the last word: what it would refuse is not written.
     read_config(folder)
 
 
@@ -131,29 +127,22 @@ def _check_replaceable(target: Path) -> None:
             "something that is not a folder stands here",
             advice="Choose another path",
         )
-    names = set(os.listdir(target))
-    if not names:
-        return
-    advice = "Choose another path, or empty the folder yourself"
-    if not is_preset_folder(target):
-        raise PresetError(
-            target,
-            "the folder holds something else than a preset",
-            received=sorted(names),
-            advice=advice,
-        )
-    own = {CONFIG_FILE, TRAINING_FILE, CARD_FILE, SAMPLES_FOLDER}
-    foreign = {
-        name
-        for name in names - own - _DISPOSABLE
-        if not name.endswith(WEIGHTS_SUFFIX)
-    }
+    foreign = names = set(os.listdir(target))
+    problem = "the folder holds something else than a preset"
+    if is_preset_folder(target):
+        own = {CONFIG_FILE, TRAINING_FILE, CARD_FILE, SAMPLES_FOLDER}
+        foreign = {
+            name
+            for name in names - own - _DISPOSABLE
+            if not name.endswith(WEIGHTS_SUFFIX)
+        }
+        problem = "saving here would delete files that are no part of a preset"
     if foreign:
         raise PresetError(
             target,
-            "saving here would delete files that are no part of a preset",
+            problem,
             received=sorted(foreign),
-            advice=advice,
+            advice="Choose another path, or empty the folder yourself",
         )
 
 
@@ -180,23 +169,17 @@ def _networks_to_save(
             expected=sorted(model.required_weights),
             received=sorted(stems),
         )
-    return {
-        stem: network for stem, network in networks.items() if stem in stems
-    }
+    return {stem: networks[stem] for stem in networks if stem in stems}
 
 
-def _samples_to_copy(
-    samples_dir: str | os.PathLike[str] | None,
-) -> list[Path]:
-    if samples_dir is None:
-        return []
-    folder = Path(samples_dir)
-    if not folder.is_dir():
-        raise PresetError(folder, "`samples_dir` is not a folder")
+def sample_files(folder: Path) -> list[Path]:
+    """Returns the sound files, pictures and JSON files in a folder, sorted."""
     return sorted(
         file
         for file in folder.iterdir()
-        if file.is_file() and file.suffix.lower() in SAMPLE_SUFFIXES
+        if file.suffix.lower() in SAMPLE_SUFFIXES
+        and not file.name.startswith(".")
+        and file.is_file()
     )
 
 
@@ -218,33 +201,15 @@ def _describe(model: Any) -> dict[str, Any]:
     }
 
 
-def _write_weights(
-    folder: Path, stem: str, network: Any, storage_dtype: str
-) -> dict[str, Any]:
-    from keras_audiogan.presets.model_sizes import weights_by_name
-
-    file = folder / f"{stem}{WEIGHTS_SUFFIX}"
-    tensors = weights_by_name(network)
-    num_bytes, sha256 = weight_files.write(
-        file, tensors, storage_dtype, {"format": "keras-audiogan"}
-    )
-    return {
-        "num_parameters": weight_files.read_header(file).num_parameters,
-        "num_bytes": num_bytes,
-        "sha256": sha256,
-    }
-
-
 def _write_json(file: Path, value: dict[str, Any]) -> None:
     try:
-        text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-        data = f"{text}\n".encode()
+        write_json(file, value)
     except (TypeError, ValueError) as error:
         raise PresetError(
             file, f"what shall be written is not fit for JSON: {error}"
         ) from error
-    parse_json(file, data)
-    _write_bytes(file, data)
+    # The reader has the last word: what it would refuse is not written.
+    read_json(file)
 
 
 def _write_bytes(file: Path, data: bytes) -> None:
@@ -255,8 +220,6 @@ def _write_bytes(file: Path, data: bytes) -> None:
 
 
 def _write_card(folder: Path, target: Path, card: bool) -> None:
-    from keras_audiogan.presets import cards
-
     old = target / CARD_FILE
     if old.is_file() and not cards.is_generated(old.read_bytes()):
         _write_bytes(folder / CARD_FILE, old.read_bytes())
