@@ -64,14 +64,12 @@ def test_every_key_that_metrics_make_is_in_the_catalogue():
     rows = [{"seconds": 1.0, "compute_seconds": 0.5}]
     for key in (
         *(*report["figures"], *card, *heard, *vocoded),
-        *(*vocoding.FIGURES, *vocoding.means(rows), *MEASURES),
+        *(*vocoding.means(rows), *MEASURES),
         *metrics.Level._fields,
     ):
         assert key in FIGURES, key
     for key, row in (*report["figures"].items(), *card.items()):
         better = row.get("better", FIGURES[key].better)
-        assert FIGURES[key].better == better, key
-    for key, (_, better) in vocoded.items():
         assert FIGURES[key].better == better, key
     assert measures() == MEASURES
 
