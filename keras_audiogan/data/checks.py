@@ -82,9 +82,6 @@ def measure_peak(path: str, sampling_rate: int, num_channels: int) -> float:
         sampling_rate: Rate to which the file will be resampled, in Hz.
         num_channels: Channels to which it will be converted.
 
-    Returns:
-        The largest magnitude after conversion.
-
     Raises:
         AudioFileError: If the file is damaged, silent, or holds values that
             are not finite.
@@ -103,7 +100,13 @@ def measure_peak(path: str, sampling_rate: int, num_channels: int) -> float:
         peak = max(finite_peak(path, audio) for audio in windows)
         if peak < SILENCE_PEAK:
             # All windows may have fallen into pauses.
-            peak = _peak_at_own_rate(sound)
+            block = 1 << 18
+            peak = max(
+                finite_peak(
+                    path, decode(sound, first, min(block, sound.frames - first))
+                )
+                for first in range(0, sound.frames, block)
+            )
             _check_silence(path, peak)
         return peak
 
@@ -114,11 +117,7 @@ def is_exact(num_samples: int, sampling_rate: int) -> bool:
 
 
 def checked_peak(path: str, audio: np.ndarray) -> float:
-    """Returns the largest magnitude of a whole file.
-
-    Raises:
-        AudioFileError: If the sound is silent, empty or not finite.
-    """
+    """Returns the peak of a whole file, and refuses silence as well."""
     peak = finite_peak(path, audio)
     _check_silence(path, peak)
     return peak
@@ -166,13 +165,3 @@ def _check_size(info: AudioInfo) -> None:
         raise AudioFileError(
             info.path, "truncated: the stream ends before its last block"
         )
-
-
-def _peak_at_own_rate(sound: soundfile.SoundFile) -> float:
-    block = 1 << 18
-    return max(
-        finite_peak(
-            sound.name, decode(sound, first, min(block, sound.frames - first))
-        )
-        for first in range(0, sound.frames, block)
-    )

@@ -146,27 +146,21 @@ class AudioDataset:
         self.plan = plan_slices(
             lengths, slice_length, mode, overlap, offset_augmentation
         )
-        self._base_plan = plan_slices(
-            lengths, slice_length, self.plan.mode, overlap
-        )
-        self.random_offset = (
-            self.plan.mode == "slice"
-            if random_offset is None
-            else random_offset
-        )
+        mode = self.plan.mode
+        self._base_plan = plan_slices(lengths, slice_length, mode, overlap)
+        if random_offset is None:
+            random_offset = mode == "slice"
+        self.random_offset = random_offset
         self._file_labels = np.array(
-            [-1 if f.label is None else f.label for f in folder.files],
-            dtype=np.int32,
+            [-1 if f.label is None else f.label for f in folder.files], np.int32
         )
-        self._classes = (
-            [
-                np.flatnonzero(self._file_labels[self.plan.files] == label)
-                for label in range(len(folder.labels))
+        self._classes = [np.arange(len(self.plan))]
+        if balance:
+            of_slices = self._file_labels[self.plan.files]
+            self._classes = [
+                np.flatnonzero(of_slices == label)
+                for label in np.unique(of_slices[of_slices >= 0])
             ]
-            if balance and folder.labels is not None
-            else [np.arange(len(self.plan))]
-        )
-        self._classes = [group for group in self._classes if len(group)]
         self._orders: dict[tuple[int, int], np.ndarray] = {}
         self._orders_lock = threading.Lock()
 
@@ -208,21 +202,21 @@ class AudioDataset:
             (self.num_rows, 2)
         )
         audio = self._empty(len(wanted))
-        labels = np.empty(len(wanted), dtype=np.int32)
+        labels = np.empty(len(wanted), np.int32)
         first = step * self.num_rows
         chosen = [self._slice_at(first + row) for row in wanted]
         self._store.examine(self.plan.files[chosen].tolist())
         for out, row in enumerate(wanted):
             offset, gain = draws[row]
-            labels[out] = self._read(
-                chosen[out], audio[out], offset if self.random_offset else None
-            )
+            if not self.random_offset:
+                offset = None
+            labels[out] = self._read(self.plan, chosen[out], audio[out], offset)
             if self.random_gain_db is not None:
                 low, high = self.random_gain_db
                 factor = 10.0 ** ((low + gain * (high - low)) / 20.0)
                 audio[out] *= np.float32(factor)
                 np.clip(audio[out], -1.0, 1.0, out=audio[out])
-        return self._as_batch(audio, labels)
+        return {"audio": audio, **({"labels": labels} if self.labels else {})}
 
     def batches(
         self,
@@ -262,9 +256,6 @@ class AudioDataset:
         Args:
             start_step: The first step.
             rows: See `batch`.
-
-        Returns:
-            The batches of `batch`, made ahead in background threads.
         """
         from keras_audiogan.data.keras_feed import KerasFeed
 
@@ -284,23 +275,16 @@ class AudioDataset:
             Batches as `batch` returns, and `"files"`, the index of each
             row's file in `folder.files`; the last one may have fewer rows.
         """
-        size = batch_size or self.batch_size
-        rows: list[tuple[int, np.ndarray]] = []
-        for file, start in zip(
-            self._base_plan.files, self._base_plan.starts, strict=True
-        ):
-            audio = self._empty(1)
-            try:
-                self._store.read(int(file), int(start), audio[0])
-            except AudioFileError as error:
-                self.folder.skip(error.path, error.reason)
-                continue
-            rows.append((file, audio))
-            if len(rows) == size:
-                yield self._stacked(rows)
-                rows = []
-        if rows:
-            yield self._stacked(rows)
+        audio = self._empty(batch_size or self.batch_size)
+        files: list[int] = []
+        for index, file in enumerate(self._base_plan.files.tolist()):
+            if self._read_file(self._base_plan, index, audio[len(files)]):
+                files.append(file)
+            if len(files) == len(audio):
+                yield self._as_batch(audio, files)
+                audio, files = self._empty(len(audio)), []
+        if files:
+            yield self._as_batch(audio[: len(files)], files)
 
     def real_clips(self, num_clips: int, seed: int = 0) -> np.ndarray:
         """Draws clips as training sees them, without augmentation.
@@ -313,9 +297,6 @@ class AudioDataset:
 
         Returns:
             float32 array `(num_clips, slice_length, num_channels)`.
-
-        Raises:
-            AudioFolderError: As `batch`.
         """
         plan = self._base_plan
         order: list[int] = []
@@ -324,7 +305,7 @@ class AudioDataset:
             order += np.random.default_rng(key).permutation(len(plan)).tolist()
         audio = self._empty(num_clips)
         for out, chosen in enumerate(order[:num_clips]):
-            self._read(chosen, audio[out], None, base=True)
+            self._read(plan, chosen, audio[out])
         return audio
 
     def report(self) -> str:
@@ -335,16 +316,9 @@ class AudioDataset:
         shape = (rows, self.slice_length, self.num_channels)
         return np.zeros(shape, dtype=np.float32)
 
-    def _as_batch(self, audio: np.ndarray, labels: np.ndarray) -> Batch:
-        if self.labels:
-            return {"audio": audio, "labels": labels}
-        return {"audio": audio}
-
-    def _stacked(self, rows: list[tuple[int, np.ndarray]]) -> Batch:
-        files = np.array([file for file, _ in rows], np.int32)
-        audio = np.concatenate([audio for _, audio in rows])
-        batch = self._as_batch(audio, self._file_labels[files])
-        return {**batch, "files": files}
+    def _as_batch(self, audio: np.ndarray, files: list[int]) -> Batch:
+        labels = {"labels": self._file_labels[files]} if self.labels else {}
+        return {"audio": audio, **labels, "files": np.array(files, np.int32)}
 
     def _slice_at(self, position: int) -> int:
         """The slice at a position of the endless order of slices."""
@@ -360,51 +334,55 @@ class AudioDataset:
     def _order(self, epoch: int, group: int) -> np.ndarray:
         key = (epoch, group)
         with self._orders_lock:
-            order = self._orders.get(key)
-            if order is None:
+            if key not in self._orders:
                 shuffled = self._classes if group < 0 else self._classes[group]
-                rng = np.random.default_rng(
-                    (_SHUFFLE, self.seed, epoch, group + 1)
-                )
-                order = rng.permutation(len(shuffled))
+                seeds = (_SHUFFLE, self.seed, epoch, group + 1)
                 while len(self._orders) > 4 * len(self._classes) + 8:
                     self._orders.pop(next(iter(self._orders)))
+                order = np.random.default_rng(seeds).permutation(len(shuffled))
                 self._orders[key] = order
-        return order
+            return self._orders[key]
 
     def _read(
         self,
+        plan: SlicePlan,
         chosen: int,
         out: np.ndarray,
-        offset: float | None,
-        base: bool = False,
+        offset: float | None = None,
     ) -> int:
         """Reads a slice, or a stand-in for a bad one; returns its label."""
-        plan = self._base_plan if base else self.plan
         for index in self._with_stand_ins(plan, chosen):
-            start = int(plan.starts[index])
-            if offset is not None:
-                low, high = int(plan.lows[index]), int(plan.highs[index])
-                start = low + int(offset * (high - low + 1))
-            file = int(plan.files[index])
-            try:
-                self._store.read(file, start, out)
-            except AudioFileError as error:
-                self.folder.skip(error.path, error.reason)
-                continue
-            return int(self._file_labels[file])
+            if self._read_file(plan, index, out, offset):
+                return int(self._file_labels[plan.files[index]])
         raise AudioFolderError(
             f"None of the {self.folder.num_files} files of "
             f"{', '.join(self.folder.roots)} can be read:\n"
             + "\n".join(listed(self.folder.skipped))
         )
 
+    def _read_file(
+        self,
+        plan: SlicePlan,
+        index: int,
+        out: np.ndarray,
+        offset: float | None = None,
+    ) -> bool:
+        """Reads a slice; of a bad file it is False, and the file noted."""
+        start = int(plan.starts[index])
+        if offset is not None:
+            low, high = int(plan.lows[index]), int(plan.highs[index])
+            start = low + int(offset * (high - low + 1))
+        try:
+            self._store.read(int(plan.files[index]), start, out)
+        except AudioFileError as error:
+            self.folder.skip(error.path, error.reason)
+            return False
+        return True
+
     def _with_stand_ins(self, plan: SlicePlan, chosen: int) -> Iterator[int]:
         yield chosen
-        file = int(plan.files[chosen])
-        others = (np.arange(1, self.folder.num_files) + file) % (
-            self.folder.num_files
-        )
+        file, count = int(plan.files[chosen]), self.folder.num_files
+        others = (np.arange(1, count) + file) % count
         same = self._file_labels[others] == self._file_labels[file]
         for other in np.concatenate([others[same], others[~same]]):
             first, stop = plan.of_file(int(other))
@@ -417,9 +395,8 @@ def _gain_range(
     if random_gain_db is None:
         return None
     if isinstance(random_gain_db, (int, float)):
-        low, high = -float(random_gain_db), 0.0
-    else:
-        low, high = random_gain_db
+        random_gain_db = (-float(random_gain_db), 0.0)
+    low, high = random_gain_db
     if not -120.0 <= low <= high <= 120.0:
         raise ValueError(
             "`random_gain_db` must be a positive number of dB, or a range "

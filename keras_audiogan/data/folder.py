@@ -248,32 +248,26 @@ class AudioFolder:
     @property
     def rates(self) -> dict[int, int]:
         """Number of files per sampling rate (Hz), the most frequent first."""
-        counts = collections.Counter(f.sampling_rate for f in self.files)
-        return dict(counts.most_common())
+        return _counts(f.sampling_rate for f in self.files)
 
     @property
     def channels(self) -> dict[int, int]:
         """Number of files per channel count, the most frequent first."""
-        counts = collections.Counter(f.num_channels for f in self.files)
-        return dict(counts.most_common())
+        return _counts(f.num_channels for f in self.files)
 
     @property
     def class_counts(self) -> dict[str, int]:
         """Number of files per label; empty without labels."""
-        if self.labels is None:
-            return {}
         counts = collections.Counter(entry.label for entry in self.files)
-        return {name: counts[i] for i, name in enumerate(self.labels)}
+        return {name: counts[i] for i, name in enumerate(self.labels or ())}
 
     def lengths(self, sampling_rate: int) -> np.ndarray:
         """Lengths of the files in samples at `sampling_rate`, as int64."""
-        return np.array(
-            [
-                resampled_length(f.num_samples, f.sampling_rate, sampling_rate)
-                for f in self.files
-            ],
-            dtype=np.int64,
-        )
+        lengths = [
+            resampled_length(f.num_samples, f.sampling_rate, sampling_rate)
+            for f in self.files
+        ]
+        return np.array(lengths, np.int64)
 
     @functools.cached_property
     def content_hash(self) -> str:
@@ -291,15 +285,7 @@ class AudioFolder:
         return digest.hexdigest()
 
     def skip(self, path: str, reason: str) -> None:
-        """Notes that a file turned out bad; used while reading.
-
-        Args:
-            path: The file.
-            reason: What is wrong with it.
-
-        Raises:
-            AudioFolderError: In strict mode.
-        """
+        """Notes that a file turned out bad, which is an error if `strict`."""
         with self._lock:
             if path not in self._skipped_paths:
                 self._skipped_paths.add(path)
@@ -327,25 +313,20 @@ class AudioFolder:
             return dataclasses.replace(entry, peak=peak)
 
         files, bad = _in_threads(measure, self.files, workers)
-        return dataclasses.replace(
-            self, files=files, skipped=self.skipped + bad
-        )
+        skipped = self.skipped + bad
+        return dataclasses.replace(self, files=files, skipped=skipped)
 
     def subset(self, indices: Iterable[int]) -> "AudioFolder":
         """Returns this data set with some of its files, by their indices."""
         return dataclasses.replace(self, files=[self.files[i] for i in indices])
 
     def renamed(self, names: Sequence[str]) -> "AudioFolder":
-        """Returns this data set with other names for its labels.
-
-        Args:
-            names: A name for each of `labels`, in their order.
+        """Returns this data set with a new name for each of its `labels`.
 
         Raises:
             ValueError: If there are no labels, another number of names than
                 of labels, or one name twice.
         """
-        names = tuple(names)
         present = self.labels or ()
         if len(names) != len(present) or len(set(names)) != len(names):
             raise ValueError(
@@ -355,19 +336,20 @@ class AudioFolder:
             )
         return dataclasses.replace(self, labels=names)
 
+    def digits_in_words(self) -> "AudioFolder":
+        """Returns it with labels 0 to 9 in words, unless two would be one."""
+        names = self.names_like(())
+        return self.renamed(names) if len({*names}) == len(names) > 0 else self
+
     def matched(self, labels: Sequence[str]) -> "AudioFolder":
         """Returns this data set with the labels of a model, in its order.
 
         A folder belongs to the label of the same name, and a folder called
         0 to 9 also to that number in words.
 
-        Args:
-            labels: The model's labels.
-
         Raises:
             ValueError: If a folder has no label among them.
         """
-        labels = tuple(labels)
         self.check_labelled()
         names = self.names_like(labels)
         for own, name in zip(self.labels or (), names, strict=True):
@@ -380,11 +362,7 @@ class AudioFolder:
         return self.relabelled(names, labels)
 
     def check_labelled(self) -> None:
-        """Checks that the data set has labels.
-
-        Raises:
-            ValueError: If it has none.
-        """
+        """Raises a `ValueError` if the data set has no labels."""
         if not self.labels:
             raise ValueError(
                 "Labels are asked for, but the data set has none: it needs "
@@ -408,32 +386,44 @@ class AudioFolder:
             names: A name for each of the present labels, in their order.
             labels: The new labels.
         """
-        places = [labels.index(x) if x in labels else None for x in names]
+        return self._relabelled(
+            [None if f.label is None else names[f.label] for f in self.files],
+            labels,
+        )
+
+    def _relabelled(
+        self, names: Sequence[str | None], labels: Sequence[str]
+    ) -> "AudioFolder":
+        """The same of a name for each file."""
+        places: dict[str | None, int] = {x: i for i, x in enumerate(labels)}
         files = [
-            dataclasses.replace(entry, label=places[entry.label])
-            for entry in self.files
-            if entry.label is not None and places[entry.label] is not None
+            dataclasses.replace(entry, label=places[name])
+            for entry, name in zip(self.files, names, strict=True)
+            if name in places
         ]
         return dataclasses.replace(self, files=files, labels=labels)
 
     def _labelled(self, labels: Labels) -> "AudioFolder":
         if labels is None:
             return self
-        names = [_class_folder(entry) for entry in _stripped(self.files)]
+        parts = [entry.name.split("/") for entry in self.files]
+        # The first branching of folders is what counts.
+        while min(map(len, parts)) > 2 and len({p[0] for p in parts}) == 1:
+            parts = [p[1:] for p in parts]
+        names = [p[0] if p[1:] else None for p in parts]
         present = sorted({n for n in names if n is not None}, key=_natural)
         if labels == "folder":
             if None in names or len(present) < 2:
                 return self
-            mapping = {name: name for name in present}
+            labels = present
         elif isinstance(labels, str):
             raise ValueError(
                 '`labels` must be "folder", None, a sequence of folder names '
                 f"or a mapping. Received: labels={labels!r}."
             )
-        elif isinstance(labels, Mapping):
-            mapping = dict(labels)
-        else:
-            mapping = {name: name for name in labels}
+        mapping = (
+            labels if isinstance(labels, Mapping) else {x: x for x in labels}
+        )
         missing = [name for name in present if name not in mapping]
         if missing or None in names:
             raise ValueError(
@@ -443,12 +433,7 @@ class AudioFolder:
                 f"Received: labels={labels!r}."
             )
         order = list(dict.fromkeys(mapping.values()))
-        files = [
-            dataclasses.replace(entry, label=order.index(mapping[name]))
-            for entry, name in zip(self.files, names, strict=True)
-            if name is not None
-        ]
-        return dataclasses.replace(self, files=files, labels=order)
+        return self._relabelled([mapping[n] for n in names if n], order)
 
 
 Entry = TypeVar("Entry", AudioFile, FoundFile)
@@ -492,16 +477,8 @@ def in_words(name: str) -> str:
     return _DIGITS[int(name)] if re.fullmatch("[0-9]", name) else name
 
 
-def _stripped(files: Sequence[AudioFile]) -> list[list[str]]:
-    """Name parts below the first branching of folders."""
-    parts = [entry.name.split("/") for entry in files]
-    while all(len(p) > 2 for p in parts) and len({p[0] for p in parts}) == 1:
-        parts = [p[1:] for p in parts]
-    return parts
-
-
-def _class_folder(parts: list[str]) -> str | None:
-    return parts[0] if len(parts) > 1 else None
+def _counts(values: Iterable[int]) -> dict[int, int]:
+    return dict(collections.Counter(values).most_common())
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:

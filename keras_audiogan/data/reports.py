@@ -2,7 +2,7 @@
 
 import collections
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,31 +29,30 @@ def describe_folder(folder: "AudioFolder") -> str:
     rates = ", ".join(f"{r} Hz ({n})" for r, n in folder.rates.items())
     if list(folder.rates) != [folder.sampling_rate]:
         rates += f", resampled to {folder.sampling_rate} Hz"
-    lines.append(_row("rate", rates))
-    channels = ", ".join(
-        f"{channel_name(c)} ({n})" for c, n in folder.channels.items()
+    channels = _counted(
+        {channel_name(c): n for c, n in folder.channels.items()}
     )
     if list(folder.channels) != [folder.num_channels]:
         channels += f", converted to {channel_name(folder.num_channels)}"
-    lines.append(_row("channels", channels))
+    lines += [_row("rate", rates), _row("channels", channels)]
     if len(durations):
-        lines.append(
-            _row(
-                "lengths",
-                f"{durations.min():.2f} s to {durations.max():.2f} s, "
-                f"median {np.median(durations):.2f} s",
-            )
+        lengths = (
+            f"{durations.min():.2f} s to {durations.max():.2f} s, "
+            f"median {np.median(durations):.2f} s"
         )
+        lines.append(_row("lengths", lengths))
     if folder.labels is not None:
-        counts = folder.class_counts.items()
-        lines.append(
-            _row(
-                "labels",
-                f"{len(folder.labels)}: "
-                + ", ".join(f"{name} ({number})" for name, number in counts),
-            )
+        labels = f"{len(folder.labels)}: {_counted(folder.class_counts)}"
+        lines.append(_row("labels", labels))
+    if folder.skipped:
+        groups = collections.Counter(
+            re.split(r"[:(,]", entry.reason)[0].strip()
+            for entry in folder.skipped
         )
-    lines += describe_skipped(folder)
+        reasons = ", ".join(f"{n} {why}" for why, n in groups.most_common())
+        number = count(len(folder.skipped), "file")
+        lines.append(_row("skipped", f"{number}: {reasons}"))
+        lines += listed(folder.skipped, indent=12)
     if folder.num_excluded:
         number = count(folder.num_excluded, "file")
         lines.append(_row("excluded", f"{number}, by name"))
@@ -62,30 +61,12 @@ def describe_folder(folder: "AudioFolder") -> str:
     return "\n".join(lines)
 
 
-def describe_skipped(folder: "AudioFolder") -> list[str]:
-    """Lists what was left out and why, grouped first, then by file."""
-    if not folder.skipped:
-        return []
-    groups = collections.Counter(
-        re.split(r"[:(,]", entry.reason)[0].strip() for entry in folder.skipped
-    )
-    lines = [
-        _row(
-            "skipped",
-            f"{count(len(folder.skipped), 'file')}: "
-            + ", ".join(f"{n} {reason}" for reason, n in groups.most_common()),
-        )
-    ]
-    return lines + listed(folder.skipped, indent=12)
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} ({number})" for name, number in counts.items())
 
 
 def listed(skipped: "Sequence[SkippedFile]", indent: int = 2) -> list[str]:
-    """Lists the first files that were left out, a line for each.
-
-    Args:
-        skipped: The files.
-        indent: Blanks in front.
-    """
+    """Lists the first files that were left out, a line for each."""
     lines = [f"{entry.path}: {entry.reason}" for entry in skipped]
     if len(lines) > _MOST_LISTED:
         lines[_MOST_LISTED:] = [f"and {len(lines) - _MOST_LISTED} more"]
@@ -173,20 +154,15 @@ def describe_cut(dataset: "AudioDataset") -> str:
         if plan.num_padded:
             number = count(plan.num_padded, "shorter file")
             text += f"; {number} filled up with zeros"
-    lines = [_row("cut", text)]
-    rows = str(dataset.batch_size)
-    if dataset.discriminator_steps > 1:
-        rows += f" x {dataset.discriminator_steps} discriminator steps"
-    lines.append(
-        _row(
-            "epoch",
-            f"{count(dataset.num_slices, 'slice')} in "
-            f"{count(dataset.steps_per_epoch, 'step')} of {rows}",
-        )
+    epoch = (
+        f"{count(dataset.num_slices, 'slice')} in "
+        f"{count(dataset.steps_per_epoch, 'step')} of {dataset.batch_size}"
     )
+    if dataset.discriminator_steps > 1:
+        epoch += f" x {dataset.discriminator_steps} discriminator steps"
     levels = {"peak": "every file's peak brought to 1", "keep": "as recorded"}
     level = levels.get(str(dataset.level), f"multiplied by {dataset.level}")
-    lines.append(_row("level", level))
+    lines = [_row("cut", text), _row("epoch", epoch), _row("level", level)]
     extras = []
     if dataset.random_offset:
         extras.append("random offsets")

@@ -34,26 +34,18 @@ def hold_out(
         AudioFolderError: If one of the two parts would be empty.
     """
     is_test = np.zeros(folder.num_files, bool)
-    if pattern == "last-tenth":
-        of_label: dict[int | None, list[int]] = {}
-        for index, entry in enumerate(folder.files):
-            of_label.setdefault(entry.label, []).append(index)
-        for indices in of_label.values():
+    of_label: dict[int | None, list[int]] = {}
+    for index, entry in enumerate(folder.files):
+        of_label.setdefault(entry.label, []).append(index)
+        is_test[index] = matches(entry.name, pattern, False)
+    for indices in of_label.values():
+        if pattern == "last-tenth":
             is_test[indices[len(indices) - len(indices) // EVERY :]] = True
-    elif pattern in (None, "tenth"):
-        seen: dict[int | None, int] = {}
-        for index, entry in enumerate(folder.files):
-            count = seen.get(entry.label, 0)
-            seen[entry.label] = count + 1
+        elif pattern in (None, "tenth") and (
             # A label's only file is worth more in training.
-            is_test[index] = count % EVERY == 0
-        for label, count in seen.items():
-            if count == 1 and len(seen) > 1:
-                is_test[[entry.label == label for entry in folder.files]] = 0
-    else:
-        is_test[:] = [
-            matches(entry.name, pattern, False) for entry in folder.files
-        ]
+            len(indices) > 1 or len(of_label) == 1
+        ):
+            is_test[indices[::EVERY]] = True
     if is_test.all() or not is_test.any():
         raise AudioFolderError(
             "A data set is split in files to train on and files to test on, "
@@ -73,10 +65,6 @@ def with_labels(folder: AudioFolder, labels: Sequence[str]) -> AudioFolder:
 
     A folder belongs to the label of the same name, and a folder called 0 to
     9 also to that number in words.
-
-    Args:
-        folder: The data set.
-        labels: The names wanted, such as a model's labels.
 
     Returns:
         The data set with those files, its labels named as in `labels` and

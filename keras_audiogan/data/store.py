@@ -42,7 +42,7 @@ class AudioStore:
         folder: The data set.
         sampling_rate: Rate of what is read, in Hz.
         num_channels: Channels of what is read.
-        level: `"peak"`, `"keep"`, or a factor; see `AudioDataset`.
+        level: As `AudioDataset` takes it.
         cache_bytes: Memory for decoded files.
     """
 

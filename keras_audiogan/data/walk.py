@@ -1,11 +1,11 @@
 """Finds files that are named like sound in nested folders."""
 
 import collections
-import dataclasses
 import fnmatch
 import os
 import pathlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 # What archives and desktops leave behind.
 _IGNORED_FOLDERS = {"__MACOSX", "__pycache__", "$RECYCLE.BIN"}
@@ -15,16 +15,14 @@ class AudioFolderError(ValueError):
     """A data set cannot be used: nothing usable, or strict and not clean."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class SkippedFile:
+class SkippedFile(NamedTuple):
     """A file that is left out, and why."""
 
     path: str
     reason: str
 
 
-@dataclasses.dataclass(frozen=True)
-class FoundFile:
+class FoundFile(NamedTuple):
     """A file named like sound: its path, and its name in the data set."""
 
     path: str
@@ -66,11 +64,8 @@ def find_files(
         prefix = prefix if len(roots) > 1 else ""
 
         def unreadable(error: OSError) -> None:
-            skipped.append(
-                SkippedFile(
-                    str(error.filename), f"unreadable ({error.strerror})"
-                )
-            )
+            reason = f"unreadable ({error.strerror})"
+            skipped.append(SkippedFile(str(error.filename), reason))
 
         for folder, subfolders, names in os.walk(
             root, onerror=unreadable, followlinks=True
@@ -90,14 +85,12 @@ def find_files(
                     SkippedFile(folder, "a folder, not a sound file")
                 )
             for name in names:
+                path = os.path.join(folder, name)
                 if name.startswith("."):
                     continue
-                path = os.path.join(folder, name)
                 if _suffix(name) in wanted:
-                    relative = os.path.relpath(path, root)
-                    found.append(
-                        FoundFile(path, prefix + relative.replace(os.sep, "/"))
-                    )
+                    relative = os.path.relpath(path, root).replace(os.sep, "/")
+                    found.append(FoundFile(path, prefix + relative))
                 else:
                     others[_suffix(name)] += 1
     found.sort(key=lambda entry: (entry.name, entry.path))

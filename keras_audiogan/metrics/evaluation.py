@@ -1,6 +1,5 @@
 """One report on a generator, with real sound scored in the same table."""
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -21,7 +20,7 @@ from keras_audiogan.metrics.distances import (
     frechet_distance_to,
     kernel_distance_to,
 )
-from keras_audiogan.metrics.figures import FigureTable
+from keras_audiogan.metrics.figures import COLUMNS, FigureTable
 from keras_audiogan.metrics.manifolds import (
     compare_bins,
     fit_bins,
@@ -43,7 +42,6 @@ from keras_audiogan.metrics.signals import (
 
 NUM_NEIGHBOURS = 5
 _NUM_PAIRS = 32
-_COLUMNS = ("generated", "real_test")
 
 
 def sample_clips(
@@ -65,17 +63,11 @@ def sample_clips(
         labels: For conditional generators; None asks for every label in
             turn, clip i for label `i % num_classes`.
     """
-    asked = {} if labels is None else {"labels": labels}
-    return np.asarray(
-        gan.sample(
-            num_samples,
-            seed=seed,
-            batch_size=batch_size,
-            truncation=truncation,
-            **asked,
-        ),
-        "float32",
-    )
+    options: dict[str, Any] = {"truncation": truncation}
+    if labels is not None:
+        options["labels"] = labels
+    clips = gan.sample(num_samples, seed=seed, batch_size=batch_size, **options)
+    return np.asarray(clips, "float32")
 
 
 def evaluate_gan(
@@ -201,13 +193,20 @@ def targets_of(
         generator is not conditional, or has a label that the classifier
         does not know.
     """
-    if classifier is None or not getattr(gan, "conditional", False):
+    if not getattr(gan, "conditional", False):
         return None
-    if set(gan.labels) - set(classifier.labels):
-        return None
-    places = np.array([classifier.labels.index(name) for name in gan.labels])
+    places = places_of(gan.labels, classifier)
     asked = gan.label_indices(labels)
+    if places is None:
+        return None
     return places[asked[np.arange(num_samples) % len(asked)]]
+
+
+def places_of(labels: Sequence[str], classifier: Any) -> np.ndarray | None:
+    """Class index of each label, None without a classifier that knows all."""
+    if classifier is None or set(labels) - set(classifier.labels):
+        return None
+    return np.array([classifier.labels.index(name) for name in labels])
 
 
 def place_clips(
@@ -248,7 +247,7 @@ class _Evaluation:
                 f"Received: shape {generated.shape}"
             )
         time = generated.shape[1]
-        train, test = _fit(train, time), _fit(test, time)
+        train, test = fit_clips(train, time), fit_clips(test, time)
         self.group_size = min(map(len, (generated, train, test)))
         if self.group_size < 2 * NUM_NEIGHBOURS:
             raise ValueError(
@@ -281,18 +280,16 @@ class _Evaluation:
     def add_signal_figures(self) -> None:
         rate = self.sampling_rate
         levels = [rms_db(audio) for audio in self.columns]
-        self.add("rms_db", _mean, levels, "real", "dBFS", signed=True)
+        self.add("rms_db", _mean, levels, signed=True)
         peaks = [np.abs(audio).max(axis=(1, 2)) for audio in self.columns]
-        self.add("peak", _mean, peaks, "real")
+        self.add("peak", _mean, peaks)
         silent = [(x < SILENCE_DB).astype("float64") for x in levels]
-        self.add("silent", _mean, silent, "lower", most=1.0)
+        self.add("silent", _mean, silent)
         tilt = spectral_tilt(self.train, rate)
         self.add(
             "spectral_tilt_difference",
             lambda power: tilt_of_spectra(power, rate) - tilt,
             [power_spectra(audio, rate) for audio in self.columns],
-            "real",
-            "dB/octave",
             signed=True,
         )
 
@@ -313,20 +310,15 @@ class _Evaluation:
             ]
             nearest = [nearest_neighbours(c, train) for c in columns]
             to_train = [neighbours.distances for neighbours in nearest]
-            self.add(f"d_self{suffix}", _mean, to_self, "real")
-            self.add(f"d_train{suffix}", _mean, to_train, "real")
+            self.add(f"d_self{suffix}", _mean, to_self)
+            self.add(f"d_train{suffix}", _mean, to_train)
         real_to_self = nearest_neighbours(train[self.train_subset]).distances
         for name, distances, reference in (
             ("repeated", to_self, real_to_self),
             ("copied", to_train, to_train[1]),
         ):
-            self.add(
-                name,
-                partial(duplicates, threshold=near_threshold(reference)),
-                distances,
-                "lower",
-                most=1.0,
-            )
+            threshold = near_threshold(reference)
+            self.add(name, partial(duplicates, threshold=threshold), distances)
         self.report["nearest"] = [
             {"sample": i, "train": int(index), "distance": float(distance)}
             for i, (distance, index) in enumerate(
@@ -364,13 +356,11 @@ class _Evaluation:
             "frechet_distance",
             self._grouped(frechet_distance_to(train)),
             columns,
-            "lower",
         )
         self.add(
             "kernel_distance",
             list(map(kernel_distance_to(train), columns)),
             [np.arange(len(features)) for features in columns],
-            "lower",
             replace=False,
             signed=True,
         )
@@ -383,8 +373,6 @@ class _Evaluation:
                 )
             ),
             columns,
-            "higher",
-            most=(1.0, 1.0, math.inf, 1.0),
         )
         bins = num_bins or int(np.clip(len(columns[1]) // 20, 2, 100))
         bins_of = fit_bins(train, bins, self.seed)
@@ -395,8 +383,7 @@ class _Evaluation:
                 lambda b: compare_bins(train_bins, b, bins).num_different
             ),
             list(map(bins_of, columns)),
-            "lower",
-            f"of {bins}",
+            unit=f"of {bins}",
         )
 
     def _add_heard_labels(
@@ -412,36 +399,27 @@ class _Evaluation:
             name: dict(
                 zip(labels, class_histogram(h, count).tolist(), strict=True)
             )
-            for name, h in zip(_COLUMNS, heard, strict=True)
+            for name, h in zip(COLUMNS, heard, strict=True)
         }
         self.add(
             "inception_score",
             self._grouped(lambda p: inception_score(p, 1)[0]),
             probabilities,
-            "higher",
             most=count,
         )
         self.add(
             "smallest_class_share",
             lambda h: class_histogram(h, count).min(),
             heard,
-            "higher",
-            most=1.0,
         )
-        self.add(
-            "confidence",
-            _mean,
-            [p.max(axis=1) for p in probabilities],
-            "real",
-            most=1.0,
-        )
+        self.add("confidence", _mean, [p.max(axis=1) for p in probabilities])
         pairs = [
             None if asked is None else (asked, h)
             for asked, h in zip(wanted, heard, strict=True)
         ]
         known = {
             name: pair
-            for name, pair in zip(_COLUMNS, pairs, strict=True)
+            for name, pair in zip(COLUMNS, pairs, strict=True)
             if pair is not None
         }
         if known:
@@ -449,7 +427,6 @@ class _Evaluation:
                 "label_accuracy",
                 class_accuracy,
                 pairs,
-                "higher",
                 # Resampling gives no width to a share of 100 %.
                 interval=lambda asked, heard: wilson_interval(
                     int((asked == heard).sum()), len(asked)
@@ -479,7 +456,8 @@ class _Evaluation:
         return mean_over_groups
 
 
-def _fit(clips: Any, time: int) -> np.ndarray:
+def fit_clips(clips: Any, time: int) -> np.ndarray:
+    """Returns clips `(n, time, channels)`, cut or filled up at the end."""
     if isinstance(clips, np.ndarray) and clips.ndim == 3:
         clips = clips[:, :time].astype("float32", copy=False)
         missing = time - clips.shape[1]

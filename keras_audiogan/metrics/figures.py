@@ -1,16 +1,46 @@
 """The figures of a report: measured with intervals, shown as a table."""
 
 import math
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from keras_audiogan.metrics.bootstrap import bootstrap_interval
-from keras_audiogan.presets.figures import figure, in_order, meanings
+from keras_audiogan.presets.figures import FIGURES, figure, in_order, meanings
 from keras_audiogan.presets.words import Block, as_markdown, as_terminal
 
 _MEANINGS = "What the figures mean:"
+
+#: Columns of a report of `evaluate_gan` -> their headings.
+COLUMNS = {"generated": "Generated", "real_test": "Real test"}
+
+#: Columns of a report of `evaluate_vocoder` -> their headings.
+SYSTEMS = {
+    "vocoder": "vocoder",
+    "griffin_lim": "Griffin-Lim",
+    "fast_griffin_lim": "fast Griffin-Lim",
+    "real": "real",
+}
+
+
+def described(key: str) -> dict[str, str]:
+    """Returns `better` and `unit` of a figure, for a report."""
+    known = FIGURES[key]
+    # A report holds shares from 0 to 1, not per cent.
+    unit = "" if known.unit == "%" else known.unit
+    return {"better": known.better, "unit": unit}
+
+
+def finite(value: Any) -> Any:
+    """Returns a report with None for numbers that strict JSON cannot hold."""
+    if isinstance(value, Mapping):
+        return {key: finite(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 class FigureTable:
@@ -32,81 +62,60 @@ class FigureTable:
         names: str | Sequence[str],
         statistic: Callable[..., Any] | Sequence[Callable[..., Any]],
         columns: Sequence[np.ndarray | Sequence[np.ndarray] | None],
-        better: str,
-        unit: str = "",
+        *,
+        unit: str | None = None,
         replace: bool = True,
         signed: bool = False,
-        most: float | Sequence[float] = math.inf,
+        most: float = math.inf,
         interval: Callable[..., tuple[float, float]] | None = None,
     ) -> None:
         """Adds a row, or one for each name if the statistic gives several.
 
         Args:
-            names: The name of each row.
+            names: The name of each row, one of `FIGURES`.
             statistic: From arrays to one figure, or to one for each name;
                 or two of them, one for each column.
             columns: The array, or arrays whose rows go together, of the
                 generated and of the real test clips; None for no figure.
-            better: "higher", "lower" or "real".
-            unit: Shown behind the name.
+            unit: In place of the catalogue's.
             replace: How to resample; see `bootstrap_interval`.
             signed: Whether figures may be negative; else intervals end
                 at 0.
-            most: The largest value there can be, or one for each name;
-                intervals end there.
+            most: The largest value there can be; intervals end there, and
+                those of shares at 1.
             interval: From the arrays to both ends, in place of resampling.
         """
-        names = [names] if isinstance(names, str) else list(names)
+        names = [names] if isinstance(names, str) else names
+        for name in names:
+            row = {**described(name), **dict.fromkeys(COLUMNS)}
+            self.figures[name] = row if unit is None else {**row, "unit": unit}
         if callable(statistic):
             statistic = (statistic, statistic)
-        generated, real_test = (
-            self._measure(function, samples, replace, signed, most, interval)
-            for function, samples in zip(statistic, columns, strict=True)
-        )
-        for index, name in enumerate(names):
-            self.figures[name] = {
-                "better": better,
-                "unit": unit,
-                "generated": generated and generated[index],
-                "real_test": real_test and real_test[index],
-            }
-
-    def _measure(
-        self,
-        statistic: Callable[..., Any],
-        samples: Any,
-        replace: bool,
-        signed: bool,
-        most: float | Sequence[float],
-        interval: Callable[..., tuple[float, float]] | None,
-    ) -> list[dict[str, float]] | None:
-        if samples is None:
-            return None
-        arrays = [samples] if isinstance(samples, np.ndarray) else samples
-        rows = [
-            {"value": float(value)}
-            for value in np.atleast_1d(statistic(*arrays))
-        ]
-        if not self.num_resamples:
-            return rows
-        if interval is not None:
-            rows[0]["low"], rows[0]["high"] = interval(*arrays)
-        else:
-            low, high = bootstrap_interval(
-                statistic,
-                arrays,
-                num_resamples=self.num_resamples,
-                replace=replace,
-                seed=self.seed,
-            )
-            ends = (np.atleast_1d(low), np.atleast_1d(high))
-            limits = np.broadcast_to(most, len(rows))
-            for row, least, largest, limit in zip(
-                rows, *ends, limits, strict=True
+        for column, function, samples in zip(
+            COLUMNS, statistic, columns, strict=True
+        ):
+            if samples is None:
+                continue
+            arrays = [samples] if isinstance(samples, np.ndarray) else samples
+            measured = [function(*arrays)]
+            if self.num_resamples and interval is not None:
+                measured += interval(*arrays)
+            elif self.num_resamples:
+                measured += bootstrap_interval(
+                    function,
+                    arrays,
+                    num_resamples=self.num_resamples,
+                    replace=replace,
+                    seed=self.seed,
+                )
+            for name, (value, *ends) in zip(
+                names, np.column_stack(measured).tolist(), strict=True
             ):
-                row["low"] = float(least if signed else max(least, 0.0))
-                row["high"] = float(min(largest, limit))
-        return rows
+                self.figures[name][column] = entry = {"value": value}
+                if ends:
+                    limit = 1.0 if FIGURES[name].unit == "%" else float(most)
+                    low = ends[0] if signed else max(ends[0], 0.0)
+                    entry.update(low=low, high=min(ends[1], limit))
 
 
 def format_table(report: dict[str, Any], markdown: bool = False) -> str:
@@ -134,18 +143,16 @@ def format_vocoder_table(report: dict[str, Any]) -> str:
         "copies made from their mel spectrograms; Griffin-Lim: "
         f"{report['num_iterations']} iterations; 95 % intervals"
     )
-    systems = {
-        "vocoder": "Vocoder",
-        "griffin_lim": "Griffin-Lim",
-        "fast_griffin_lim": "Fast Griffin-Lim",
-        "real": "Real",
+    headings = {
+        name: heading[:1].upper() + heading[1:]
+        for name, heading in SYSTEMS.items()
     }
     ceiling = "Real: a recording beside itself; only its PESQ is measured."
     notes = [
         f"{note} ({count} of {report['num_clips']} recordings)"
         for note, count in report["notes"].items()
     ]
-    rows, terms = _figures(report["figures"], systems, {"vocoder"})
+    rows, terms = _figures(report["figures"], headings, {"vocoder"})
     blocks: list[Block] = [title, rows, ceiling, _MEANINGS, terms, *notes]
     return as_terminal(blocks) + "\n"
 
@@ -157,8 +164,7 @@ def blocks_of(report: dict[str, Any]) -> list[Block]:
         f"{report['group_size']}; real: {report['num_real_train']} training, "
         f"{report['num_real_test']} test clips; 95 % intervals"
     )
-    columns = {"generated": "Generated", "real_test": "Real test"}
-    rows, terms = _figures(report["figures"], columns, columns)
+    rows, terms = _figures(report["figures"], COLUMNS, COLUMNS)
     ordered = in_order(report["figures"])
     rows[0].insert(-1, "Ratio")
     for row, key in zip(rows[1:], ordered, strict=True):
@@ -166,9 +172,9 @@ def blocks_of(report: dict[str, Any]) -> list[Block]:
     blocks: list[Block] = [title, rows]
     histogram = report.get("class_histogram")
     if histogram:
-        heard = [["Heard as", *columns.values()]]
+        heard = [["Heard as", *COLUMNS.values()]]
         for label in histogram["generated"]:
-            shares = (histogram[column][label] for column in columns)
+            shares = (histogram[column][label] for column in COLUMNS)
             heard.append([label, *(f"{share:.1%}" for share in shares)])
         blocks.append(heard)
     if "generated" in report.get("confusion", {}):
@@ -224,15 +230,7 @@ def metrics_for_card(report: dict[str, Any]) -> dict[str, Any]:
     Args:
         report: What `evaluate_gan` returned.
     """
-    metrics: dict[str, Any] = {}
-    for name, row in report["figures"].items():
-        if row["generated"] is None:
-            continue
-        metrics[name] = {**row["generated"], "better": row["better"]}
-        if row["unit"]:
-            metrics[name]["unit"] = row["unit"]
-        if row["real_test"] is not None:
-            metrics[name]["real_test"] = row["real_test"]["value"]
+    metrics = _for_card(report["figures"], *COLUMNS)
     if "class_histogram" in report:
         metrics["class_histogram"] = {
             "value": report["class_histogram"]["generated"]
@@ -244,6 +242,34 @@ def metrics_for_card(report: dict[str, Any]) -> dict[str, Any]:
             "rows": "asked for",
             "columns": "heard",
         }
+    return metrics
+
+
+def vocoder_metrics_for_card(report: dict[str, Any]) -> dict[str, Any]:
+    """Returns figures as the `metrics` of a preset's `training.json`.
+
+    Each becomes `{value, low, high, griffin_lim, fast_griffin_lim, real,
+    num_clips, better, unit}`.
+
+    Args:
+        report: What `evaluate_vocoder` returned.
+    """
+    return _for_card(report["figures"], *SYSTEMS)
+
+
+def _for_card(
+    figures: dict[str, Any], own: str, *others: str
+) -> dict[str, Any]:
+    metrics = {}
+    for name, row in figures.items():
+        if row[own] is None:
+            continue
+        metrics[name] = {**row[own], "better": row["better"]}
+        if row["unit"]:
+            metrics[name]["unit"] = row["unit"]
+        for other in others:
+            if row[other] is not None:
+                metrics[name][other] = row[other]["value"]
     return metrics
 
 

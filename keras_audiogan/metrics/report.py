@@ -3,7 +3,6 @@
 import base64
 import html
 import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from keras_audiogan.audio.spectra import log_mel_spectrogram, to_mono
-from keras_audiogan.metrics.figures import blocks_of
+from keras_audiogan.metrics.figures import blocks_of, finite
+from keras_audiogan.presets.atomic_folder import write_json
 from keras_audiogan.presets.words import as_html
 
 # Colours span this range below the loudest value of a picture.
@@ -98,53 +98,39 @@ def write_report(
             "training clips"
         )
     if path.suffix == ".json":
-        path.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+        write_json(path, finite(report))
         return path
-    time = generated.shape[1]
-    samples = np.stack([generated[pair["sample"]] for pair in pairs])
-    nearest = np.stack(
-        [_fit(real_train[pair["train"]], time) for pair in pairs]
-    )
-    captions = [
-        (
-            f"sample {pair['sample']}"
-            + (
-                ""
-                if sample_labels is None
-                else f": {sample_labels[pair['sample']]}"
-            ),
-            train_names[pair["train"]]
-            if train_names is not None
-            else f"training clip {pair['train']}",
-            pair["distance"],
-        )
-        for pair in pairs
-    ]
+    clips: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+    captions: tuple[list[str], list[str]] = ([], [])
+    for pair in pairs:
+        sample, train = pair["sample"], pair["train"]
+        label = "" if sample_labels is None else f": {sample_labels[sample]}"
+        name = train_names[train] if train_names else f"training clip {train}"
+        clips[0].append(generated[sample])
+        clips[1].append(_fit(real_train[train], generated.shape[1]))
+        captions[0].append(f"sample {sample}{label}")
+        captions[1].append(f"{name}, distance {pair['distance']:.1f}")
     rate = report["sampling_rate"]
-    pictures = [_pictures(clips, rate) for clips in (samples, nearest)]
+    pictures = [_pictures(np.stack(column), rate) for column in clips]
     if path.suffix == ".png":
         _write_picture(path, pictures, captions, title)
-    else:
-        rows = "\n".join(
-            "<tr>"
-            + _cell(left, samples[row], rate, caption[0])
-            + _cell(
-                right,
-                nearest[row],
-                rate,
-                f"{caption[1]}, distance {caption[2]:.1f}",
-            )
-            + "</tr>"
-            for row, (left, right, caption) in enumerate(
-                zip(*pictures, captions, strict=True)
-            )
-        )
-        page = _PAGE.format(
-            title=html.escape(title),
-            figures=as_html(blocks_of(report)),
-            rows=rows,
-        )
-        path.write_text(page, "utf-8")
+        return path
+    cells = [
+        [
+            _cell(picture, clip, rate, caption)
+            for picture, clip, caption in zip(*column, strict=True)
+        ]
+        for column in zip(pictures, clips, captions, strict=True)
+    ]
+    page = _PAGE.format(
+        title=html.escape(title),
+        figures=as_html(blocks_of(report)),
+        rows="\n".join(
+            f"<tr>{left}{right}</tr>"
+            for left, right in zip(*cells, strict=True)
+        ),
+    )
+    path.write_text(page, "utf-8")
     return path
 
 
@@ -195,27 +181,18 @@ def _encode(buffer: io.BytesIO) -> str:
 def _write_picture(
     path: Path,
     pictures: list[list[np.ndarray]],
-    captions: list[tuple[str, str, float]],
+    captions: tuple[list[str], list[str]],
     title: str,
 ) -> None:
     from matplotlib.figure import Figure
 
-    num_rows = len(captions)
+    num_rows = len(captions[0])
     figure = Figure(figsize=(8, 1.5 * num_rows + 0.9), layout="constrained")
-    figure.suptitle(
-        f"{title}\nsamples, and the training clips nearest to them (distance)"
-    )
+    figure.suptitle(f"{title}\nsamples, and the training clips nearest to them")
     axes = figure.subplots(num_rows, 2, squeeze=False)
-    for row, (sample, name, distance) in enumerate(captions):
-        for column, text in enumerate((sample, f"{name} ({distance:.1f})")):
-            axis = axes[row][column]
-            axis.imshow(
-                pictures[column][row],
-                aspect="auto",
-                cmap="magma",
-                vmin=0,
-                vmax=1,
-            )
+    for column, images, texts in zip(axes.T, pictures, captions, strict=True):
+        for axis, image, text in zip(column, images, texts, strict=True):
+            axis.imshow(image, aspect="auto", cmap="magma", vmin=0, vmax=1)
             axis.set_title(text, fontsize=8)
             axis.set_axis_off()
     figure.savefig(path, dpi=100)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ import numpy as np
 
 from keras_audiogan.audio.levels import Levelling, level_gain
 from keras_audiogan.audio.phase_recovery import griffin_lim
+from keras_audiogan.metrics.figures import SYSTEMS, described
 from keras_audiogan.metrics.speech_scores import as_clip, pesq
 from keras_audiogan.metrics.vocoder_scores import (
     FIGURES,
@@ -21,31 +23,13 @@ from keras_audiogan.metrics.vocoder_scores import (
 if TYPE_CHECKING:
     from keras_audiogan.models.vocoder import Vocoder
 
-#: What is compared: column of a report -> its heading in tables.
-SYSTEMS = {
-    "vocoder": "vocoder",
-    "griffin_lim": "Griffin-Lim",
-    "fast_griffin_lim": "fast Griffin-Lim",
-    "real": "real",
-}
-
 #: Options of `griffin_lim` for its two columns.
 GRIFFIN_LIM = {
     "griffin_lim": {"momentum": 0.0, "magnitude_iterations": 0},
     "fast_griffin_lim": {"momentum": 0.99, "magnitude_iterations": 100},
 }
 
-_ALL_FIGURES = {
-    **FIGURES,
-    "level_difference": ("dB", "real"),
-    "real_time_factor": ("s of computing / s of sound", "lower"),
-}
-# A recording against itself: equal by definition, and so not computed.
-_SELF = {
-    name: 0.0
-    for name in _ALL_FIGURES
-    if name not in ("pesq", "real_time_factor")
-}
+_ALL_FIGURES = (*FIGURES, "level_difference", "real_time_factor")
 _QUIETEST = 1e-8
 
 
@@ -116,7 +100,7 @@ def evaluate_vocoder(
     rate = vocoder.sampling_rate
     real = [as_clip(clip) for clip in clips]
     made: dict[str, list[np.ndarray]] = {}
-    seconds: dict[str, list[float]] = {}
+    factors: dict[str, list[float]] = {}
     warm_up(vocoder)
     for clip in real:
         gain = level_gain(clip, level)
@@ -136,10 +120,9 @@ def evaluate_vocoder(
                     **GRIFFIN_LIM[system],  # type: ignore[arg-type]
                 )
             elapsed = time.perf_counter() - begin
-            made.setdefault(system, []).append(
-                again[: len(clip)] / np.float32(gain)
-            )
-            seconds.setdefault(system, []).append(elapsed / (len(clip) / rate))
+            fake = again[: len(clip)] / np.float32(gain)
+            made.setdefault(system, []).append(fake)
+            factors.setdefault(system, []).append(elapsed * rate / len(clip))
         if on_clip is not None:
             on_clip()
     reports = {
@@ -150,20 +133,25 @@ def evaluate_vocoder(
     rows["real"] = [_of_itself(clip, rate) for clip in real]
     for system, fakes in made.items():
         for row, clip, fake, factor in zip(
-            rows[system], real, fakes, seconds[system], strict=True
+            rows[system], real, fakes, factors[system], strict=True
         ):
             row["level_difference"] = _decibels(fake) - _decibels(clip)
             row["real_time_factor"] = factor
     figures: dict[str, Any] = {}
-    for name, (unit, better) in _ALL_FIGURES.items():
+    for name in _ALL_FIGURES:
+        known = described(name)
         columns = {
             system: mean_of_clips(
-                rows[system], name, num_resamples, seed, better == "real"
+                rows[system],
+                name,
+                num_resamples,
+                seed,
+                signed=known["better"] == "real",
             )
             for system in SYSTEMS
         }
         if columns["vocoder"] is not None:
-            figures[name] = {"unit": unit, "better": better, **columns}
+            figures[name] = {**known, **columns}
     names = [str(i) for i in range(len(real))] if names is None else names
     report = {
         "figures": figures,
@@ -189,35 +177,13 @@ def evaluate_vocoder(
     return report
 
 
-def vocoder_metrics_for_card(report: dict[str, Any]) -> dict[str, Any]:
-    """Returns figures as the `metrics` of a preset's `training.json`.
-
-    Each becomes `{value, low, high, griffin_lim, fast_griffin_lim, real,
-    num_clips, better, unit}`.
-
-    Args:
-        report: What `evaluate_vocoder` returned.
-    """
-    metrics = {}
-    for name, row in report["figures"].items():
-        entry = dict(row["vocoder"])
-        for system in SYSTEMS:
-            if system != "vocoder" and row[system] is not None:
-                entry[system] = row[system]["value"]
-        entry["better"] = row["better"]
-        if row["unit"]:
-            entry["unit"] = row["unit"]
-        metrics[name] = entry
-    return metrics
-
-
 def _of_itself(clip: np.ndarray, rate: int) -> dict[str, float]:
-    row = dict(_SELF)
-    try:
+    """A recording against itself: 0 by definition, and so not computed."""
+    row = dict.fromkeys(_ALL_FIGURES, 0.0)
+    del row["real_time_factor"], row["pesq"]
+    # If there is no PESQ, the vocoder's own report says why.
+    with contextlib.suppress(ImportError, ValueError):
         row["pesq"] = pesq(clip, clip, rate)
-    except (ImportError, ValueError):
-        # The vocoder's own report says which and why.
-        return row
     return row
 
 

@@ -18,6 +18,7 @@ from keras_audiogan.audio.spectra import log_mel_spectrogram, spectrogram
 from keras_audiogan.metrics.alignment import warping_path
 from keras_audiogan.metrics.bootstrap import bootstrap_interval
 from keras_audiogan.metrics.distances import pairwise_distances
+from keras_audiogan.metrics.figures import described
 from keras_audiogan.metrics.speech_scores import (
     as_clip,
     as_pair,
@@ -31,18 +32,18 @@ if TYPE_CHECKING:
 #: FFT length, frame step and window length of Parallel WaveGAN's spectra.
 RESOLUTIONS = ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240))
 
-#: Name, unit and better end of each figure of `vocoder_report`.
-FIGURES = {
-    "mel_cepstral_distortion": ("dB", "lower"),
-    "log_mel_distance": ("nepers", "lower"),
-    "log_mel_distance_in_band": ("nepers", "lower"),
-    "spectral_convergence": ("", "lower"),
-    "log_stft_distance": ("nepers", "lower"),
-    "f0_rmse_hertz": ("Hz", "lower"),
-    "f0_rmse_cents": ("cents", "lower"),
-    "voicing_error": ("share of frames", "lower"),
-    "pesq": ("MOS-LQO", "higher"),
-}
+#: Names of the figures of `vocoder_report`.
+FIGURES = (
+    "mel_cepstral_distortion",
+    "log_mel_distance",
+    "log_mel_distance_in_band",
+    "spectral_convergence",
+    "log_stft_distance",
+    "f0_rmse_hertz",
+    "f0_rmse_cents",
+    "voicing_error",
+    "pesq",
+)
 
 
 def mel_cepstra(
@@ -169,8 +170,15 @@ def log_mel_distance(
     Raises:
         ValueError: If a clip is empty or shorter than the front end needs.
     """
-    natural = _natural(mel_features, full_band)
-    return _log_mel_distance(*as_pair(real, fake), natural)
+    from keras import ops
+
+    options: dict[str, Any] = {"log_base": "e", "mean": None, "scale": None}
+    if full_band:
+        options.update(min_frequency=0.0, max_frequency=None)
+    natural = type(mel_features)(**{**mel_features.settings, **options})
+    pair = np.stack(as_pair(real, fake))[..., None]
+    first, second = np.asarray(ops.convert_to_numpy(natural(pair)))
+    return float(np.mean(np.abs(first - second), dtype="float64"))
 
 
 def multi_resolution_stft_distance(
@@ -214,6 +222,35 @@ def multi_resolution_stft_distance(
     return float(np.mean(convergence)), float(np.mean(distance))
 
 
+def copy_distances(
+    real: np.ndarray, fake: np.ndarray, mel_features: MelFeatures
+) -> dict[str, float]:
+    """The figures of a pair of clips that cost little.
+
+    Args:
+        real: Recording, `(time,)` or `(time, 1)`.
+        fake: The copy; the longer clip is cut.
+        mel_features: The vocoder's front end.
+
+    Returns:
+        `spectral_convergence` (a ratio) and `log_stft_distance` (nepers), see
+        `multi_resolution_stft_distance`; `log_mel_distance` and
+        `log_mel_distance_in_band` (nepers), see `log_mel_distance`.
+
+    Raises:
+        ValueError: If a clip is empty or shorter than the front end needs.
+    """
+    convergence, distance = multi_resolution_stft_distance(real, fake)
+    return {
+        "spectral_convergence": convergence,
+        "log_stft_distance": distance,
+        "log_mel_distance": log_mel_distance(real, fake, mel_features),
+        "log_mel_distance_in_band": log_mel_distance(
+            real, fake, mel_features, full_band=False
+        ),
+    }
+
+
 def vocoder_report(
     real: Sequence[np.ndarray],
     fake: Sequence[np.ndarray],
@@ -249,20 +286,16 @@ def vocoder_report(
             "Expected as many fakes as recordings, at least one. Received: "
             f"{len(real)} and {len(fake)}"
         )
-    bands = {
-        "log_mel_distance": _natural(mel_features, full_band=True),
-        "log_mel_distance_in_band": _natural(mel_features, full_band=False),
-    }
     notes: Counter[str] = Counter()
     clips = [
-        _clip_figures(one, other, sampling_rate, bands, notes)
+        _clip_figures(one, other, sampling_rate, mel_features, notes)
         for one, other in zip(real, fake, strict=True)
     ]
     figures = {}
-    for name, (unit, better) in FIGURES.items():
+    for name in FIGURES:
         mean = mean_of_clips(clips, name, num_resamples, seed)
         if mean is not None:
-            figures[name] = {**mean, "unit": unit, "better": better}
+            figures[name] = {**mean, **described(name)}
     return {"clips": clips, "figures": figures, "notes": dict(notes)}
 
 
@@ -276,8 +309,8 @@ def mean_of_clips(
     """Returns the mean of a figure over clips, and its interval.
 
     Args:
-        clips: The figures of each clip, by name.
-        name: Which figure; some clips may lack it.
+        clips: The figures of each clip, by name; some may lack this one.
+        name: Which figure.
         num_resamples: As for `vocoder_report`.
         seed: Of the resampling.
         signed: Whether it can be negative; else the interval ends at 0.
@@ -302,22 +335,16 @@ def _clip_figures(
     real: np.ndarray,
     fake: np.ndarray,
     sampling_rate: float,
-    bands: dict[str, MelFeatures],
+    mel_features: MelFeatures,
     notes: Counter[str],
 ) -> dict[str, float]:
-    first, second = as_pair(real, fake)
-    convergence, distance = multi_resolution_stft_distance(first, second)
+    distortion = mel_cepstral_distortion(real, fake, sampling_rate)
     figures = {
-        "mel_cepstral_distortion": mel_cepstral_distortion(
-            real, fake, sampling_rate
-        ),
-        "spectral_convergence": convergence,
-        "log_stft_distance": distance,
+        "mel_cepstral_distortion": distortion,
+        **copy_distances(real, fake, mel_features),
     }
-    for name, natural in bands.items():
-        figures[name] = _log_mel_distance(first, second, natural)
     try:
-        errors = f0_and_voicing(first, second, sampling_rate)
+        errors = f0_and_voicing(real, fake, sampling_rate)
     except ImportError:
         notes["no pitch: the package pyworld is not installed"] += 1
     else:
@@ -325,26 +352,9 @@ def _clip_figures(
             notes["no pitch error: no frame is voiced in both clips"] += 1
         figures.update({k: v for k, v in errors.items() if not math.isnan(v)})
     try:
-        figures["pesq"] = pesq(first, second, sampling_rate)
+        figures["pesq"] = pesq(real, fake, sampling_rate)
     except ImportError:
         notes["no PESQ: the package pesq is not installed"] += 1
     except ValueError:
         notes["no PESQ: no utterance found in the clip"] += 1
     return figures
-
-
-def _natural(mel_features: MelFeatures, full_band: bool) -> MelFeatures:
-    options: dict[str, Any] = {"log_base": "e", "mean": None, "scale": None}
-    if full_band:
-        options.update(min_frequency=0.0, max_frequency=None)
-    return type(mel_features)(**{**mel_features.settings, **options})
-
-
-def _log_mel_distance(
-    real: np.ndarray, fake: np.ndarray, natural: MelFeatures
-) -> float:
-    from keras import ops
-
-    pair = np.stack([real, fake])[..., None]
-    first, second = np.asarray(ops.convert_to_numpy(natural(pair)))
-    return float(np.mean(np.abs(first - second), dtype="float64"))
