@@ -208,12 +208,24 @@ def _tick_step(seconds: float) -> float:
     return factor * power
 
 
+def _reduce(path: pathlib.Path) -> None:
+    """Writes a PNG anew in 256 colours, which takes under half the space."""
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        flat = Image.new("RGB", picture.size, "white")
+        flat.paste(picture, mask=picture.convert("RGBA").getchannel("A"))
+    flat.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
 def _save(figure: Any, path: pathlib.Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     kind = path.suffix.lstrip(".").lower() or "png"
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.{kind}")
     try:
         figure.savefig(temporary, dpi=110, format=kind)
+        if kind == "png":
+            _reduce(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

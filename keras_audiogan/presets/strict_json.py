@@ -49,7 +49,7 @@ class PresetError(ValueError):
         message = f"{_printable(path)}: {place}{problem}."
         if expected is not None:
             is_ours = isinstance(expected, str)
-            said = _printable(expected) if is_ours else short(expected)
+            said = _printable(str(expected)) if is_ours else short(expected)
             message += f" Expected: {said}."
         if advice is not None:
             message += f" {advice}."
