@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_audiogan import runs, training
 from keras_audiogan.models import (
     CGAN,
     ConcatWaveGAN,
@@ -247,6 +248,12 @@ def test_older_names_of_the_step():
     model = cases.build("wavegan")
     model.compile(critic_steps=3)
     assert model.critic_steps == model.discriminator_steps == 3
+
+
+def test_whole_runs_are_found_where_they_stood():
+    assert training.run_training is runs.run_training
+    assert training.TrainingOptions is runs.TrainingOptions
+    assert "run_training" not in training.__all__
 
 
 # Frozen layers

@@ -3,10 +3,9 @@
 Keras is imported when a name that needs it is used.
 """
 
-import importlib
-from typing import Any
+from keras_audiogan._lazy import lazy_names
 
-_EXPORTS = {
+_OWN = {
     "GANLoss": "losses",
     "MultiResolutionSTFTLoss": "vocoder_losses",
     "discriminator_adversarial_loss": "vocoder_losses",
@@ -17,16 +16,15 @@ _EXPORTS = {
     "mel_loss": "vocoder_losses",
     "resolve_precision": "precision",
 }
+# Whole runs stood here before they had a package of their own.
+_RUNS = {
+    name: ".runs"
+    for name in (
+        "Alarms CheckpointError CheckpointFolder Checkpoints Evaluation "
+        "Previews Progress RunLog RunResult StepCallback StopOnSignal "
+        "TrainingOptions describe_run resumed_at run_training"
+    ).split()
+}
 
-__all__ = list(_EXPORTS)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _EXPORTS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(f"{__name__}.{_EXPORTS[name]}")
-    return getattr(module, name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__, _ = lazy_names(__name__, {**_OWN, **_RUNS})
+__all__ = list(_OWN)
