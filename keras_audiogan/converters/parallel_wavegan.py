@@ -53,6 +53,15 @@ _FILTER_BANK = {"taps": 62, "cutoff_ratio": 0.142, "beta": 9.0}
 _OLD_CUTOFF = 0.15
 _LOG_FLOOR = 1e-10
 _SLICE_LENGTH = 25600
+# Options of both MelGAN's and HiFi-GAN's generators: ours, theirs, default.
+_COMMON_OPTIONS: dict[str, tuple[str, Any]] = {
+    "num_mel_bins": ("in_channels", 80),
+    "channels": ("channels", 512),
+    "kernel_size": ("kernel_size", 7),
+    "upsample_rates": ("upsample_scales", [8, 8, 2, 2]),
+    "use_bias": ("bias", True),
+    "causal": ("use_causal_conv", False),
+}
 _HIFIGAN_NAMES = {
     "conv_in": "input_conv",
     "upsample": "upsamples.{i}.1",
@@ -61,7 +70,8 @@ _HIFIGAN_NAMES = {
     "conv_out": "output_conv.1",
 }
 
-Generator = tuple[str, dict[str, Any], NetworkWeights]
+# Of a generator: our architecture, its arguments and its layers.
+Generator = tuple[str, dict[str, Any], list[Source]]
 
 
 def _choose_files(
@@ -102,9 +112,15 @@ def _read(files: Files, has_discriminator: bool) -> Parts:
         "generator_type", list(_GENERATORS), "ParallelWaveGANGenerator"
     )
     settings = options.options("generator_params")
-    parts = Parts(path, *_GENERATORS[kind](settings, state, options))
+    architecture, config, sources = _GENERATORS[kind](settings, options)
     settings.check_all_read()
-    config = parts.config
+    generator = NetworkWeights.read(state, sources, _REGISTERED)
+    if architecture == "parallel_wavegan" and not any(
+        source.target == "upsample_conv_in" for source in sources
+    ):
+        generator.add_identity("upsample_conv_in", config["num_mel_bins"])
+    config["weight_norm"] = generator.norm() == "weight"
+    parts = Parts(path, architecture, config, generator)
     config["mel"] = _mel(options, files, state, config)
     config["slice_length"] = options.integer("batch_max_steps", _SLICE_LENGTH)
     if has_discriminator and "discriminator" in held:
@@ -163,9 +179,7 @@ def _mel(
     return mel
 
 
-def _parallel_wavegan(
-    settings: Options, state: StateDict, options: Options
-) -> Generator:
+def _parallel_wavegan(settings: Options, options: Options) -> Generator:
     del options
     check_mono(settings)
     settings.choice("upsample_conditional_features", [True], True)
@@ -204,39 +218,25 @@ def _parallel_wavegan(
         sources.append(
             Source("upsample_conv_in", "upsample_net.conv_in", bias=False)
         )
-    sources += convolutions(
-        [
-            (f"upsample_{i}", f"{net}.up_layers.{1 + i * stride}")
-            for i in range(len(rates))
-        ],
-        False,
-        "conv2d_swapped",
-    )
+    elif config["context_window"]:
+        raise settings.error("aux_context_window", "0 with an UpsampleNetwork")
+    names = [
+        (f"upsample_{i}", f"{net}.up_layers.{1 + i * stride}")
+        for i in range(len(rates))
+    ]
+    sources += convolutions(names, False, "conv2d_swapped")
     sources += residual_blocks(config["num_layers"], True, config["use_bias"])
     sources += convolutions(WAVENET_ENDS, True)
-    generator = NetworkWeights.read(state, sources, _REGISTERED)
-    if not has_conv_in:
-        if config["context_window"]:
-            raise settings.error(
-                "aux_context_window", "0 with an UpsampleNetwork"
-            )
-        generator.add_identity("upsample_conv_in", config["num_mel_bins"])
-    config["weight_norm"] = generator.norm() == "weight"
-    return "parallel_wavegan", config, generator
+    return "parallel_wavegan", config, sources
 
 
-def _melgan(settings: Options, state: StateDict, options: Options) -> Generator:
+def _melgan(settings: Options, options: Options) -> Generator:
     settings.skip("use_weight_norm")
     config = settings.take(
         {
-            "num_mel_bins": ("in_channels", 80),
-            "channels": ("channels", 512),
-            "kernel_size": ("kernel_size", 7),
-            "upsample_rates": ("upsample_scales", [8, 8, 2, 2]),
+            **_COMMON_OPTIONS,
             "stack_kernel_size": ("stack_kernel_size", 3),
             "num_stacks": ("stacks", 3),
-            "use_bias": ("bias", True),
-            "causal": ("use_causal_conv", False),
             "final_activation": ("use_final_nonlinear_activation", True),
         }
     )
@@ -253,9 +253,7 @@ def _melgan(settings: Options, state: StateDict, options: Options) -> Generator:
         config["causal"],
         config["use_bias"],
     )
-    generator = NetworkWeights.read(state, sources, _REGISTERED)
-    config["weight_norm"] = generator.norm() == "weight"
-    return architecture, config, generator
+    return architecture, config, sources
 
 
 def _filter_bank(options: Options) -> dict[str, Any]:
@@ -277,9 +275,7 @@ def _filter_bank(options: Options) -> dict[str, Any]:
     return config
 
 
-def _hifigan(
-    settings: Options, state: StateDict, options: Options
-) -> Generator:
+def _hifigan(settings: Options, options: Options) -> Generator:
     del options
     # A misspelling in the project's older recipes.
     misspelt = "upsample_kernal_sizes"
@@ -288,14 +284,9 @@ def _hifigan(
     settings.skip("use_weight_norm")
     config = settings.take(
         {
-            "num_mel_bins": ("in_channels", 80),
-            "channels": ("channels", 512),
-            "kernel_size": ("kernel_size", 7),
-            "upsample_rates": ("upsample_scales", [8, 8, 2, 2]),
+            **_COMMON_OPTIONS,
             "upsample_kernel_sizes": (sizes, [16, 16, 4, 4]),
             "block_kernel_sizes": ("resblock_kernel_sizes", [3, 7, 11]),
-            "use_bias": ("bias", True),
-            "causal": ("use_causal_conv", False),
         }
     )
     has_second = settings.flag("use_additional_convs", True)
@@ -316,9 +307,7 @@ def _hifigan(
         names,
         config["use_bias"],
     )
-    generator = NetworkWeights.read(state, sources, _REGISTERED)
-    config["weight_norm"] = generator.norm() == "weight"
-    return "hifigan", config, generator
+    return "hifigan", config, sources
 
 
 _GENERATORS = {
