@@ -202,10 +202,6 @@ def _check_hub(
 
     The client would try an unreachable Hub for half a minute before it looks
     into its cache.
-
-    Raises:
-        HubError: if the Hub refuses, or can be of no help and the cache
-            neither.
     """
     from huggingface_hub import constants, try_to_load_from_cache
 

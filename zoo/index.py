@@ -35,11 +35,7 @@ _NOT_KEPT = ("name", "path", "config", "training")
 
 
 def not_in_wheel(repository: Path) -> set[str]:
-    """Returns the names of the presets that the wheel does not carry.
-
-    Args:
-        repository: The folder with the pyproject.toml.
-    """
+    """Returns the presets that a repository's wheel does not carry."""
     settings = tomllib.loads((repository / "pyproject.toml").read_text("utf-8"))
     excluded = settings["tool"]["setuptools"]["exclude-package-data"]
     return {pattern.partition("/")[0] for pattern in excluded[_PACKAGE]}
@@ -50,9 +46,6 @@ def build_index(repository: Path) -> dict[str, dict[str, Any]]:
 
     What was known of a preset stays where its folder is not here and the
     wheel does not carry it: it is on the Hub.
-
-    Args:
-        repository: The folder with the pyproject.toml.
     """
     outside = not_in_wheel(repository)
     index = {

@@ -181,6 +181,26 @@ class Options:
             )
 
 
+def mel_options(
+    options: Options, num_bins: int, fft_length: str, **others: Any
+) -> dict[str, Any]:
+    """Returns the arguments of a mel front end.
+
+    `num_bins` is what the generator takes, `fft_length` the option's name.
+    """
+    if options.integer("num_mels", num_bins) != num_bins:
+        raise options.error("num_mels", f"{num_bins}, as its generator has it")
+    return {
+        "sampling_rate": options.integer("sampling_rate"),
+        "num_mel_bins": num_bins,
+        "fft_length": options.integer(fft_length),
+        "frame_step": options.integer("hop_size"),
+        "min_frequency": options.optional("fmin", options.number) or 0.0,
+        "max_frequency": options.optional("fmax", options.number),
+        **others,
+    }
+
+
 def leaky_slope(options: Options, default: Mapping[str, float]) -> float:
     """Returns a leaky rectifier's slope for negative numbers.
 

@@ -17,6 +17,7 @@ from keras_audiogan.converters import checkpoint_names
 from keras_audiogan.converters.config_files import (
     Options,
     leaky_slope,
+    mel_options,
     read_statistics,
     read_yaml,
 )
@@ -145,22 +146,17 @@ def _mel(
             "have no counterpart here",
         )
     bins = config.pop("num_mel_bins")
-    if options.integer("num_mels", bins) != bins:
-        raise options.error("num_mels", f"{bins}, which its generator takes")
-    mel = {
-        "sampling_rate": options.integer("sampling_rate"),
-        "num_mel_bins": bins,
-        "fft_length": options.integer("fft_size"),
-        "frame_step": options.integer("hop_size"),
-        "window_length": options.optional("win_length", options.integer),
-        "min_frequency": options.optional("fmin", options.number) or 0.0,
-        "max_frequency": options.optional("fmax", options.number),
-        "window": options.text("window", "hann"),
-        "log_base": "10",
-        "floor": _LOG_FLOOR,
-        "power_floor": 0.0,
-        "padding": "center",
-    }
+    mel = mel_options(
+        options,
+        bins,
+        "fft_size",
+        window_length=options.optional("win_length", options.integer),
+        window=options.text("window", "hann"),
+        log_base="10",
+        floor=_LOG_FLOOR,
+        power_floor=0.0,
+        padding="center",
+    )
     hop = math.prod(config["upsample_rates"]) * config.get("num_bands", 1)
     if mel["frame_step"] != hop:
         raise options.error(

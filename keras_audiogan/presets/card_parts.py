@@ -12,6 +12,7 @@ from typing import Any
 from keras_audiogan.presets.figures import is_number
 from keras_audiogan.presets.words import plain
 
+# As `read_config` or `preset_info` returns it.
 Config = Mapping[str, Any]
 
 
@@ -47,11 +48,7 @@ class CardParts:
 
 
 def clips(config: Config) -> str:
-    """Returns the kind of clip, e.g. `1.02 s clips of mono sound at 8,000 Hz`.
-
-    Args:
-        config: As `read_config` or `preset_info` returns it.
-    """
+    """Returns e.g. `1.02 s clips of mono sound at 8,000 Hz`."""
     seconds = duration_seconds(config)
     channels = {1: "mono", 2: "stereo"}.get(
         config["num_channels"], f"{config['num_channels']} channels of"
