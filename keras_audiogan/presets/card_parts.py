@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from keras_audiogan.presets.figures import is_number
+from keras_audiogan.presets.tasks import TASKS
 from keras_audiogan.presets.words import plain
 
 # As `read_config` or `preset_info` returns it.
@@ -129,7 +130,7 @@ CARD_PARTS = {
             "audio = gan.sample(8, seed=0)"
             "  # float32 (8, time, channels) in [-1, 1]",
         ),
-        commands=("audiogan sample {preset} -n 8 -o out/", _FINETUNE),
+        commands=(*TASKS["generate"].commands, _FINETUNE),
         columns=(
             "label_accuracy",
             "inception_score",
@@ -149,7 +150,7 @@ CARD_PARTS = {
             "mel = vocoder.mel(audio)  # of mono sound (time,) at its rate",
             "copy = vocoder.vocode(mel)  # float32 (1, time, 1) in [-1, 1]",
         ),
-        commands=("audiogan vocode {preset} recordings/ -o out/", _FINETUNE),
+        commands=(*TASKS["vocode"].commands, _FINETUNE),
         clip="Clip in training",
         tags=("gan", "vocoder"),
         columns=(
@@ -170,9 +171,7 @@ CARD_PARTS = {
             "probabilities = model.predict_proba(audio)"
             "  # audio (clips, time, channels)",
         ),
-        commands=(
-            "audiogan evaluate GENERATOR --data sounds/ --classifier {preset}",
-        ),
+        commands=TASKS["classify"].commands,
         hub_task="audio-classification",
         tags=(),
         columns=(

@@ -276,9 +276,8 @@ def front_matter(config: Config, training: Mapping[str, Any], name: str) -> str:
             "metrics": [],
         }
         for key, value in values.items():
-            metric = {"type": slug(key), "name": plain(figure(key).name)}
-            metric["value"] = rounded(key, value)
-            result["metrics"].append(metric)
+            names = {"type": slug(key), "name": plain(figure(key).name)}
+            result["metrics"].append({**names, "value": rounded(key, value)})
         fields["model-index"] = [{"name": plain(name), "results": [result]}]
     lines = yaml.safe_dump(
         fields, sort_keys=False, allow_unicode=True, width=1000

@@ -48,9 +48,9 @@ class PresetError(ValueError):
         place = "" if tensor is None else f"tensor {short(tensor)}: "
         message = f"{_printable(path)}: {place}{problem}."
         if expected is not None:
-            is_ours = isinstance(expected, str)
-            said = _printable(expected) if is_ours else short(expected)
-            message += f" Expected: {said}."
+            if not isinstance(expected, str):
+                expected = short(expected)
+            message += f" Expected: {_printable(expected)}."
         if advice is not None:
             message += f" {advice}."
         if received is not None:

@@ -343,13 +343,12 @@ def preset_info(
 
     Returns:
         A dict with `name`, `path`, `summary`, `task`, `architecture`,
-        `class_name`,
-        `sampling_rate` (Hz), `num_channels`, `slice_length` (samples),
-        `duration` (seconds), `labels`, `config`, `num_parameters` (by file
-        stem), `num_bytes` (of all weights), `storage_dtype`, `data` (a list),
-        `license`, `metrics` (name -> number), `library_version` and
-        `training` (all of training.json). What a preset does not say is
-        None or empty.
+        `class_name`, `sampling_rate` (Hz), `num_channels`, `slice_length`
+        (samples), `duration` (seconds), `labels`, `config`, `num_parameters`
+        (by file stem), `num_bytes` (of all weights), `storage_dtype`, `data`
+        (a list), `license`, `metrics` (name -> number), `library_version` and
+        `training` (all of training.json). What a preset does not say is None
+        or empty.
 
     Raises:
         ValueError: if there is no such preset, or its files are broken.
