@@ -6,7 +6,6 @@ folders say; with `--check` it only tells whether they are current.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -28,6 +27,7 @@ from keras_audiogan.presets.figures import (
     is_number,
 )
 from keras_audiogan.presets.words import as_markdown, size, table, text
+from keras_audiogan.zoo.index import parser_of, write_or_check
 from keras_audiogan.zoo.presets import (
     PRESETS_FOLDER,
     list_presets,
@@ -92,12 +92,8 @@ def render_model_cards() -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Writes or checks the generated cards.
-
-    Returns:
-        0, or 1 if `--check` found a card that is not current.
-    """
-    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
+    """Writes or checks the generated cards; see `write_or_check`."""
+    parser = parser_of(COMMAND, __doc__)
     parser.add_argument(
         "path",
         nargs="?",
@@ -105,34 +101,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=Path("MODEL_CARDS.md"),
         help="the file for all presets (default: ./MODEL_CARDS.md)",
     )
-    parser.add_argument(
-        "--check",
-        action="store_true",
-        help="write nothing; exit with 1 if a card is not current",
-    )
     options = parser.parse_args(arguments)
-    stale = [
-        (path, content)
-        for path, content in _wanted(options.path)
-        if not path.is_file() or path.read_text("utf-8") != content
-    ]
-    for path, content in stale:
-        if options.check:
-            print(f"{path} is not current; run: {COMMAND}", file=sys.stderr)
-        else:
-            path.write_text(content, "utf-8")
-            print(f"Wrote {path}")
-    return 1 if options.check and stale else 0
-
-
-def _wanted(path: Path) -> list[tuple[Path, str]]:
-    """Returns the generated files and what they must say."""
-    wanted = [(path, render_model_cards())]
+    files = {options.path: render_model_cards()}
     for name in list_presets():
         card = resolve(name) / CARD_FILE
         if not card.is_file() or is_generated(card.read_bytes()):
-            wanted.append((card, render_card(resolve(name))))
-    return wanted
+            files[card] = render_card(resolve(name))
+    return write_or_check(files, COMMAND, options.check)
 
 
 def _overview(parts: CardParts, infos: Sequence[dict[str, Any]]) -> list[str]:
@@ -201,10 +176,7 @@ def _section(info: dict[str, Any]) -> str:
         f"{stem} {count:,}" for stem, count in info["num_parameters"].items()
     )
     lines = [
-        f"## {text(info['name'])}",
-        "",
-        text(info["summary"]),
-        "",
+        f"## {text(info['name'])}\n\n{text(info['summary'])}\n",
         f"- Parameters: {parameters} ({info['storage_dtype']})",
         f"- Data: {text(_data(info))}",
     ]

@@ -145,15 +145,12 @@ def _fetch(
         local_files_only=not is_reachable,
     )
     fetch_rest()
-    doubtful = _doubtful(folder, weights)
-    if doubtful and is_reachable:
-        for name in doubtful:
-            _evict(folder / name)
-        fetch_rest()
     spoilt = _spoilt(folder, weights)
+    if is_reachable and _evict_doubtful(folder, spoilt):
+        fetch_rest()
+        spoilt = _spoilt(folder, weights)
     if spoilt:
-        for name in _doubtful(folder, weights):
-            _evict(folder / name)
+        _evict_doubtful(folder, spoilt)
         raise HubError(
             f"Cannot {task}: weights are missing, or are not those that "
             "config.json lists. Pull again, online; if that does not help, "
@@ -202,10 +199,6 @@ def _check_hub(
 
     The client would try an unreachable Hub for half a minute before it looks
     into its cache.
-
-    Raises:
-        HubError: if the Hub refuses, or can be of no help and the cache
-            neither.
     """
     from huggingface_hub import constants, try_to_load_from_cache
 
@@ -248,10 +241,12 @@ def _spoilt(folder: Path, weights: Mapping[str, str]) -> dict[str, str]:
     return spoilt
 
 
-def _doubtful(folder: Path, weights: Mapping[str, str]) -> list[str]:
-    """Returns the files that are worth fetching again."""
+def _evict_doubtful(folder: Path, spoilt: Iterable[str]) -> bool:
+    """Removes what is worth fetching again; returns whether there was any."""
     others = [n for n in optional_names(folder) if _is_odd(folder / n)]
-    return [*_spoilt(folder, weights), *others]
+    for name in (*spoilt, *others):
+        _evict(folder / name)
+    return bool(spoilt or others)
 
 
 def fetch_sound(fetch: Callable[..., str], **options: Any) -> Path:

@@ -276,10 +276,6 @@ def _checked_files(
     """Returns the files of a preset by their names on the Hub.
 
     A generated card is made anew, with the address that a reader needs.
-
-    Raises:
-        PresetError: if weights are missing or are not those that config.json
-            lists, or a file lies outside.
     """
     names = [CONFIG_FILE, *optional_names(folder)]
     for stem, entry in config["weights"].items():

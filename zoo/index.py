@@ -35,11 +35,7 @@ _NOT_KEPT = ("name", "path", "config", "training")
 
 
 def not_in_wheel(repository: Path) -> set[str]:
-    """Returns the names of the presets that the wheel does not carry.
-
-    Args:
-        repository: The folder with the pyproject.toml.
-    """
+    """Returns the presets that a repository's wheel does not carry."""
     settings = tomllib.loads((repository / "pyproject.toml").read_text("utf-8"))
     excluded = settings["tool"]["setuptools"]["exclude-package-data"]
     return {pattern.partition("/")[0] for pattern in excluded[_PACKAGE]}
@@ -50,9 +46,6 @@ def build_index(repository: Path) -> dict[str, dict[str, Any]]:
 
     What was known of a preset stays where its folder is not here and the
     wheel does not carry it: it is on the Hub.
-
-    Args:
-        repository: The folder with the pyproject.toml.
     """
     outside = not_in_wheel(repository)
     index = {
@@ -88,36 +81,48 @@ def render_names(index: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Writes or checks the generated files.
+def write_or_check(files: Mapping[Path, str], command: str, check: bool) -> int:
+    """Writes generated files that are not current, or names them.
 
     Returns:
-        0, or 1 if `--check` found a file that is not current.
+        0, or 1 if `check` is set and a file is not current.
     """
-    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
+    stale = [
+        path
+        for path, content in files.items()
+        if not path.is_file() or path.read_text("utf-8") != content
+    ]
+    for path in stale:
+        if check:
+            print(f"{path} is not current; run: {command}", file=sys.stderr)
+        else:
+            path.write_text(files[path], "utf-8")
+            print(f"Wrote {path}")
+    return 1 if check and stale else 0
+
+
+def parser_of(command: str, description: str | None) -> argparse.ArgumentParser:
+    """Returns the command line of a module that writes or checks files."""
+    parser = argparse.ArgumentParser(prog=command, description=description)
     parser.add_argument(
         "--check",
         action="store_true",
         help="write nothing; exit with 1 if a file is not current",
     )
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Writes or checks the generated files; see `write_or_check`."""
+    options = parser_of(COMMAND, __doc__).parse_args(arguments)
     zoo = PRESETS_FOLDER.parent
     index = build_index(zoo.parent)
     text = json.dumps(index, indent=1, ensure_ascii=False, allow_nan=False)
-    is_stale = False
-    for path, content in (
-        (PRESETS_FOLDER / INDEX_FILE, f"{text}\n"),
-        (zoo / "preset_names.py", render_names(index)),
-    ):
-        if path.is_file() and path.read_text("utf-8") == content:
-            continue
-        is_stale = True
-        if options.check:
-            print(f"{path} is not current; run: {COMMAND}", file=sys.stderr)
-        else:
-            path.write_text(content, "utf-8")
-            print(f"Wrote {path}")
-    return 1 if options.check and is_stale else 0
+    files = {
+        PRESETS_FOLDER / INDEX_FILE: f"{text}\n",
+        zoo / "preset_names.py": render_names(index),
+    }
+    return write_or_check(files, COMMAND, options.check)
 
 
 if __name__ == "__main__":

@@ -51,13 +51,10 @@ def _converter(kind: str) -> Any:
 
 
 def identify(source: str | pathlib.Path) -> str:
-    """Says what kind of checkpoint `source` is.
+    """Returns the kind of a checkpoint, `"wavegan"` for example.
 
     Args:
         source: a checkpoint's folder, prefix or file.
-
-    Returns:
-        A kind, `"wavegan"` for example.
 
     Raises:
         ConversionError: if no converter knows it; each one's reason is given.
@@ -78,11 +75,10 @@ def identify(source: str | pathlib.Path) -> str:
 def choose_files(names: Iterable[str]) -> list[str]:
     """Says which files of a repository make up its newest checkpoint.
 
+    They are the checkpoint, its options and its statistics.
+
     Args:
         names: of all its files, with slashes.
-
-    Returns:
-        Those to fetch: the checkpoint, its options and its statistics.
 
     Raises:
         ConversionError: if none of them is a checkpoint that is known, or
@@ -106,16 +102,13 @@ def _is_plain(name: str) -> bool:
 
 
 def list_networks(source: str | pathlib.Path) -> list[str]:
-    """Says which networks an original author's checkpoint holds.
+    """Returns the networks of a checkpoint, e.g. `["generator"]`.
 
     What it lacks, a converted model has as initialised, so a preset should
     be saved with these as its `weights`.
 
     Args:
         source: a checkpoint's folder, prefix or file.
-
-    Returns:
-        Stems of a preset's files, e.g. `["discriminator", "generator"]`.
 
     Raises:
         ConversionError: if the checkpoint is damaged or of no known kind.

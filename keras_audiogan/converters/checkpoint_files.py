@@ -15,14 +15,9 @@ _MAX_GRAPH_SIZE = 512 << 20
 def find_checkpoint(source: str | pathlib.Path) -> pathlib.Path:
     """Returns the prefix of the checkpoint that `source` means.
 
-    Args:
-        source: a checkpoint's prefix (`"train/model.ckpt-1000"`), one of its
-            files, or a folder. In a folder the file `checkpoint` names the
-            newest one; without that file it is the one with the highest
-            step.
-
-    Raises:
-        ConversionError: if there is none.
+    That is a prefix (`"train/model.ckpt-1000"`), a file of the checkpoint or
+    a folder. In a folder the file `checkpoint` names the newest one; without
+    that file it is the one with the highest step.
     """
     path = pathlib.Path(source)
     if path.is_dir():
@@ -82,11 +77,7 @@ def _read(path: pathlib.Path, max_size: int) -> bytes:
 
 
 def read_arguments(prefix: pathlib.Path) -> dict[str, int]:
-    """Returns the integer options in a run's `args.txt`, if it is there.
-
-    Args:
-        prefix: the checkpoint's prefix; `args.txt` is sought beside it.
-    """
+    """Returns the integer options in `args.txt` beside a checkpoint."""
     options = {}
     text = _read(prefix.with_name("args.txt"), _MAX_TEXT_SIZE)
     for line in text.decode(errors="replace").splitlines():
@@ -97,21 +88,11 @@ def read_arguments(prefix: pathlib.Path) -> dict[str, int]:
 
 
 def find_last_stride(prefix: pathlib.Path, num_layers: int) -> int | None:
-    """Returns the stride of the last layer, from a stored graph.
+    """Returns the stride of the last layer, if a stored graph tells.
 
     Strides are no part of a checkpoint's variables. TensorFlow 1 writes the
     graph beside them (`model.ckpt-N.meta`), and WaveGAN's own script writes
-    the sampling graph to `infer/infer.meta`.
-
-    Args:
-        prefix: the checkpoint's prefix.
-        num_layers: number of convolutions in each network.
-
-    Returns:
-        The stride, or None if no graph is there, or it does not tell.
-
-    Raises:
-        ConversionError: if a graph is there and is damaged.
+    the sampling graph to `infer/infer.meta`. A damaged graph is an error.
     """
     from google.protobuf.message import DecodeError
 

@@ -36,20 +36,10 @@ def list_names(folder: pathlib.Path) -> list[str]:
 
 
 def choose(names: Iterable[str], chooser: Chooser) -> dict[str, str] | None:
-    """Returns the files of the one checkpoint among `names`.
+    """Returns the files of the one checkpoint among `names`, by role.
 
     The folder at the top is taken if it holds one, else the one folder below
-    that does.
-
-    Args:
-        names: relative names with slashes.
-        chooser: says which files of one folder make up a checkpoint.
-
-    Returns:
-        Role -> name, or None if there is no checkpoint.
-
-    Raises:
-        ConversionError: if there are several below.
+    that does; several below are an error.
     """
     folders: dict[str, list[str]] = {}
     for name in names:
@@ -75,21 +65,12 @@ def choose(names: Iterable[str], chooser: Chooser) -> dict[str, str] | None:
 def locate(
     source: str | pathlib.Path, chooser: Chooser
 ) -> dict[str, pathlib.Path] | None:
-    """Returns the files of the checkpoint that `source` means.
+    """Returns the files of the checkpoint that `source` means, by role.
 
-    Args:
-        source: a folder, or a checkpoint's file.
-        chooser: as for `choose`.
-
-    Returns:
-        Role -> path, or None if there is no such checkpoint.
-
-    Raises:
-        ConversionError: if a folder holds several in folders below.
+    `source` is a folder, as for `choose`, or a checkpoint's file.
     """
-    path = pathlib.Path(source)
-    folder = path
-    roles: Mapping[str, str] | None
+    folder = path = pathlib.Path(source)
+    roles: Mapping[str, str] | None = None
     if path.is_dir():
         try:
             roles = choose(list_names(path), chooser)
@@ -99,21 +80,13 @@ def locate(
         folder = path.parent
         beside = sorted(file.name for file in folder.iterdir())
         roles = chooser(beside, path.name)
-    else:
-        return None
     if roles is None:
         return None
     return {role: folder / name for role, name in roles.items()}
 
 
 def newest(names: Iterable[str], pattern: str) -> str | None:
-    """Returns the name with the highest number of steps.
-
-    Args:
-        names: file names.
-        pattern: a regular expression of the whole name; its group is the
-            number.
-    """
+    """Returns the name with the highest number, the group of `pattern`."""
     steps = {
         name: int(match.group(1))
         for name in names

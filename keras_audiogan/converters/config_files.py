@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import pathlib
@@ -74,12 +75,7 @@ class Options:
         return value
 
     def optional(self, name: str, read: Callable[[str], _T]) -> _T | None:
-        """Returns an option, or None where the file has null or none.
-
-        Args:
-            name: of the option.
-            read: one of the methods below, e.g. `options.number`.
-        """
+        """Returns what `read` does, or None where the file has null or none."""
         if self._values.get(name) is None:
             self._unread.discard(name)
             return None
@@ -97,14 +93,12 @@ class Options:
             int: self.integer,
             list: self.integers,
         }
-        return {
-            ours: (
-                self.count
-                if ours.startswith("num_")
-                else readers[type(default)]
-            )(theirs, default)
-            for ours, (theirs, default) in table.items()
-        }
+        found = {}
+        for ours, (theirs, default) in table.items():
+            is_count = ours.startswith("num_")
+            read = self.count if is_count else readers[type(default)]
+            found[ours] = read(theirs, default)
+        return found
 
     def integer(
         self,
@@ -155,13 +149,6 @@ class Options:
         expected = "a list of whole numbers from 1"
         return list(self._get(name, default, _are_integers, expected))
 
-    def pair(self, name: str, default: Any = _MISSING) -> tuple[int, int]:
-        """Returns a list of two whole numbers."""
-        values = self.integers(name, default)
-        if len(values) != 2:
-            raise self.error(name, "a list of two whole numbers")
-        return values[0], values[1]
-
     def integer_lists(
         self, name: str, default: Any = _MISSING
     ) -> list[list[int]]:
@@ -184,11 +171,7 @@ class Options:
         self._unread.difference_update(names)
 
     def check_all_read(self) -> None:
-        """Refuses options that nothing asked for: they may matter.
-
-        Raises:
-            ConversionError: naming the first of them.
-        """
+        """Refuses options that nothing asked for: they may matter."""
         if self._unread:
             name = min(map(str, self._unread))
             raise ConversionError(
@@ -198,15 +181,32 @@ class Options:
             )
 
 
+def mel_options(
+    options: Options, num_bins: int, fft_length: str, **others: Any
+) -> dict[str, Any]:
+    """Returns the arguments of a mel front end.
+
+    `num_bins` is what the generator takes, `fft_length` the option's name.
+    """
+    if options.integer("num_mels", num_bins) != num_bins:
+        raise options.error("num_mels", f"{num_bins}, as its generator has it")
+    return {
+        "sampling_rate": options.integer("sampling_rate"),
+        "num_mel_bins": num_bins,
+        "fft_length": options.integer(fft_length),
+        "frame_step": options.integer("hop_size"),
+        "min_frequency": options.optional("fmin", options.number) or 0.0,
+        "max_frequency": options.optional("fmax", options.number),
+        **others,
+    }
+
+
 def leaky_slope(options: Options, default: Mapping[str, float]) -> float:
     """Returns a leaky rectifier's slope for negative numbers.
 
     Args:
         options: with PyTorch's `nonlinear_activation` and its parameters.
         default: the parameters where the file has none.
-
-    Raises:
-        ConversionError: if it is another activation.
     """
     kind = options.choice(
         "nonlinear_activation", ["LeakyReLU", "ReLU"], "LeakyReLU"
@@ -220,19 +220,12 @@ def leaky_slope(options: Options, default: Mapping[str, float]) -> float:
 
 
 def _is_number(value: Any) -> bool:
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and abs(value) <= sys.float_info.max
-    )
+    is_real = type(value) in (int, float)
+    return is_real and abs(value) <= sys.float_info.max
 
 
 def _is_integer(value: Any, low: int = 1, high: int = _MAX_INTEGER) -> bool:
-    return (
-        isinstance(value, int)
-        and not isinstance(value, bool)
-        and low <= value <= high
-    )
+    return type(value) is int and low <= value <= high
 
 
 def _is_list(value: Any, is_fit: Callable[[Any], bool]) -> bool:
@@ -286,34 +279,28 @@ def _num_nodes(node: Any, known: dict[int, int]) -> int:
 
 
 def read_yaml(path: pathlib.Path) -> Options:
-    """Reads options from YAML; what its tags ask to be built is not built.
-
-    Raises:
-        ConversionError: if the file is not such YAML, or unfolds to more than
-            options ever are.
-    """
-    try:
-        values = yaml.load(_read(path), _Loader)  # noqa: S506
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise ConversionError(
-            f"{path} is not readable YAML: {' '.join(str(error).split())[:300]}"
-        ) from error
-    return Options(path, values)
+    """Reads options from YAML; what its tags ask to be built is not built."""
+    return _parse(path, "YAML", functools.partial(yaml.load, Loader=_Loader))
 
 
 def read_json(path: pathlib.Path) -> Options:
-    """Reads options from JSON.
+    """Reads options from JSON."""
+    return _parse(path, "JSON", json.loads)
 
-    Raises:
-        ConversionError: if the file is not JSON of one object.
-    """
+
+def _parse(
+    path: pathlib.Path, form: str, parse: Callable[[bytes], Any]
+) -> Options:
+    data = _read(path)
     try:
-        values = json.loads(_read(path))
-    except (ValueError, RecursionError) as error:
+        return Options(path, parse(data))
+    except ConversionError:
+        raise
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise ConversionError(
-            f"{path} is not readable JSON: {str(error)[:200]}"
+            f"{path} is not readable {form}: "
+            f"{' '.join(str(error).split())[:300]}"
         ) from error
-    return Options(path, values)
 
 
 def _read(path: pathlib.Path) -> bytes:
@@ -333,24 +320,16 @@ def _read(path: pathlib.Path) -> bytes:
 def read_statistics(
     path: pathlib.Path, num_mel_bins: int
 ) -> tuple[list[float], list[float]]:
-    """Reads the mean and the scale of each mel bin.
+    """Returns the mean and the scale of each mel bin.
 
     Args:
         path: HDF5 with the data sets `mean` and `scale`, or a `.npy` file
             with the two in rows.
         num_mel_bins: how many there must be.
-
-    Returns:
-        `(mean, scale)`.
-
-    Raises:
-        ConversionError: if the file is damaged or holds something else.
     """
+    read = _read_npy if path.suffix == ".npy" else _read_hdf5
     try:
-        if path.suffix == ".npy":
-            found = _read_npy(path)
-        else:
-            found = _read_hdf5(path)
+        found = read(path)
     except ConversionError:
         raise
     except Exception as error:

@@ -12,7 +12,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_audiogan.converters import checkpoint_names
-from keras_audiogan.converters.config_files import Options, read_json
+from keras_audiogan.converters.config_files import (
+    Options,
+    mel_options,
+    read_json,
+)
 from keras_audiogan.converters.network_weights import (
     NetworkWeights,
     hifigan_generator,
@@ -92,22 +96,18 @@ def _generator(
             )
     # The number of bins is written into the code, and forks changed it there.
     num_bins = state.kernel_shape("conv_pre")[1]
-    if options.integer("num_mels", num_bins) != num_bins:
-        raise options.error("num_mels", f"{num_bins}, as the generator has it")
+    mel = mel_options(
+        options,
+        num_bins,
+        "n_fft",
+        window_length=options.integer("win_size"),
+        log_base="e",
+        floor=_LOG_FLOOR,
+        power_floor=_POWER_FLOOR,
+        padding="same",
+    )
     config = {
-        "mel": {
-            "sampling_rate": options.integer("sampling_rate"),
-            "num_mel_bins": num_bins,
-            "fft_length": options.integer("n_fft"),
-            "frame_step": options.integer("hop_size"),
-            "window_length": options.integer("win_size"),
-            "min_frequency": options.optional("fmin", options.number) or 0.0,
-            "max_frequency": options.optional("fmax", options.number),
-            "log_base": "e",
-            "floor": _LOG_FLOOR,
-            "power_floor": _POWER_FLOOR,
-            "padding": "same",
-        },
+        "mel": mel,
         "channels": options.integer("upsample_initial_channel"),
         "kernel_size": _KERNEL_SIZE,
         "upsample_rates": rates,

@@ -67,16 +67,7 @@ class NetworkWeights:
         sources: Sequence[Source],
         ignored: Sequence[str] = (),
     ) -> NetworkWeights:
-        """Reads a network.
-
-        Args:
-            state: the network's tensors.
-            sources: its layers.
-            ignored: prefixes of tensors that are of no use here.
-
-        Raises:
-            ConversionError: if a tensor is missing, broken or strange.
-        """
+        """Reads a network; `ignored` are prefixes of tensors of no use here."""
         weights = cls(state.path, {})
         weights.add(state, sources, ignored)
         return weights
@@ -97,12 +88,7 @@ class NetworkWeights:
         state.check_all_read()
 
     def add_identity(self, target: str, num_channels: int) -> None:
-        """Adds a convolution of one tap that changes nothing.
-
-        Args:
-            target: our layer's name; its norm is that of the other layers.
-            num_channels: channels in and out.
-        """
+        """Adds a convolution of one tap that changes nothing."""
         source = f"an identity of {num_channels} channels"
         kernel = np.eye(num_channels, dtype="float32")[None]
         norm = self.norm()
@@ -129,11 +115,7 @@ class NetworkWeights:
         return None
 
     def check(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        """Compares with our network's variables, by name and shape.
-
-        Raises:
-            ConversionError: naming the file and the tensor that differs.
-        """
+        """Compares with our network's variables, by name and shape."""
         held = {
             f"{target}/{name}": (
                 layer.arrays[name].shape,
@@ -162,11 +144,7 @@ class NetworkWeights:
             )
 
     def assign(self, variables: Mapping[str, Any]) -> None:
-        """Assigns everything; `check` must have passed.
-
-        Args:
-            variables: our network's variables by name.
-        """
+        """Assigns to our variables by name; `check` must have passed."""
         for target, layer in self.layers.items():
             for name, values in layer.arrays.items():
                 variables[f"{target}/{name}"].assign(values)
@@ -186,11 +164,7 @@ def residual_stack(
 ) -> list[Source]:
     """Layers of a MelGAN's residual stack.
 
-    Args:
-        ours: our name of it.
-        theirs: the project's.
-        parts: theirs of the dilated convolution, of the last and of the skip.
-        bias: as `Source` has it.
+    `parts` are their names of the dilated convolution, the last and the skip.
     """
     names = zip(("conv", "out", "skip"), parts, strict=True)
     return convolutions(
@@ -243,18 +217,19 @@ def hifigan_generator(
             `"conv_out"` -> theirs, with `{i}`, `{k}` and `{j}` for indices.
         bias: as `Source` has it.
     """
+    parts = ("conv1", "conv2") if has_second_convs else ("conv1",)
     sources = [Source("conv_in", names["conv_in"], bias=bias)]
     for i in range(num_upsamples):
         name = names["upsample"].format(i=i)
         sources.append(Source(f"upsample_{i}", name, "conv1d_transpose", bias))
         for index, of_block in enumerate(dilations):
             k = i * len(dilations) + index
-            for j in range(len(of_block)):
-                for part in ("conv1", "conv2")[: 2 if has_second_convs else 1]:
-                    name = names[part].format(k=k, j=j)
-                    sources.append(
-                        Source(f"block_{k}_{part}_{j}", name, bias=bias)
-                    )
+            pairs = [
+                (f"block_{k}_{part}_{j}", names[part].format(k=k, j=j))
+                for j in range(len(of_block))
+                for part in parts
+            ]
+            sources += convolutions(pairs, bias)
     sources.append(Source("conv_out", names["conv_out"], bias=bias))
     return sources
 
@@ -263,15 +238,11 @@ def residual_blocks(
     num_layers: int, has_aux: bool, bias: bool | None
 ) -> list[Source]:
     """Layers of Parallel WaveGAN's WaveNet blocks."""
-    sources = []
-    for i in range(num_layers):
-        ours, theirs = f"block_{i}", f"conv_layers.{i}"
-        sources.append(Source(f"{ours}_conv", f"{theirs}.conv", bias=bias))
-        if has_aux:
-            sources.append(
-                Source(f"{ours}_aux", f"{theirs}.conv1x1_aux", bias=False)
-            )
-        for part in ("out", "skip"):
-            name = f"{theirs}.conv1x1_{part}"
-            sources.append(Source(f"{ours}_{part}", name, bias=bias))
-    return sources
+    parts = [("conv", "conv", bias), ("aux", "conv1x1_aux", False)]
+    parts += [(part, f"conv1x1_{part}", bias) for part in ("out", "skip")]
+    return [
+        Source(f"block_{i}_{ours}", f"conv_layers.{i}.{theirs}", bias=has_bias)
+        for i in range(num_layers)
+        for ours, theirs, has_bias in parts
+        if has_aux or ours != "aux"
+    ]

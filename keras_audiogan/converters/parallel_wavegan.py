@@ -17,6 +17,7 @@ from keras_audiogan.converters import checkpoint_names
 from keras_audiogan.converters.config_files import (
     Options,
     leaky_slope,
+    mel_options,
     read_statistics,
     read_yaml,
 )
@@ -53,6 +54,15 @@ _FILTER_BANK = {"taps": 62, "cutoff_ratio": 0.142, "beta": 9.0}
 _OLD_CUTOFF = 0.15
 _LOG_FLOOR = 1e-10
 _SLICE_LENGTH = 25600
+# Options of both MelGAN's and HiFi-GAN's generators: ours, theirs, default.
+_COMMON_OPTIONS: dict[str, tuple[str, Any]] = {
+    "num_mel_bins": ("in_channels", 80),
+    "channels": ("channels", 512),
+    "kernel_size": ("kernel_size", 7),
+    "upsample_rates": ("upsample_scales", [8, 8, 2, 2]),
+    "use_bias": ("bias", True),
+    "causal": ("use_causal_conv", False),
+}
 _HIFIGAN_NAMES = {
     "conv_in": "input_conv",
     "upsample": "upsamples.{i}.1",
@@ -61,7 +71,8 @@ _HIFIGAN_NAMES = {
     "conv_out": "output_conv.1",
 }
 
-Generator = tuple[str, dict[str, Any], NetworkWeights]
+# Of a generator: our architecture, its arguments and its layers.
+Generator = tuple[str, dict[str, Any], list[Source]]
 
 
 def _choose_files(
@@ -102,9 +113,15 @@ def _read(files: Files, has_discriminator: bool) -> Parts:
         "generator_type", list(_GENERATORS), "ParallelWaveGANGenerator"
     )
     settings = options.options("generator_params")
-    parts = Parts(path, *_GENERATORS[kind](settings, state, options))
+    architecture, config, sources = _GENERATORS[kind](settings, options)
     settings.check_all_read()
-    config = parts.config
+    generator = NetworkWeights.read(state, sources, _REGISTERED)
+    if architecture == "parallel_wavegan" and not any(
+        source.target == "upsample_conv_in" for source in sources
+    ):
+        generator.add_identity("upsample_conv_in", config["num_mel_bins"])
+    config["weight_norm"] = generator.norm() == "weight"
+    parts = Parts(path, architecture, config, generator)
     config["mel"] = _mel(options, files, state, config)
     config["slice_length"] = options.integer("batch_max_steps", _SLICE_LENGTH)
     if has_discriminator and "discriminator" in held:
@@ -129,22 +146,17 @@ def _mel(
             "have no counterpart here",
         )
     bins = config.pop("num_mel_bins")
-    if options.integer("num_mels", bins) != bins:
-        raise options.error("num_mels", f"{bins}, which its generator takes")
-    mel = {
-        "sampling_rate": options.integer("sampling_rate"),
-        "num_mel_bins": bins,
-        "fft_length": options.integer("fft_size"),
-        "frame_step": options.integer("hop_size"),
-        "window_length": options.optional("win_length", options.integer),
-        "min_frequency": options.optional("fmin", options.number) or 0.0,
-        "max_frequency": options.optional("fmax", options.number),
-        "window": options.text("window", "hann"),
-        "log_base": "10",
-        "floor": _LOG_FLOOR,
-        "power_floor": 0.0,
-        "padding": "center",
-    }
+    mel = mel_options(
+        options,
+        bins,
+        "fft_size",
+        window_length=options.optional("win_length", options.integer),
+        window=options.text("window", "hann"),
+        log_base="10",
+        floor=_LOG_FLOOR,
+        power_floor=0.0,
+        padding="center",
+    )
     hop = math.prod(config["upsample_rates"]) * config.get("num_bands", 1)
     if mel["frame_step"] != hop:
         raise options.error(
@@ -163,9 +175,7 @@ def _mel(
     return mel
 
 
-def _parallel_wavegan(
-    settings: Options, state: StateDict, options: Options
-) -> Generator:
+def _parallel_wavegan(settings: Options, options: Options) -> Generator:
     del options
     check_mono(settings)
     settings.choice("upsample_conditional_features", [True], True)
@@ -204,39 +214,25 @@ def _parallel_wavegan(
         sources.append(
             Source("upsample_conv_in", "upsample_net.conv_in", bias=False)
         )
-    sources += convolutions(
-        [
-            (f"upsample_{i}", f"{net}.up_layers.{1 + i * stride}")
-            for i in range(len(rates))
-        ],
-        False,
-        "conv2d_swapped",
-    )
+    elif config["context_window"]:
+        raise settings.error("aux_context_window", "0 with an UpsampleNetwork")
+    names = [
+        (f"upsample_{i}", f"{net}.up_layers.{1 + i * stride}")
+        for i in range(len(rates))
+    ]
+    sources += convolutions(names, False, "conv2d_swapped")
     sources += residual_blocks(config["num_layers"], True, config["use_bias"])
     sources += convolutions(WAVENET_ENDS, True)
-    generator = NetworkWeights.read(state, sources, _REGISTERED)
-    if not has_conv_in:
-        if config["context_window"]:
-            raise settings.error(
-                "aux_context_window", "0 with an UpsampleNetwork"
-            )
-        generator.add_identity("upsample_conv_in", config["num_mel_bins"])
-    config["weight_norm"] = generator.norm() == "weight"
-    return "parallel_wavegan", config, generator
+    return "parallel_wavegan", config, sources
 
 
-def _melgan(settings: Options, state: StateDict, options: Options) -> Generator:
+def _melgan(settings: Options, options: Options) -> Generator:
     settings.skip("use_weight_norm")
     config = settings.take(
         {
-            "num_mel_bins": ("in_channels", 80),
-            "channels": ("channels", 512),
-            "kernel_size": ("kernel_size", 7),
-            "upsample_rates": ("upsample_scales", [8, 8, 2, 2]),
+            **_COMMON_OPTIONS,
             "stack_kernel_size": ("stack_kernel_size", 3),
             "num_stacks": ("stacks", 3),
-            "use_bias": ("bias", True),
-            "causal": ("use_causal_conv", False),
             "final_activation": ("use_final_nonlinear_activation", True),
         }
     )
@@ -253,9 +249,7 @@ def _melgan(settings: Options, state: StateDict, options: Options) -> Generator:
         config["causal"],
         config["use_bias"],
     )
-    generator = NetworkWeights.read(state, sources, _REGISTERED)
-    config["weight_norm"] = generator.norm() == "weight"
-    return architecture, config, generator
+    return architecture, config, sources
 
 
 def _filter_bank(options: Options) -> dict[str, Any]:
@@ -277,9 +271,7 @@ def _filter_bank(options: Options) -> dict[str, Any]:
     return config
 
 
-def _hifigan(
-    settings: Options, state: StateDict, options: Options
-) -> Generator:
+def _hifigan(settings: Options, options: Options) -> Generator:
     del options
     # A misspelling in the project's older recipes.
     misspelt = "upsample_kernal_sizes"
@@ -288,14 +280,9 @@ def _hifigan(
     settings.skip("use_weight_norm")
     config = settings.take(
         {
-            "num_mel_bins": ("in_channels", 80),
-            "channels": ("channels", 512),
-            "kernel_size": ("kernel_size", 7),
-            "upsample_rates": ("upsample_scales", [8, 8, 2, 2]),
+            **_COMMON_OPTIONS,
             "upsample_kernel_sizes": (sizes, [16, 16, 4, 4]),
             "block_kernel_sizes": ("resblock_kernel_sizes", [3, 7, 11]),
-            "use_bias": ("bias", True),
-            "causal": ("use_causal_conv", False),
         }
     )
     has_second = settings.flag("use_additional_convs", True)
@@ -316,9 +303,7 @@ def _hifigan(
         names,
         config["use_bias"],
     )
-    generator = NetworkWeights.read(state, sources, _REGISTERED)
-    config["weight_norm"] = generator.norm() == "weight"
-    return "hifigan", config, generator
+    return "hifigan", config, sources
 
 
 _GENERATORS = {

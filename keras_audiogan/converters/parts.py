@@ -40,14 +40,8 @@ class Parts:
 def build(parts: Parts, dtype: Any = None) -> Any:
     """Builds the model and assigns its weights.
 
-    Shapes are compared before any memory is taken for a model.
-
-    Args:
-        parts: what was read.
-        dtype: dtype policy of the networks; Keras's global policy if None.
-
-    Raises:
-        ConversionError: if options and tensors do not fit each other.
+    Shapes are compared before any memory is taken for a model. `dtype` is the
+    policy of the networks; Keras's global policy if None.
     """
     from keras_audiogan.models.registry import get_architecture
     from keras_audiogan.presets.model_sizes import (

@@ -71,18 +71,7 @@ class TensorFlowCheckpoint:
         self.shapes = {name: tuple(shape) for name, shape in shapes.items()}
 
     def read(self, names: Iterable[str]) -> dict[str, np.ndarray]:
-        """Reads variables.
-
-        Args:
-            names: some of `shapes`.
-
-        Returns:
-            Name -> new float32 array of the stored shape.
-
-        Raises:
-            ConversionError: if a type is not numeric, numbers are not finite,
-                or bytes are missing or damaged.
-        """
+        """Returns variables by name, as new float32 arrays."""
         names = list(names)
         self._check_sizes(names)
         found = {}

@@ -60,12 +60,7 @@ _PARTS: dict[str | None, tuple[str, ...]] = {
 
 
 def import_torch() -> Any:
-    """Returns PyTorch, which is an optional dependency.
-
-    Raises:
-        MissingPackageError: if it is absent or too old to be trusted with a
-            stranger's file.
-    """
+    """Returns PyTorch, if it can be trusted with a stranger's file."""
     try:
         import torch
     except ImportError as error:
@@ -122,9 +117,6 @@ def read_torch_file(path: str | pathlib.Path) -> Any:
 
     Tensors of newer files stay on the disk until they are looked at.
 
-    Args:
-        path: a `.pt`, `.pth` or `.pkl` file, or one without a suffix.
-
     Raises:
         ConversionError: if PyTorch is absent, the file is damaged, or it
             holds more than tensors, numbers and containers.
@@ -156,11 +148,7 @@ def read_torch_file(path: str | pathlib.Path) -> Any:
 
 
 def require(path: pathlib.Path, held: Any, *names: str) -> Mapping[str, Any]:
-    """Returns what a file holds if that is a dict with these names in it.
-
-    Raises:
-        ConversionError: if it is not.
-    """
+    """Returns what a file holds; it must be a dict with these names in it."""
     if isinstance(held, Mapping) and set(names) <= set(held):
         return held
     received = list(held) if isinstance(held, Mapping) else type(held).__name__
@@ -283,19 +271,18 @@ class StateDict:
         self.path = pathlib.Path(path)
         self.entry = entry
         torch = import_torch()
-        if not isinstance(tensors, Mapping) or not tensors:
+        is_dict = isinstance(tensors, Mapping)
+        odd = [
+            f"{str(name)[:100]!r}, which is {type(tensor).__name__}"
+            for name, tensor in (tensors.items() if is_dict else ())
+            if not (isinstance(name, str) and isinstance(tensor, torch.Tensor))
+        ]
+        if odd or not is_dict or not tensors:
+            received = "an empty dict" if is_dict else type(tensors).__name__
             raise ConversionError(
                 f"{self.place}: expected a dict of tensors by name. "
-                f"Received: {type(tensors).__name__}"
-                + ("" if tensors else " (empty)")
+                f"Received: {odd[0] if odd else received}"
             )
-        for name, tensor in tensors.items():
-            if not (isinstance(name, str) and isinstance(tensor, torch.Tensor)):
-                raise ConversionError(
-                    f"{self.place}: expected a dict of tensors by name. "
-                    f"Received: {str(name)[:100]!r}, which is "
-                    f"{type(tensor).__name__}"
-                )
         # A network may have been saved as torch.nn.DataParallel wrapped it.
         is_wrapped = all(name.startswith("module.") for name in tensors)
         self._tensors: dict[str, Any] = {
@@ -345,12 +332,7 @@ class StateDict:
     def kernel_shape(self, layer: str, rank: int | None = 3) -> tuple[int, ...]:
         """Returns the shape of a convolution's kernel, however it is stored.
 
-        Args:
-            layer: the layer's name in the file.
-            rank: number of dimensions that it must have; None for any.
-
-        Raises:
-            ConversionError: if it is missing or no such kernel.
+        `rank` is the number of dimensions that it must have; None for any.
         """
         _, names = self._weight(layer)
         name = names.get("direction") or names["kernel"]
@@ -360,16 +342,7 @@ class StateDict:
         return shape
 
     def read(self, name: str, rank: int | None = None) -> np.ndarray:
-        """Returns a tensor as float32.
-
-        Args:
-            name: in the file.
-            rank: number of dimensions that it must have.
-
-        Raises:
-            ConversionError: if it is missing, larger than what is stored of
-                it, not of real numbers, or not finite.
-        """
+        """Returns a tensor as float32; `rank` is as for `kernel_shape`."""
         shape = self.shape(name)
         tensor = self._tensors[name].detach()
         torch = import_torch()
@@ -409,16 +382,7 @@ class StateDict:
         return values
 
     def layer(self, name: str, kind: str, bias: bool | None = None) -> Layer:
-        """Returns a convolution.
-
-        Args:
-            name: the layer's name in the file.
-            kind: `"conv1d"`, `"conv1d_transpose"` or `"conv2d"`.
-            bias: whether it has one; None takes it if it is there.
-
-        Raises:
-            ConversionError: if a tensor is missing, misshapen or broken.
-        """
+        """Returns a convolution; arguments are those of a `Source`."""
         axes = _AXES[kind]
         norm, sources = self._weight(name)
         arrays = {}
@@ -452,11 +416,7 @@ class StateDict:
         self._unread.difference_update(names)
 
     def check_all_read(self) -> None:
-        """Refuses tensors that nothing asked for.
-
-        Raises:
-            ConversionError: naming the first of them.
-        """
+        """Refuses tensors that nothing asked for."""
         if self._unread:
             raise self.error(
                 min(self._unread),
@@ -466,10 +426,6 @@ class StateDict:
 
 
 def read_networks(path: pathlib.Path, *names: str) -> list[StateDict]:
-    """Returns state dicts that a PyTorch file holds by these names.
-
-    Raises:
-        ConversionError: if it cannot be read, or does not hold them.
-    """
+    """Returns the state dicts that a PyTorch file holds by these names."""
     held = require(path, read_torch_file(path), *names)
     return [StateDict(path, held[name], name) for name in names]

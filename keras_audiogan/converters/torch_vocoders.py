@@ -52,11 +52,7 @@ class VocoderConverter:
     states_rate: bool = True
 
     def find(self, source: str | pathlib.Path) -> Files:
-        """Returns the files of the checkpoint that `source` means, by role.
-
-        Raises:
-            ConversionError: if there is none.
-        """
+        """Returns the files of the checkpoint that `source` means, by role."""
         found = checkpoint_names.locate(source, self.choose_files)
         if found is None:
             raise ConversionError(
@@ -66,11 +62,7 @@ class VocoderConverter:
         return found
 
     def check(self, source: str | pathlib.Path) -> str | None:
-        """Says why `source` is no such checkpoint; None if it is one.
-
-        Raises:
-            MissingPackageError: if telling needs PyTorch.
-        """
+        """Says why `source` is no such checkpoint; None if it is one."""
         try:
             return self.objection(self.find(source))
         except MissingPackageError:
@@ -79,11 +71,7 @@ class VocoderConverter:
             return str(error)
 
     def list_networks(self, source: str | pathlib.Path) -> list[str]:
-        """Returns which networks a checkpoint holds, by their preset's stems.
-
-        Raises:
-            ConversionError: if there is none, or it is damaged.
-        """
+        """Returns which networks a checkpoint holds, by stems of a preset."""
         held = set(self.networks(self.find(source)))
         return sorted({"generator", "discriminator"} & held)
 

@@ -19,8 +19,8 @@ from keras_audiogan.converters.network_weights import (
 )
 from keras_audiogan.converters.torch_files import StateDict
 
+# Our `discriminator` option and the weights.
 Read = tuple[dict[str, Any], NetworkWeights]
-Part = tuple[dict[str, Any], list[Source]]
 
 PADDINGS = {
     "ReflectionPad1d": "reflect",
@@ -49,16 +49,8 @@ def padding_mode(settings: Options) -> str:
 def read_parallel_wavegan(options: Options, state: StateDict) -> Read:
     """Reads a discriminator of kan-bayashi's ParallelWaveGAN project.
 
-    Args:
-        options: of config.yml.
-        state: the discriminator's tensors.
-
     Returns:
         Our `discriminator` option and the weights.
-
-    Raises:
-        ConversionError: if the type is unknown, or its options and tensors
-            do not fit each other.
     """
     kind = options.choice(
         "discriminator_type", list(_TYPES), "ParallelWaveGANDiscriminator"
@@ -85,13 +77,9 @@ def _dilated(settings: Options, state: StateDict) -> Read:
             "use_bias": ("bias", True),
         }
     )
-    sources = convolutions(
-        [
-            (f"conv_{i}", f"conv_layers.{2 * i}")
-            for i in range(config["num_layers"])
-        ],
-        config["use_bias"],
-    )
+    indices = range(config["num_layers"])
+    names = [(f"conv_{i}", f"conv_layers.{2 * i}") for i in indices]
+    sources = convolutions(names, config["use_bias"])
     return _plain("dilated", settings, state, config, sources)
 
 
@@ -113,7 +101,6 @@ def _plain(
     config: dict[str, Any],
     sources: Sequence[Source],
 ) -> Read:
-    """Adds what most of the project's discriminators have in common."""
     check_mono(settings)
     settings.skip("use_weight_norm")
     weights = NetworkWeights.read(state, sources)
@@ -149,18 +136,14 @@ def _pooling(
     return pooling
 
 
-def _melgan(settings: Options, state: StateDict) -> Read:
-    num_scales = settings.count("scales", 3)
-    pooling = _pooling(settings, "downsample_pooling", 1, False)
-    return _melgan_single(settings, state, num_scales, pooling)
-
-
-def _melgan_single(
-    settings: Options,
-    state: StateDict,
-    num_scales: int = 1,
-    pooling: dict[str, Any] | None = None,
+def _melgan(
+    settings: Options, state: StateDict, has_scales: bool = True
 ) -> Read:
+    num_scales, pooling, theirs = 1, {}, "layers.{name}"
+    if has_scales:
+        num_scales = settings.count("scales", 3)
+        pooling = _pooling(settings, "downsample_pooling", 1, False)
+        theirs = "discriminators.{s}.layers.{name}"
     config = settings.take(
         {
             "kernel_sizes": ("kernel_sizes", [5, 3]),
@@ -173,16 +156,11 @@ def _melgan_single(
     sources = _melgan_sources(
         num_scales,
         len(config["downsample_rates"]) + 2,
-        "layers.{name}"
-        if pooling is None
-        else "discriminators.{s}.layers.{name}",
+        theirs,
         config["use_bias"],
     )
-    config |= {
-        "num_scales": num_scales,
-        "padding": padding_mode(settings),
-        **(pooling or {}),
-    }
+    padding = padding_mode(settings)
+    config |= {"num_scales": num_scales, "padding": padding, **pooling}
     return _plain("multi_scale", settings, state, config, sources)
 
 
@@ -191,21 +169,16 @@ def _melgan_sources(
 ) -> list[Source]:
     """Layers of MelGAN's discriminators, alike in both projects.
 
-    Args:
-        num_scales: number of discriminators.
-        last: index of the last layer in each.
-        theirs: their name of a layer, with `{s}` and `{name}` in it.
-        bias: whether layers have one.
+    `last` is the index of the last layer in each; `theirs` has `{s}` and
+    `{name}` in it.
     """
     names = ["0.1", *(f"{i}.0" for i in range(1, last)), str(last)]
-    return convolutions(
-        [
-            (f"scale_{s}_conv_{i}", theirs.format(s=s, name=name))
-            for s in range(num_scales)
-            for i, name in enumerate(names)
-        ],
-        bias,
-    )
+    pairs = [
+        (f"scale_{s}_conv_{i}", theirs.format(s=s, name=name))
+        for s in range(num_scales)
+        for i, name in enumerate(names)
+    ]
+    return convolutions(pairs, bias)
 
 
 _PERIOD_OPTIONS = {
@@ -232,13 +205,8 @@ def _hifigan(
 ) -> Read:
     """Reads discriminators of periods, of scales or of both.
 
-    Args:
-        settings: `discriminator_params`.
-        state: the tensors.
-        periods: where the options of those of periods stand, and how the
-            names of their tensors start; None if there are none.
-        scales: the same of those of scales.
-        pooling: where the options of pooling between scales stand.
+    `periods` is where the options of those of periods stand, and how the
+    names of their tensors start; None if there are none. `scales` is alike.
     """
     config: dict[str, Any] = {"periods": [], "num_scales": 0}
     sources: list[Source] = []
@@ -247,11 +215,13 @@ def _hifigan(
         nested = settings.options(periods[0], {})
         # Its convolutions have a bias whatever this says.
         nested.skip("period", "bias")
-        first, last = nested.pair("kernel_sizes", [5, 3])
+        sizes = nested.integers("kernel_sizes", [5, 3])
+        if len(sizes) != 2:
+            raise nested.error("kernel_sizes", "a list of two whole numbers")
         config |= {
             "periods": settings.integers("periods", list(_PERIODS)),
-            "period_kernel_size": first,
-            "period_last_kernel_size": last - 1,
+            "period_kernel_size": sizes[0],
+            "period_last_kernel_size": sizes[1] - 1,
             **nested.take(_PERIOD_OPTIONS),
         }
         theirs = periods[1] + "discriminators.{k}."
@@ -314,24 +284,16 @@ def _chains(
 ) -> list[Source]:
     """Layers of HiFi-GAN's discriminators, alike in both projects.
 
-    Args:
-        ours: `"period"` or `"scale"`.
-        count: number of discriminators.
-        num_layers: number of layers in each before the last.
-        theirs: their name of a layer, with `{k}` and `{i}` in it.
-        last: that of the last one, with `{k}` in it.
-        bias: as `Source` has it.
+    `num_layers` counts those before the last; `theirs` has `{k}` and `{i}`
+    in it, `last` has `{k}`.
     """
-    names = [(f"{i}", theirs.replace("{i}", f"{i}")) for i in range(num_layers)]
-    return convolutions(
-        [
-            (f"{ours}_{k}_conv_{i}", name.replace("{k}", f"{k}"))
-            for k in range(count)
-            for i, name in [*names, ("out", last)]
-        ],
-        bias,
-        "conv2d" if ours == "period" else "conv1d",
-    )
+    names = [*((i, theirs) for i in range(num_layers)), ("out", last)]
+    pairs = [
+        (f"{ours}_{k}_conv_{i}", name.format(k=k, i=i))
+        for k in range(count)
+        for i, name in names
+    ]
+    return convolutions(pairs, bias, "conv2d" if ours == "period" else "conv1d")
 
 
 def _with_norms(config: dict[str, Any], weights: NetworkWeights) -> Read:
@@ -349,7 +311,7 @@ def _with_norms(config: dict[str, Any], weights: NetworkWeights) -> Read:
 _TYPES: dict[str, Callable[[Options, StateDict], Read]] = {
     "ParallelWaveGANDiscriminator": _dilated,
     "ResidualParallelWaveGANDiscriminator": _residual,
-    "MelGANDiscriminator": _melgan_single,
+    "MelGANDiscriminator": functools.partial(_melgan, has_scales=False),
     "MelGANMultiScaleDiscriminator": _melgan,
     "HiFiGANMultiPeriodDiscriminator": functools.partial(
         _hifigan, periods=("discriminator_params", "")
@@ -367,19 +329,9 @@ _TYPES: dict[str, Callable[[Options, StateDict], Read]] = {
 
 
 def read_hifigan(periods: StateDict, scales: StateDict) -> Read:
-    """Reads the discriminators of jik876's HiFi-GAN.
+    """Reads the discriminators of jik876's HiFi-GAN, its `mpd` and `msd`.
 
     Their widths come from the tensors, all else from the original's code.
-
-    Args:
-        periods: tensors of `"mpd"`.
-        scales: tensors of `"msd"`.
-
-    Returns:
-        Our `discriminator` option and the weights.
-
-    Raises:
-        ConversionError: if tensors are missing, broken or strange.
     """
     period_widths = _widths(periods, len(_PERIOD_RATES))
     scale_widths = _widths(scales, len(_SCALE_RATES) + 2)
@@ -414,17 +366,7 @@ _LAYER = re.compile(r"model\.disc_(\d{1,3})\.model\.layer_(\d{1,3})\.")
 
 
 def read_melgan(state: StateDict) -> Read:
-    """Reads the discriminator of descriptinc's MelGAN, sizes from tensors.
-
-    Args:
-        state: tensors of `netD.pt`.
-
-    Returns:
-        Our `discriminator` option and the weights.
-
-    Raises:
-        ConversionError: if tensors are missing, broken or strange.
-    """
+    """Reads the discriminator of descriptinc's MelGAN, sizes from tensors."""
     found = [match for name in state if (match := _LAYER.match(name))]
     num_scales = 1 + max((int(m.group(1)) for m in found), default=-1)
     last = max((int(m.group(2)) for m in found), default=-1)

@@ -92,13 +92,7 @@ def read_contents(
 ) -> Contents:
     """Reads a checkpoint with TensorFlow, in this process.
 
-    Args:
-        prefix: path of the checkpoint without `.index`.
-        networks: whose weights to read; None for all that are there.
-
-    Raises:
-        MissingPackageError: if TensorFlow is not installed.
-        ConversionError: if the files are damaged, or hold something else.
+    `networks` are those whose weights to read; None for all that are there.
     """
     checkpoint = TensorFlowCheckpoint(prefix)
     try:
@@ -291,20 +285,26 @@ def make_parts(
 ) -> Parts:
     """Returns a checkpoint's contents as parts of our model.
 
-    Args:
-        contents: what was read.
-        prefix: the checkpoint's prefix, beside which the run's other files
-            lie.
-        sampling_rate: as for `convert`.
-        slice_length: as for `convert`.
-        phase_shuffle: as for `convert`.
-
-    Raises:
-        ConversionError: if the slice length is not one that the layers make.
+    The run's other files lie beside `prefix`; what they and the variables do
+    not tell is as for `convert`.
     """
-    config = _complete(
-        contents.config, prefix, sampling_rate, slice_length, phase_shuffle
+    arguments = checkpoint_files.read_arguments(prefix)
+    config = dict(contents.config)
+    if phase_shuffle is None:
+        phase_shuffle = arguments.get(
+            "wavegan_disc_phaseshuffle", _DEFAULT_PHASE_SHUFFLE
+        )
+    config["slice_length"] = _slice_length(
+        prefix, arguments, config.pop("num_layers"), slice_length
     )
+    config["sampling_rate"] = (
+        sampling_rate
+        or arguments.get("data_sample_rate")
+        or _DEFAULT_SAMPLING_RATE
+    )
+    config["discriminators"] = [
+        {"kind": "waveform", "phase_shuffle": phase_shuffle}
+    ]
     layers: dict[str, dict[str, Layer]] = {}
     for source, values in contents.arrays.items():
         network, target, name = _target(source) or ("", "", "")
@@ -327,53 +327,29 @@ def make_parts(
     )
 
 
-def _complete(
-    config: dict[str, Any],
+def _slice_length(
     prefix: pathlib.Path,
-    sampling_rate: int | None,
-    slice_length: int | None,
-    phase_shuffle: int | None,
-) -> dict[str, Any]:
-    """Returns a config with what the variables do not tell."""
-    arguments = checkpoint_files.read_arguments(prefix)
-    config = dict(config)
-    num_layers = config.pop("num_layers")
-    longest = _NUM_START_FRAMES * 4**num_layers
-    possible = [longest]
-    if num_layers == _AMBIGUOUS_NUM_LAYERS:
-        possible = [longest // 2, longest]
-    if slice_length is None:
-        slice_length = longest
-        if len(possible) > 1:
-            slice_length = _find_slice_length(prefix, arguments, longest)
-    if slice_length not in possible:
-        raise ConversionError(
-            f"The {num_layers} layers in {prefix} make clips of "
-            f"{' or '.join(map(str, possible))} samples. Received: "
-            f"slice_length={slice_length}"
-        )
-    if phase_shuffle is None:
-        phase_shuffle = arguments.get(
-            "wavegan_disc_phaseshuffle", _DEFAULT_PHASE_SHUFFLE
-        )
-    return {
-        **config,
-        "slice_length": slice_length,
-        "sampling_rate": sampling_rate
-        or arguments.get("data_sample_rate")
-        or _DEFAULT_SAMPLING_RATE,
-        "discriminators": [
-            {"kind": "waveform", "phase_shuffle": phase_shuffle}
-        ],
-    }
-
-
-def _find_slice_length(
-    prefix: pathlib.Path, arguments: dict[str, int], longest: int
+    arguments: dict[str, int],
+    num_layers: int,
+    wanted: int | None,
 ) -> int:
-    """Tells 32,768 from 65,536 samples by what lies beside the weights."""
-    possible = {2: longest // 2, 4: longest}
-    stride = checkpoint_files.find_last_stride(prefix, _AMBIGUOUS_NUM_LAYERS)
+    """Returns the slice length; tells 32,768 from 65,536 samples."""
+    longest = _NUM_START_FRAMES * 4**num_layers
+    # The last layer's stride -> the slice length.
+    possible = {4: longest}
+    if num_layers == _AMBIGUOUS_NUM_LAYERS:
+        possible = {2: longest // 2, 4: longest}
+    if wanted is not None:
+        if wanted not in possible.values():
+            raise ConversionError(
+                f"The {num_layers} layers in {prefix} make clips of "
+                f"{' or '.join(map(str, possible.values()))} samples. "
+                f"Received: slice_length={wanted}"
+            )
+        return wanted
+    if len(possible) == 1:
+        return longest
+    stride = checkpoint_files.find_last_stride(prefix, num_layers)
     if stride in possible:
         return possible[stride]
     if arguments.get("data_slice_len") in possible.values():
@@ -383,8 +359,7 @@ def _find_slice_length(
         "a .meta file nor args.txt beside them tells which: taking %d. Pass "
         "`slice_length` if that is wrong.",
         prefix,
-        longest // 2,
-        longest,
+        *possible.values(),
         longest,
     )
     return longest
@@ -468,11 +443,7 @@ def _target(name: str) -> tuple[str, str, str] | None:
 
 
 def _networks_by_name(names: Iterable[str]) -> dict[str, str]:
-    """Returns the variables of weights, and which network each is in.
-
-    Raises:
-        ConversionError: if a variable is none of WaveGAN's.
-    """
+    """Returns the variables of weights, and which network each is in."""
     found = {}
     targets = set()
     for name in sorted(names):

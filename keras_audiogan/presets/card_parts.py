@@ -10,8 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from keras_audiogan.presets.figures import is_number
+from keras_audiogan.presets.tasks import TASKS
 from keras_audiogan.presets.words import plain
 
+# As `read_config` or `preset_info` returns it.
 Config = Mapping[str, Any]
 
 
@@ -47,11 +49,7 @@ class CardParts:
 
 
 def clips(config: Config) -> str:
-    """Returns the kind of clip, e.g. `1.02 s clips of mono sound at 8,000 Hz`.
-
-    Args:
-        config: As `read_config` or `preset_info` returns it.
-    """
+    """Returns e.g. `1.02 s clips of mono sound at 8,000 Hz`."""
     seconds = duration_seconds(config)
     channels = {1: "mono", 2: "stereo"}.get(
         config["num_channels"], f"{config['num_channels']} channels of"
@@ -132,7 +130,7 @@ CARD_PARTS = {
             "audio = gan.sample(8, seed=0)"
             "  # float32 (8, time, channels) in [-1, 1]",
         ),
-        commands=("audiogan sample {preset} -n 8 -o out/", _FINETUNE),
+        commands=(*TASKS["generate"].commands, _FINETUNE),
         columns=(
             "label_accuracy",
             "inception_score",
@@ -152,7 +150,7 @@ CARD_PARTS = {
             "mel = vocoder.mel(audio)  # of mono sound (time,) at its rate",
             "copy = vocoder.vocode(mel)  # float32 (1, time, 1) in [-1, 1]",
         ),
-        commands=("audiogan vocode {preset} recordings/ -o out/", _FINETUNE),
+        commands=(*TASKS["vocode"].commands, _FINETUNE),
         clip="Clip in training",
         tags=("gan", "vocoder"),
         columns=(
@@ -173,9 +171,7 @@ CARD_PARTS = {
             "probabilities = model.predict_proba(audio)"
             "  # audio (clips, time, channels)",
         ),
-        commands=(
-            "audiogan evaluate GENERATOR --data sounds/ --classifier {preset}",
-        ),
+        commands=TASKS["classify"].commands,
         hub_task="audio-classification",
         tags=(),
         columns=(

@@ -56,6 +56,15 @@ _LICENSES = set(
 _LICENSE_ALIASES = {"cc0": "cc0-1.0", "apache": "apache-2.0"}
 PICTURES = (".png", ".jpg", ".svg")
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
+_RUN_NAMES = {
+    "steps": "Steps",
+    "seed": "Seed",
+    "hardware": "Hardware",
+    "wall_time_seconds": "Wall time",
+    "versions": "Versions",
+}
+# Lengths of time, and the seconds in one of their units.
+_TIMES = {"hours": 3600, "wall_time_seconds": 1}
 _DATA_NAMES = {
     "name": "Name",
     "license": "Licence",
@@ -164,35 +173,27 @@ def data_rows(entry: Mapping[str, Any]) -> Rows:
     """Returns what is known of a data set, in words."""
     known = {"name": "not stated", "license": "not stated"}
     known |= {key: entry[key] for key in _DATA_NAMES if key in entry}
-    rows = []
-    for key, value in {**known, **entry}.items():
-        if key == "hours" and is_number(value):
-            value = duration(3600 * value)
-        elif isinstance(value, int) and is_number(value):
-            value = f"{value:,}"
-        if value is not None:
-            rows.append((_DATA_NAMES.get(key, key), value))
-    return rows
+    return [
+        (_DATA_NAMES.get(key, key), _worded(key, value))
+        for key, value in {**known, **entry}.items()
+        if value is not None
+    ]
 
 
 def run_rows(training: Mapping[str, Any]) -> Rows:
     """Returns what is known of the training run, in words."""
-    rows = []
-    for key, label in (
-        ("steps", "Steps"),
-        ("seed", "Seed"),
-        ("hardware", "Hardware"),
-        ("wall_time_seconds", "Wall time"),
-        ("versions", "Versions"),
-    ):
-        value = training.get(key)
-        if key == "wall_time_seconds" and is_number(value):
-            value = duration(value)
-        elif key == "steps" and is_number(value):
-            value = f"{value:,}"
-        if value is not None:
-            rows.append((label, value))
-    return rows
+    return [
+        (label, _worded(key, training[key]))
+        for key, label in _RUN_NAMES.items()
+        if training.get(key) is not None
+    ]
+
+
+def _worded(key: str, value: Any) -> Any:
+    if is_number(value) and key in _TIMES:
+        return duration(_TIMES[key] * value)
+    is_count = isinstance(value, int) and is_number(value) and key != "seed"
+    return f"{value:,}" if is_count else value
 
 
 def figures(training: Mapping[str, Any]) -> dict[str, float]:
@@ -207,9 +208,7 @@ def figures(training: Mapping[str, Any]) -> dict[str, float]:
 def measured(training: Mapping[str, Any]) -> list[Block]:
     """Returns all figures of training.json as a table, and what they mean.
 
-    Returns:
-        Blocks for `words.as_markdown` and its like; none if nothing was
-        measured.
+    They are blocks for `words.as_markdown`; none if nothing was measured.
     """
     entries = _metrics(training)
     known = {key: figure(key, entry) for key, entry in entries.items()}
@@ -228,15 +227,11 @@ def measured(training: Mapping[str, Any]) -> list[Block]:
     for key in in_order(numbers):
         shown = known[key]
         others = (entries[key].get(other) for other in beside)
-        rows.append(
-            [
-                shown.title,
-                shown.measured(entries[key]),
-                *(shown.number(x) if is_number(x) else "" for x in others),
-                shown.direction,
-                details[key],
-            ]
-        )
+        numbers_beside = [
+            shown.number(x) if is_number(x) else "" for x in others
+        ]
+        row = [shown.title, shown.measured(entries[key]), *numbers_beside]
+        rows.append([*row, shown.direction, details[key]])
     same = {row[-1] for row in rows[1:]}
     if len(same) == 1:
         rows = [row[:-1] for row in rows]
@@ -274,21 +269,15 @@ def front_matter(config: Config, training: Mapping[str, Any], name: str) -> str:
     if values:
         fields["metrics"] = [slug(key) for key in values]
         data_name = next(iter(data), "") or "unknown"
-        result = {
+        data_type = slug(data_name) or "unknown"
+        result: dict[str, Any] = {
             "task": {"type": parts.hub_task},
-            "dataset": {
-                "type": slug(data_name) or "unknown",
-                "name": data_name,
-            },
-            "metrics": [
-                {
-                    "type": slug(key),
-                    "name": plain(figure(key).name),
-                    "value": rounded(key, value),
-                }
-                for key, value in values.items()
-            ],
+            "dataset": {"type": data_type, "name": data_name},
+            "metrics": [],
         }
+        for key, value in values.items():
+            names = {"type": slug(key), "name": plain(figure(key).name)}
+            result["metrics"].append({**names, "value": rounded(key, value)})
         fields["model-index"] = [{"name": plain(name), "results": [result]}]
     lines = yaml.safe_dump(
         fields, sort_keys=False, allow_unicode=True, width=1000
@@ -352,12 +341,8 @@ def _facts(config: Config) -> str:
     rows = [("Architecture", f"`{config['architecture']}`"), *shape(config)]
     for stem, entry in sorted(config["weights"].items()):
         megabytes = entry["num_bytes"] / 1e6
-        rows.append(
-            (
-                f"Parameters, {stem}",
-                f"{entry['num_parameters']:,} ({megabytes:.2f} MB)",
-            )
-        )
+        counts = f"{entry['num_parameters']:,} ({megabytes:.2f} MB)"
+        rows.append((f"Parameters, {stem}", counts))
     level = config["config"].get("level")
     if level is not None:
         rows.append(("Level of the training files", level))
@@ -368,13 +353,11 @@ def _facts(config: Config) -> str:
 def _usage(config: Config, uri: str) -> str:
     parts, uri = parts_of(config), plain(uri)
     quoted = json.dumps(uri, ensure_ascii=False)
-    code = ["import keras_audiogan", "", *parts.python]
-    return "\n\n".join(
-        [
-            "## Use",
-            _code("python", code).replace("{preset}", quoted),
-            _code("bash", parts.commands).replace("{preset}", shlex.quote(uri)),
-        ]
+    code = _code("python", ["import keras_audiogan", "", *parts.python])
+    commands = _code("bash", parts.commands)
+    return (
+        f"## Use\n\n{code.replace('{preset}', quoted)}\n\n"
+        f"{commands.replace('{preset}', shlex.quote(uri))}"
     )
 
 
@@ -401,15 +384,10 @@ def _samples(folder: Path) -> str:
 
 
 def _data(training: Mapping[str, Any]) -> str:
-    blocks = [
-        table(
-            [
-                ("Data", ""),
-                *((text(k), _link(v)) for k, v in data_rows(entry)),
-            ]
-        )
-        for entry in data_sets(training)
-    ]
+    blocks = []
+    for entry in data_sets(training):
+        rows = [(text(key), _link(value)) for key, value in data_rows(entry)]
+        blocks.append(table([("Data", ""), *rows]))
     if not blocks:
         return ""
     if training.get("license"):

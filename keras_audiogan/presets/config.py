@@ -83,7 +83,7 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise PresetError(
             file,
             f"the preset has format version {short(version)}, made by a "
-            f"newer keras-audiogan",
+            "newer keras-audiogan",
             advice="Update with: pip install -U keras-audiogan",
             expected=FORMAT_VERSION,
         )

@@ -28,11 +28,7 @@ _UNSTORED_PARAMETERS = 1 << 24
 def stems_to_load(
     folder: Path, config: dict[str, Any], weights: Iterable[str] | None
 ) -> set[str]:
-    """Returns the file stems to load: those asked for, or all.
-
-    Raises:
-        PresetError: if the folder holds others than it lists, or lacks one.
-    """
+    """Returns the file stems to load: those asked for, or all."""
     held = set(config["weights"])
     stray = {
         file.name
@@ -60,11 +56,7 @@ def stems_to_load(
 def read_headers(
     folder: Path, config: dict[str, Any], stems: set[str]
 ) -> dict[str, weight_files.Header]:
-    """Returns the headers of weight files, by stem.
-
-    Raises:
-        PresetError: if one is broken, or not what config.json states.
-    """
+    """Returns the headers of weight files, by stem, as config.json states."""
     headers = {}
     for stem in sorted(stems):
         file = folder / f"{stem}{WEIGHTS_SUFFIX}"
@@ -88,11 +80,7 @@ def check_against_sizes(
     sizes: Any,
     headers: dict[str, weight_files.Header],
 ) -> None:
-    """Checks a config and headers against the sizes of the model.
-
-    Raises:
-        PresetError: if they disagree.
-    """
+    """Checks a config and headers against the sizes of the model."""
     labels = list(sizes.labels) if sizes.labels else None
     for name, value in (
         ("sampling_rate", sizes.sampling_rate),
@@ -125,13 +113,7 @@ def check_shapes(
 ) -> None:
     """Checks the tensors of headers against those of a model.
 
-    Args:
-        folder: The preset, for messages.
-        shapes: File stem -> weight name -> shape.
-        headers: By file stem.
-
-    Raises:
-        PresetError: if a network, a name or a shape differs.
+    `shapes` maps file stem -> weight name -> shape, `headers` file stems.
     """
     for stem, header in headers.items():
         if stem not in shapes:

@@ -48,9 +48,9 @@ class PresetError(ValueError):
         place = "" if tensor is None else f"tensor {short(tensor)}: "
         message = f"{_printable(path)}: {place}{problem}."
         if expected is not None:
-            is_ours = isinstance(expected, str)
-            said = _printable(str(expected)) if is_ours else short(expected)
-            message += f" Expected: {said}."
+            if not isinstance(expected, str):
+                expected = short(expected)
+            message += f" Expected: {_printable(expected)}."
         if advice is not None:
             message += f" {advice}."
         if received is not None:
@@ -94,9 +94,6 @@ def open_regular(path: Path) -> BinaryIO:
     """Opens a regular file for reading; a pipe or a device is refused.
 
     A link is followed: the Hub client's cache is made of links.
-
-    Raises:
-        PresetError: if it is missing, unreadable or not a regular file.
     """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
@@ -118,20 +115,19 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Reads one JSON object from a file.
-
-    Raises:
-        PresetError: if the file is missing, too large, not UTF-8, not JSON,
-            too deep, holds a key twice, a number that is not finite, or
-            something else than an object.
-    """
+    """Reads one JSON object from a file; see `parse_json`."""
     with open_regular(path) as file:
         data = file.read(MAX_JSON_BYTES + 1)
     return parse_json(path, data)
 
 
 def parse_json(path: Path, data: bytes) -> dict[str, Any]:
-    """Parses one JSON object; see `read_json` for what is refused."""
+    """Parses one JSON object.
+
+    Raises:
+        PresetError: if it is too large, not UTF-8, not JSON, too deep, holds
+            a key twice, a number that is not finite, or is no object.
+    """
     if len(data) > MAX_JSON_BYTES:
         raise PresetError(
             path, f"the JSON is larger than {MAX_JSON_BYTES:,} bytes"
@@ -149,11 +145,8 @@ def parse_json(path: Path, data: bytes) -> dict[str, Any]:
     except ValueError as error:
         raise PresetError(path, f"this is not valid JSON: {error}") from error
     if not isinstance(value, dict):
-        raise PresetError(
-            path,
-            "the JSON must be an object",
-            received=type(value).__name__,
-        )
+        kind = type(value).__name__
+        raise PresetError(path, "the JSON must be an object", received=kind)
     _check_depth_and_numbers(path, value, 0)
     return value
 

@@ -36,11 +36,7 @@ class Task:
         return not set(capabilities).isdisjoint(self.capabilities)
 
     def tries(self, preset: str) -> list[str]:
-        """Returns the command lines that try a preset.
-
-        Args:
-            preset: A bundled name, a folder or `hf://owner/name[@revision]`.
-        """
+        """Returns the command lines that try a preset, by name or place."""
         return [command.format(preset=preset) for command in self.commands]
 
 
@@ -86,10 +82,7 @@ TASKS = {
 
 
 def task_of(config: Mapping[str, Any]) -> Task:
-    """Returns the task of a preset.
-
-    Args:
-        config: As `read_config` returns it.
+    """Returns the task of a preset, from what `read_config` returns.
 
     Raises:
         ValueError: If the preset names a task that this version lacks.

@@ -131,9 +131,8 @@ def _read_header(path: Path, file: BinaryIO) -> Header:
 
 
 def _check_metadata(path: Path, metadata: Any) -> dict[str, str]:
-    if not isinstance(metadata, dict) or not all(
-        isinstance(value, str) for value in metadata.values()
-    ):
+    values = metadata.values() if isinstance(metadata, dict) else [None]
+    if not all(isinstance(value, str) for value in values):
         raise PresetError(
             path,
             "`__metadata__` must map strings to strings",

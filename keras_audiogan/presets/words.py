@@ -20,12 +20,9 @@ Block = str | Mapping[str, str] | Sequence[Row]
 def plain(value: object) -> str:
     """Returns a value as one printable line, which steers no terminal."""
     if isinstance(value, dict):
-        line = ", ".join(f"{_item(k)} {_item(v)}" for k, v in value.items())
-    elif isinstance(value, (list, tuple)):
-        line = ", ".join(map(_item, value))
-    else:
-        line = _item(value)
-    return line
+        return ", ".join(f"{_item(k)} {_item(v)}" for k, v in value.items())
+    items = value if isinstance(value, (list, tuple)) else [value]
+    return ", ".join(map(_item, items))
 
 
 def _item(value: object) -> str:
@@ -114,13 +111,10 @@ def as_terminal(blocks: Iterable[Block], width: int = 80) -> str:
         if isinstance(block, str):
             parts.append(textwrap.fill(plain(block), width))
         elif isinstance(block, Mapping):
+            terms = (f"{plain(k)}: {plain(v)}" for k, v in block.items())
             lines = [
-                textwrap.fill(
-                    f"{plain(name)}: {plain(words)}",
-                    width,
-                    subsequent_indent="  ",
-                )
-                for name, words in block.items()
+                textwrap.fill(term, width, subsequent_indent="  ")
+                for term in terms
             ]
             parts.append("\n".join(lines))
         else:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 import os
 import re
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -42,6 +44,8 @@ RUN_PRESET = "preset"
 
 PRESETS_FOLDER = Path(__file__).parent
 INDEX_FILE = "index.json"
+# What `preset_info` takes from config.json first.
+_SHOWN = "task architecture class_name sampling_rate num_channels".split()
 
 ALIASES = {
     "genre_cgan_drums_conv": "cgan_drums_conv",
@@ -57,8 +61,6 @@ def list_presets(pattern: str = "*") -> list[str]:
         pattern: A shell pattern, e.g. `"wavegan_*"`; a pattern without a
             wildcard stands for that name alone.
     """
-    from fnmatch import fnmatchcase
-
     return sorted(name for name in _bundled() if fnmatchcase(name, pattern))
 
 
@@ -103,8 +105,6 @@ def find_presets(
     Raises:
         ValueError: if the task is unknown.
     """
-    from fnmatch import fnmatchcase
-
     _check_task(task)
     index, here = read_index(), set(_bundled())
     found = []
@@ -159,18 +159,15 @@ def resolve(
     if "://" in name:
         raise ValueError(_wrong_scheme(name))
     looks_like_path = "/" in name or os.sep in name or name[:1] in (".", "~")
-    if looks_like_path:
-        folder = Path(name).expanduser()
-        if os.path.isdir(folder):
-            return _folder(folder)
-        raise ValueError(_unknown(name))
-    bundled = _bundled()
-    if name not in bundled:
-        name = ALIASES.get(name, name)
-    if name in bundled:
-        return bundled[name]
-    if name and os.path.isdir(Path(name)):
-        return _folder(Path(name))
+    if not looks_like_path:
+        bundled = _bundled()
+        if name not in bundled:
+            name = ALIASES.get(name, name)
+        if name in bundled:
+            return bundled[name]
+    folder = Path(name).expanduser()
+    if name and os.path.isdir(folder):
+        return _folder(folder)
     raise ValueError(_unknown(name))
 
 
@@ -346,13 +343,12 @@ def preset_info(
 
     Returns:
         A dict with `name`, `path`, `summary`, `task`, `architecture`,
-        `class_name`,
-        `sampling_rate` (Hz), `num_channels`, `slice_length` (samples),
-        `duration` (seconds), `labels`, `config`, `num_parameters` (by file
-        stem), `num_bytes` (of all weights), `storage_dtype`, `data` (a list),
-        `license`, `metrics` (name -> number), `library_version` and
-        `training` (all of training.json). What a preset does not say is
-        None or empty.
+        `class_name`, `sampling_rate` (Hz), `num_channels`, `slice_length`
+        (samples), `duration` (seconds), `labels`, `config`, `num_parameters`
+        (by file stem), `num_bytes` (of all weights), `storage_dtype`, `data`
+        (a list), `license`, `metrics` (name -> number), `library_version` and
+        `training` (all of training.json). What a preset does not say is None
+        or empty.
 
     Raises:
         ValueError: if there is no such preset, or its files are broken.
@@ -373,11 +369,7 @@ def preset_info(
         "name": folder.name if is_bundled else str(name),
         "path": folder,
         "summary": cards.summary(config, training),
-        "task": config["task"],
-        "architecture": config["architecture"],
-        "class_name": config["class_name"],
-        "sampling_rate": config["sampling_rate"],
-        "num_channels": config["num_channels"],
+        **{key: config[key] for key in _SHOWN},
         "slice_length": config["config"].get("slice_length"),
         "duration": cards.duration_seconds(config),
         "labels": config["labels"],
@@ -397,19 +389,17 @@ def preset_info(
 
 def _folder(folder: Path) -> Path:
     """Returns a folder, or the exported preset of a training run's."""
-    if not (folder / CONFIG_FILE).is_file():
-        exported = folder / RUN_PRESET
-        if (exported / CONFIG_FILE).is_file():
-            return exported
-        if not os.path.isdir(folder):
-            raise PresetError(folder, "there is no such folder")
-        raise PresetError(
-            folder,
-            f"this is not a preset folder: it has no {CONFIG_FILE}",
-            advice="`audiogan convert` makes a preset of an original "
-            "author's checkpoint",
-        )
-    return folder
+    for place in (folder, folder / RUN_PRESET):
+        if (place / CONFIG_FILE).is_file():
+            return place
+    if not os.path.isdir(folder):
+        raise PresetError(folder, "there is no such folder")
+    raise PresetError(
+        folder,
+        f"this is not a preset folder: it has no {CONFIG_FILE}",
+        advice="`audiogan convert` makes a preset of an original author's "
+        "checkpoint",
+    )
 
 
 def _forms() -> str:
@@ -432,8 +422,6 @@ def _wrong_scheme(name: str) -> str:
 
 
 def _unknown(name: str) -> str:
-    from difflib import get_close_matches
-
     index = read_index()
     if name in index:
         uri = f"{HUB_SCHEME}{HUB_OWNER}/{name}"
