@@ -152,11 +152,7 @@ def pesq(real: np.ndarray, fake: np.ndarray, sampling_rate: float) -> float:
 
 
 def as_clip(audio: np.ndarray) -> np.ndarray:
-    """Returns a clip `(time,)` or `(time, 1)` as float32 `(time,)`.
-
-    Raises:
-        ValueError: If it has another shape or no sample.
-    """
+    """Returns a clip `(time,)` or `(time, 1)` as float32 `(time,)`."""
     audio = np.asarray(audio, "float32")
     if audio.ndim == 2 and audio.shape[1] == 1:
         audio = audio[:, 0]
