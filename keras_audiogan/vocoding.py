@@ -226,8 +226,8 @@ class Recording:
         Yields:
             Float32 `(frames, num_mel_bins)`.
         """
-        features = self._vocoder.features
-        hop, total = features.frame_step, self._padded_length
+        features, total = self._vocoder.features, self._padded_length
+        hop = features.frame_step
         # Frames whose transforms may reach over the ends of a section.
         spare = math.ceil(features.fft_length / hop)
         for first in range(0, self.num_frames, section_frames):
@@ -300,8 +300,7 @@ def read_mels(
 class _Timer:
     """Adds up the time that iterators take, without that of their users."""
 
-    def __init__(self) -> None:
-        self.seconds = 0.0
+    seconds = 0.0
 
     def each(self, items: Iterator[np.ndarray]) -> _Parts:
         while True:

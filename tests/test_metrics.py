@@ -707,6 +707,10 @@ def test_report_pages(real, tmp_path):
         tmp_path / "report.json", report, audio, train
     )
     assert json.loads(numbers.read_text("utf-8")) == report
+    report["figures"]["peak"]["generated"]["value"] = math.nan
+    metrics.write_report(numbers, report, audio, train)
+    stored = json.loads(numbers.read_text("utf-8"), parse_constant=pytest.fail)
+    assert stored["figures"]["peak"]["generated"]["value"] is None
     with pytest.raises(ValueError, match="about other clips"):
         metrics.write_report(tmp_path / "x.html", report, audio[:2], train)
     with pytest.raises(ValueError, match="must end in"):

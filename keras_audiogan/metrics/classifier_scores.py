@@ -142,19 +142,13 @@ def classifier_metrics(
     num_classes, num_recordings = len(labels), len(targets)
     matrix = confusion_matrix(targets, heard, num_classes)
     low, high = wilson_interval(int(np.trace(matrix)), num_recordings)
+    accuracy = class_accuracy(targets, heard)
+    balanced = {"value": balanced_accuracy(targets, heard, num_classes)}
+    score, _ = inception_score(probabilities, 1)
     figures: dict[str, dict[str, Any]] = {
-        "test_accuracy": {
-            "value": class_accuracy(targets, heard),
-            "low": low,
-            "high": high,
-        },
-        "test_balanced_accuracy": {
-            "value": balanced_accuracy(targets, heard, num_classes)
-        },
-        "test_inception_score": {
-            "value": inception_score(probabilities, 1)[0],
-            "num_splits": 1,
-        },
+        "test_accuracy": {"value": accuracy, "low": low, "high": high},
+        "test_balanced_accuracy": balanced,
+        "test_inception_score": {"value": score, "num_splits": 1},
     }
     if num_recordings > 1:
         low, high = bootstrap_interval(
@@ -163,9 +157,7 @@ def classifier_metrics(
             num_resamples=num_resamples,
             seed=seed,
         )
-        figures["test_balanced_accuracy"].update(
-            low=max(low, 0.0), high=min(high, 1.0)
-        )
+        balanced.update(low=max(low, 0.0), high=min(high, 1.0))
     recalls = recall_by_label(targets, heard, labels)
     return {
         **{
