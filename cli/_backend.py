@@ -12,31 +12,24 @@ from collections.abc import Iterator
 
 import click
 
-from keras_audiogan.cli import _errors
+from keras_audiogan.cli._errors import BACKENDS, debugging
 
-BACKENDS = ("tensorflow", "jax", "torch")
-QUIET = {
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-    "GRPC_VERBOSITY": "ERROR",
-}
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "ERROR"}
 
 
 def prepare() -> str:
-    """Choose the backend and silence the framework's start-up messages.
+    """Choose the backend, silence its start-up messages, and return its name.
 
     A backend that the user chose (KERAS_BACKEND, or Keras's own settings
     file) stands if it is installed. Otherwise the first installed one of
     tensorflow, jax and torch is taken, with a note on stderr.
-
-    Returns:
-        The name of the backend that Keras will import.
 
     Raises:
         click.ClickException: if KERAS_BACKEND names a backend that is not
             installed, or none is installed.
     """
     backend = os.environ["KERAS_BACKEND"] = _choose()
-    if not _errors.debugging():
+    if not debugging():
         for name, value in QUIET.items():
             os.environ.setdefault(name, value)
         if backend == "tensorflow" and backend not in sys.modules:

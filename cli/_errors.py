@@ -1,18 +1,17 @@
 """Errors of the library and of the system, turned into one line of advice."""
 
 import contextlib
-import difflib
 import errno
 import os
 import pathlib
 import re
 import shutil
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import click
 
-_BACKENDS = ("tensorflow", "jax", "torch")
+BACKENDS = ("tensorflow", "jax", "torch")
 _EXTRAS = {"torch": "keras-audiogan[convert]"}
 _OWN_FOLDERS = tuple(
     str(pathlib.Path(__file__).parents[level]) for level in (0, 1)
@@ -27,11 +26,6 @@ _OUT_OF_MEMORY = ("ResourceExhaustedError", "OutOfMemoryError", "MemoryError")
 def debugging() -> bool:
     """Return whether AUDIOGAN_DEBUG asks for tracebacks and framework logs."""
     return os.environ.get("AUDIOGAN_DEBUG", "0") not in ("", "0")
-
-
-def close_matches(name: str, known: Iterable[str]) -> str:
-    """Return up to three of `known` that resemble `name`, as one phrase."""
-    return " or ".join(difflib.get_close_matches(name, list(known)))
 
 
 @contextlib.contextmanager
@@ -54,20 +48,18 @@ def reported(ctx: click.Context) -> Iterator[None]:
         except Exception as error:
             if debugging():
                 raise
-            name, group = ctx.invoked_subcommand, ctx.command
-            found = isinstance(group, click.Group) and name is not None
-            command = group.get_command(ctx, name) if found else None
+            name, group, command = ctx.invoked_subcommand, ctx.command, None
+            if isinstance(group, click.Group) and name is not None:
+                command = group.get_command(ctx, name)
             message = advice(error, flags_of(command))
             raise click.ClickException(message) from error
 
 
 def advice(error: Exception, flags: Mapping[str, str]) -> str:
-    """Say in one line what went wrong and which flag mends it.
+    """Say in one line what went wrong and which of the `flags` mends it.
 
-    Args:
-        error: what was raised.
-        flags: those of the command that ran, see `flags_of`; they replace
-            Python arguments in the library's own messages.
+    They are those of the command that ran, see `flags_of`, and replace Python
+    arguments in the library's own messages.
     """
     elsewhere = ""
     if "output" in flags:
@@ -119,9 +111,9 @@ def _disk_is_full(error: BaseException) -> bool:
 
 def _system_message(error: OSError, elsewhere: str) -> str:
     """Explain an error of the file system or the network."""
-    name = repr(str(error.filename)) if error.filename is not None else ""
-    if not name:
+    if error.filename is None:
         return str(error)
+    name = repr(str(error.filename))
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return (
             f"No permission for {name}: {error.strerror}. Change its "
@@ -138,9 +130,11 @@ def _missing_module_message(name: str) -> str:
     """Say how to install what an optional feature needs."""
     package = name.partition(".")[0]
     wanted = _EXTRAS.get(package, package)
-    advised = f"This needs {package}, which is not installed. Install it "
-    advised += f"with: pip install '{wanted}'"
-    if package in _BACKENDS and os.environ.get("KERAS_BACKEND") == package:
+    advised = (
+        f"This needs {package}, which is not installed. Install it with: pip "
+        f"install '{wanted}'"
+    )
+    if package in BACKENDS and os.environ.get("KERAS_BACKEND") == package:
         advised += ", or choose another backend with KERAS_BACKEND"
     return advised + "."
 

@@ -1,7 +1,9 @@
 """What `audiogan evaluate` reads and writes: sound, classifier, figures."""
 
+import json
 import pathlib
 import shlex
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -20,11 +22,8 @@ MOST_CLIPS = 10_000
 class RealClips(NamedTuple):
     """Real sound as a preset's training cuts it.
 
-    Attributes:
-        audio: Clips (n, time, channels).
-        labels: Index (n,) of each clip's label, -1 without labels.
-        names: The file (n) of each clip, relative to the data.
-        label_names: Names of the labels, or None.
+    Clips `(n, time, channels)`; the index (n,) of each clip's label, -1
+    without labels; its file, relative to the data; and the labels' names.
     """
 
     audio: "np.ndarray"
@@ -34,15 +33,12 @@ class RealClips(NamedTuple):
 
     def targets(self, classifier: Any) -> "np.ndarray | None":
         """Return labels as a classifier counts them, None if it cannot."""
-        names = self.label_names
-        if classifier is None or not names:
-            return None
-        if set(names) - set(classifier.labels):
-            return None
-        import numpy as np
+        from keras_audiogan.metrics.evaluation import places_of
 
-        places = [classifier.labels.index(name) for name in names]
-        return np.array(places)[self.labels]
+        places = places_of(self.label_names or (), classifier)
+        if not self.label_names or places is None:
+            return None
+        return places[self.labels]
 
 
 def split(
@@ -54,7 +50,6 @@ def split(
     where none has, all of them do.
     """
     from keras_audiogan.data import AudioFolder, hold_out, with_labels
-    from keras_audiogan.data.split import in_words
 
     everything = AudioFolder.scan(
         data,
@@ -67,13 +62,10 @@ def split(
             f"{everything.num_files}",
             param_hint="--data",
         )
-    present = everything.labels or ()
     chosen = with_labels(everything, config["labels"] or ())
     if not chosen.num_files:
-        chosen = everything
-        if present and len({*map(in_words, present)}) == len(present):
-            chosen = everything.renamed([in_words(name) for name in present])
-    elif len(chosen.labels or ()) < len(present):
+        chosen = everything.digits_in_words()
+    elif len(chosen.labels or ()) < len(everything.labels or ()):
         click.echo(
             f"Only the sounds of the preset's labels are compared: "
             f"{', '.join(chosen.labels or ())} ({chosen.num_files} of "
@@ -81,16 +73,6 @@ def split(
             err=True,
         )
     return hold_out(chosen, test_pattern)
-
-
-def check_report(report: pathlib.Path | None, endings: tuple[str, ...]) -> None:
-    """Refuse a file for --report that a preset's task has no report for."""
-    if report is not None and report.suffix not in endings:
-        raise click.BadParameter(
-            f"of this preset, expected a file that ends in "
-            f"{' or '.join(endings)}. Received: {str(report)!r}",
-            param_hint="--report",
-        )
 
 
 def check_labels(folder: "AudioFolder", gan: Any) -> None:
@@ -110,12 +92,9 @@ def choose_classifier(
 ) -> str | None:
     """Return the preset of the classifier to measure by, None for none.
 
-    Args:
-        name: What was asked for: a preset, "none", or "auto" for the bundled
-            one at the preset's rate with the fewest labels besides those
-            of the preset (or of the data, if it has none).
-        config: The preset's.
-        labels: Those of the data.
+    `name` is a preset, "none", or "auto" for the bundled one at the rate of
+    `config` that has the labels of the data (or of the preset, if the data
+    has none) and the fewest others.
     """
     if name == "none":
         return None
@@ -163,26 +142,21 @@ def read(folder: "AudioFolder", gan: Any) -> RealClips:
     if step > 1:
         clips = dataset(folder.subset(range(0, folder.num_files, step)))
     batches = list(clips.clips())
-    audio = np.concatenate([batch["audio"] for batch in batches])[:MOST_CLIPS]
-    labels = [
-        batch.get("labels", np.full(len(batch["audio"]), -1))
-        for batch in batches
-    ]
-    files = np.concatenate([batch["files"] for batch in batches])
+    audio, indices = (
+        np.concatenate([batch[key] for batch in batches])[:MOST_CLIPS]
+        for key in ("audio", "files")
+    )
+    files = [clips.folder.files[index] for index in indices]
     return RealClips(
         audio,
-        np.concatenate(labels)[:MOST_CLIPS],
-        [clips.folder.files[index].name for index in files[:MOST_CLIPS]],
+        np.array([-1 if f.label is None else f.label for f in files]),
+        [f.name for f in files],
         clips.folder.labels,
     )
 
 
 def as_often(real: RealClips, gan: Any, num_samples: int) -> "np.ndarray":
-    """Return labels to ask a generator for, as often as real clips have them.
-
-    Raises:
-        click.UsageError: if the generator or the data has no labels.
-    """
+    """Return labels to ask for, each as often as real clips have it."""
     import numpy as np
 
     if not getattr(gan, "conditional", False) or not real.label_names:
@@ -207,9 +181,23 @@ def labels_asked(gan: Any, num_samples: int, labels: Any) -> list[str] | None:
     return [gan.labels[asked[i % len(asked)]] for i in range(num_samples)]
 
 
+def show(
+    report: dict[str, Any], as_json: bool, as_table: Callable[[Any], str]
+) -> None:
+    """Print a report for programs or for people."""
+    from keras_audiogan.metrics.figures import finite
+
+    click.echo(
+        json.dumps(finite(report), indent=2)
+        if as_json
+        else as_table(report).rstrip()
+    )
+
+
 def save(folder: pathlib.Path, figures: dict[str, Any]) -> None:
     """Write figures, and the command that gave them, to a preset's folder."""
-    from keras_audiogan.runs.options import write_json
+    from keras_audiogan.metrics.figures import finite
+    from keras_audiogan.presets.atomic_folder import write_json
     from keras_audiogan.saving import read_training
     from keras_audiogan.zoo import cards
 
@@ -217,12 +205,10 @@ def save(folder: pathlib.Path, figures: dict[str, Any]) -> None:
     shown = shlex.join(["audiogan", *typed])
     training = read_training(folder)
     kept = training.get("metrics")
-    training["metrics"] = {
-        **(kept if isinstance(kept, dict) else {}),
-        **{
-            name: {**entry, "command": shown} for name, entry in figures.items()
-        },
-    }
+    metrics = dict(kept) if isinstance(kept, dict) else {}
+    for name, entry in finite(figures).items():
+        metrics[name] = {**entry, "command": shown}
+    training["metrics"] = metrics
     write_json(folder / "training.json", training)
     card = folder / "README.md"
     if not card.is_file() or cards.is_generated(card.read_bytes()):

@@ -3,7 +3,7 @@
 import os
 import pathlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -18,10 +18,7 @@ SEED = click.IntRange(min=0, max=2**32 - 1)
 COUNT = click.IntRange(min=1)
 PRECISION = click.Choice(["auto", "float32", "mixed_bfloat16", "mixed_float16"])
 FOLDER = click.Path(file_okay=False, path_type=pathlib.Path)
-FORMATS = ("wav", "flac", "ogg")
-EXISTING_FOLDER = click.Path(
-    exists=True, file_okay=False, path_type=pathlib.Path
-)
+REPORT = click.Path(dir_okay=False, writable=True, path_type=pathlib.Path)
 
 
 class ParsedType(click.ParamType):
@@ -98,38 +95,40 @@ def output_option(help: str, **kwargs: Any) -> Decorator:
     )
 
 
-def precision_option(default: str) -> Decorator:
-    """Return the option `--precision`."""
-    return click.option(
-        "--precision",
-        type=PRECISION,
-        default=default,
-        show_default=True,
-        help="Arithmetic of the networks. auto: mixed_float16 on a GPU, "
-        "mixed_bfloat16 on a CPU that has its instructions, else float32.",
-    )
-
-
-def format_option() -> Decorator:
-    """Return the option `--format` of commands that write sound."""
-    return click.option(
-        "--format",
-        "audio_format",
-        type=click.Choice(FORMATS),
-        default="wav",
-        show_default=True,
-        help="Kind of sound file.",
-    )
-
-
-def token_option() -> Decorator:
-    """Return the option `--token` of commands that speak to the Hub."""
-    return click.option(
-        "--token",
-        metavar="TOKEN",
-        help="Access token of the Hub. Default: HF_TOKEN, or the one that "
-        "`hf auth login` stored.",
-    )
+PRECISION_HELP = (
+    "Arithmetic of the networks. auto: mixed_float16 on a GPU, "
+    "mixed_bfloat16 on a CPU that has its instructions, else float32."
+)
+precision_option: Decorator = click.option(
+    "--precision", type=PRECISION, default="float32", help=PRECISION_HELP
+)
+format_option: Decorator = click.option(
+    "--format",
+    "audio_format",
+    type=click.Choice(["wav", "flac", "ogg"]),
+    default="wav",
+    help="Kind of sound file.",
+)
+token_option: Decorator = click.option(
+    "--token",
+    metavar="TOKEN",
+    help="Access token of the Hub. Default: HF_TOKEN, or the one that "
+    "`hf auth login` stored.",
+)
+truncation_option: Decorator = click.option(
+    "--truncation",
+    type=click.FloatRange(min=0, max=1, min_open=True),
+    help="Factor on the latents: less is more typical and less varied.",
+)
+batch_size_option: Decorator = click.option(
+    "--batch-size",
+    type=COUNT,
+    default=64,
+    help="Sounds made at a time; memory is that of one batch.",
+)
+json_option: Decorator = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON."
+)
 
 
 def make_folder(folder: pathlib.Path) -> None:
@@ -147,6 +146,35 @@ def make_folder(folder: pathlib.Path) -> None:
         )
 
 
+def first_of(names: Sequence[object]) -> str:
+    """Return the first name in quotes, and how many more there are."""
+    more = f" and {len(names) - 1} more" if names[1:] else ""
+    return f"{str(names[0])!r}{more}"
+
+
+def check_report(report: pathlib.Path | None, endings: Sequence[str]) -> None:
+    """Refuse a file for --report that a preset's task has no report for."""
+    if report is not None and report.suffix not in endings:
+        raise click.BadParameter(
+            f"of this preset, expected a file that ends in "
+            f"{' or '.join(endings)}. Received: {str(report)!r}",
+            param_hint="--report",
+        )
+
+
+def echo_written(
+    number: int,
+    folder: pathlib.Path,
+    picture: pathlib.Path | None,
+    detail: str = "",
+) -> None:
+    """Say how many sounds were written, and where."""
+    from keras_audiogan.data.reports import count
+
+    extra = f" with a picture, {picture.name}" if picture else ""
+    click.echo(f"Wrote {count(number, 'sound')} to {folder}{extra}{detail}.")
+
+
 def check_new(folder: pathlib.Path, hint: str) -> None:
     """Refuse the folder that `hint` named if it holds something already."""
     if folder.is_dir() and any(folder.iterdir()):
@@ -160,29 +188,12 @@ def check_new(folder: pathlib.Path, hint: str) -> None:
 def find_preset(
     preset: str, *capabilities: str, hint: str = "PRESET"
 ) -> tuple[pathlib.Path, dict[str, Any]]:
-    """Return folder and config of a preset, see `require`; Keras stays out."""
-    from keras_audiogan import zoo
-    from keras_audiogan.saving import read_config
-
-    folder = zoo.resolve(preset)
-    config = read_config(folder)
-    require(config, capabilities, preset, hint)
-    return folder, config
-
-
-def require(
-    config: dict[str, Any],
-    capability: str | tuple[str, ...],
-    preset: str,
-    hint: str = "PRESET",
-) -> None:
-    """Refuse a preset that cannot do what a command will ask of it.
+    """Return folder and config of a preset; Keras stays out.
 
     Args:
-        config: the preset's.
-        capability: a method, see `keras_audiogan.presets.tasks`, or several
-            of which one is enough.
         preset: what the user called it.
+        *capabilities: methods, see `keras_audiogan.presets.tasks`, of which
+            one is enough.
         hint: the argument or flag that named it.
 
     Raises:
@@ -193,16 +204,17 @@ def require(
     from keras_audiogan.presets.tasks import task_of
     from keras_audiogan.saving import read_config
 
-    wanted = (capability,) if isinstance(capability, str) else capability
+    folder = zoo.resolve(preset)
+    config = read_config(folder)
     task = task_of(config)
-    if task.can(*wanted):
-        return
+    if task.can(*capabilities):
+        return folder, config
     able = [
         name
         for name in zoo.list_presets()
-        if task_of(read_config(zoo.resolve(name))).can(*wanted)
+        if task_of(read_config(zoo.resolve(name))).can(*capabilities)
     ]
-    verb = " or ".join(wanted)
+    verb = " or ".join(capabilities)
     raise click.BadParameter(
         f"{preset} is a {task.noun} ({config['architecture']}), which "
         f"{task.summary}; it cannot {verb}. For it there is: "
@@ -233,11 +245,8 @@ def load_model(folder: pathlib.Path, precision: str) -> Any:
     from keras_audiogan.saving import load_preset
     from keras_audiogan.training.precision import resolve_precision
 
-    model = load_preset(
-        folder,
-        weights=["generator"],
-        dtype=resolve_precision(precision),
-    )
+    dtype = resolve_precision(precision)
+    model = load_preset(folder, weights=["generator"], dtype=dtype)
     if getattr(model, "weight_norm", False):
         model = model.fuse_weight_norm()
     return model

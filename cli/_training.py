@@ -113,12 +113,7 @@ _SHARED = (
         default="by --steps",
     ),
     option("--batch-size", "Clips of one discriminator update."),
-    option(
-        "--precision",
-        "Arithmetic of the networks. auto: mixed_float16 on a GPU, "
-        "mixed_bfloat16 on a CPU that has its instructions, else float32.",
-        _options.PRECISION,
-    ),
+    option("--precision", _options.PRECISION_HELP, _options.PRECISION),
     option(
         "--loss",
         "Adversarial loss; it brings its optimisers and update ratio. Those "
@@ -289,14 +284,10 @@ data_argument: _options.Decorator = click.argument(
 def start(
     data: tuple[pathlib.Path, ...], dry_run: bool, **options: Any
 ) -> None:
-    """Train, or show what training would do.
+    """Train, or with `dry_run` show what training would do.
 
     Keras is imported here, after every mistake that can be found without it.
-
-    Args:
-        data: folders or files of sound.
-        dry_run: whether to stop after the scan.
-        **options: the other attributes of `TrainingOptions`.
+    The `options` are the other attributes of `TrainingOptions`.
     """
     if options.get("classifier") is not None:
         options["classifier"], _ = _options.find_preset(

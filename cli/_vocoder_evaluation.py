@@ -1,6 +1,5 @@
 """`audiogan evaluate` of a vocoder: copies of recordings held out."""
 
-import json
 import pathlib
 from collections.abc import Container
 from typing import Any
@@ -14,7 +13,6 @@ from keras_audiogan.cli.vocode import draw_rows
 NUM_CLIPS = 20
 MOST_SECONDS = 20.0
 NUM_PICTURED = 4
-REPORTS = (".json", ".png")
 
 
 def run(
@@ -38,13 +36,13 @@ def run(
     are options that say nothing of a vocoder.
     """
     check_options(foreign)
-    _evaluation.check_report(report, REPORTS)
+    _options.check_report(report, (".json", ".png"))
     _backend.prepare()
     _, test = _evaluation.split(data, config, test_pattern)
     from keras_audiogan import metrics
-    from keras_audiogan.metrics.vocoder_evaluation import SYSTEMS
+    from keras_audiogan.metrics.figures import SYSTEMS, finite
+    from keras_audiogan.presets.atomic_folder import write_json
     from keras_audiogan.runs.bars import progress
-    from keras_audiogan.runs.options import write_json
 
     vocoder = _options.load_model(folder, precision)
     names, clips = _read(test, vocoder, num_samples or NUM_CLIPS)
@@ -61,32 +59,17 @@ def run(
     sounds = found.pop("sounds")
     found = {"preset": preset, "precision": precision, "seed": seed, **found}
     if report is not None and report.suffix == ".json":
-        report.parent.mkdir(parents=True, exist_ok=True)
-        write_json(report, found)
+        write_json(report, finite(found))
     elif report is not None:
-        # Recordings stand first.
-        sounds = {
-            SYSTEMS[system]: sounds[system]
-            for system in sorted(SYSTEMS, key=lambda name: name != "real")
-        }
-        draw_rows(report, sounds, names, vocoder.sampling_rate)
+        shown = {SYSTEMS[name]: sounds[name] for name in ("real", *SYSTEMS)}
+        draw_rows(report, shown, names, vocoder.sampling_rate)
     if save:
         _evaluation.save(folder, metrics.vocoder_metrics_for_card(found))
-    if as_json:
-        click.echo(json.dumps(found, indent=2))
-    else:
-        click.echo(metrics.format_vocoder_table(found).rstrip())
+    _evaluation.show(found, as_json, metrics.format_vocoder_table)
 
 
 def check_options(foreign: Container[str]) -> None:
-    """Refuse options that are for presets of another task.
-
-    Args:
-        foreign: their parameters' names.
-
-    Raises:
-        click.UsageError: if one was given.
-    """
+    """Refuse options, by their names, that are for presets of another task."""
     context = click.get_current_context()
     for param in context.command.params:
         source = context.get_parameter_source(str(param.name))
@@ -104,9 +87,7 @@ def _read(test: Any, vocoder: Any, num_clips: int) -> tuple[list[str], list]:
     from keras_audiogan.audio import read_audio
 
     rate, shortest = vocoder.sampling_rate, vocoder.features.fft_length
-    entries = [
-        entry for entry in test.files if entry.duration * rate >= 2 * shortest
-    ]
+    entries = [x for x in test.files if x.duration * rate >= 2 * shortest]
     if not entries:
         raise click.BadParameter(
             f"none of the {test.num_files} recordings held out is as long as "
@@ -114,10 +95,8 @@ def _read(test: Any, vocoder: Any, num_clips: int) -> tuple[list[str], list]:
             param_hint="--data",
         )
     count = min(num_clips, len(entries))
-    chosen = [
-        entries[index]
-        for index in np.linspace(0, len(entries) - 1, count).round().astype(int)
-    ]
+    places = np.linspace(0, len(entries) - 1, count).round().astype(int)
+    chosen = [entries[place] for place in places]
     clips = [
         read_audio(entry.path, rate, 1, duration=MOST_SECONDS)[0][:, 0]
         for entry in chosen

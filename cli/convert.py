@@ -12,7 +12,7 @@ from keras_audiogan.cli import _backend, _options
 @click.argument("output", metavar="DIR", type=_options.FOLDER)
 @click.option(
     "--sampling-rate",
-    type=click.IntRange(min=1),
+    type=_options.COUNT,
     metavar="HZ",
     help="Sampling rate. Default: what the checkpoint's files say, or its "
     "authors' own default.",
@@ -69,9 +69,7 @@ def command(
         source, **{key: value for key, value in options.items() if value}
     )
     gan.save_to_preset(
-        output,
-        storage_dtype=storage,
-        weights=converters.list_networks(source),
+        output, storage_dtype=storage, weights=converters.list_networks(source)
     )
     click.echo(
         f"Wrote {output}: {gan.architecture}, {gan.slice_length} samples at "

@@ -1,8 +1,7 @@
 """`audiogan evaluate`: is a preset any good?"""
 
-import json
 import pathlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -13,18 +12,13 @@ from keras_audiogan.cli import (
     _vocoder_evaluation,
 )
 
-if TYPE_CHECKING:
-    from keras_audiogan.data import AudioFolder
-
-REPORTS = (".html", ".json", ".png")
-
 
 @click.command(context_settings={"show_default": True})
 @_options.preset_argument
 @click.option(
     "--data",
     required=True,
-    type=_options.EXISTING_FOLDER,
+    type=click.Path(exists=True, file_okay=False, path_type=pathlib.Path),
     metavar="DIR",
     help="Folder of the sounds that the preset was trained on.",
 )
@@ -64,21 +58,12 @@ REPORTS = (".html", ".json", ".png")
     default=0,
     help="Seed of the latents and of the comparisons.",
 )
-@click.option(
-    "--truncation",
-    type=click.FloatRange(min=0, max=1, min_open=True),
-    help="Factor on the latents.",
-)
-@click.option(
-    "--batch-size",
-    type=_options.COUNT,
-    default=64,
-    help="Sounds at a time.",
-)
-@_options.precision_option(default="float32")
+@_options.truncation_option
+@_options.batch_size_option
+@_options.precision_option
 @click.option(
     "--report",
-    type=click.Path(dir_okay=False, writable=True, path_type=pathlib.Path),
+    type=_options.REPORT,
     metavar="FILE",
     help="Also write a report with sounds and their nearest training clips: "
     ".html, .png or .json.",
@@ -115,7 +100,7 @@ REPORTS = (".html", ".json", ".png")
     metavar="ARCHITECTURE",
     help="Of the study: digit_classifier or lstm_classifier.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_options.json_option
 def command(preset: str, save: bool, **options: Any) -> None:
     """Measure a preset against a folder of real sounds.
 
@@ -173,7 +158,7 @@ def _evaluate_clips(
         raise click.UsageError(
             "--report shows samples; of --augmentation-study take --json."
         )
-    _evaluation.check_report(report, REPORTS)
+    _options.check_report(report, (".html", ".json", ".png"))
     num_samples = 1000 if num_samples is None else num_samples
     if num_samples < 10:
         raise click.BadParameter(
@@ -185,29 +170,33 @@ def _evaluate_clips(
     chosen = _evaluation.choose_classifier(classifier, config, test.labels)
 
     from keras_audiogan import metrics, zoo
+    from keras_audiogan.runs.augmentation_study import (
+        format_study,
+        study_for_card,
+    )
 
     gan = _options.load_model(folder, precision)
     _evaluation.check_labels(train, gan)
+    real, held_out = (_evaluation.read(part, gan) for part in (train, test))
     if study:
-        _study(
+        report_of_study = _study(
             gan,
-            train,
-            test,
+            real,
+            held_out,
+            truncation,
             architecture=study_classifier,
             epochs=epochs,
             num_runs=runs,
             batch_size=batch_size,
             seed=seed,
-            truncation=truncation,
-            save=folder if save else None,
-            as_json=as_json,
         )
+        if save:
+            _evaluation.save(folder, study_for_card(report_of_study))
+        _evaluation.show(report_of_study, as_json, format_study)
         return
     classifier_model = zoo.from_preset(chosen) if chosen else None
-    real, held_out = (_evaluation.read(part, gan) for part in (train, test))
-    labels = None
-    if ask == "as-data":
-        labels = _evaluation.as_often(real, gan, num_samples)
+    as_data = ask == "as-data"
+    labels = _evaluation.as_often(real, gan, num_samples) if as_data else None
     generated = metrics.sample_clips(
         gan, num_samples, seed, batch_size, truncation, labels
     )
@@ -236,11 +225,8 @@ def _evaluate_clips(
         )
     if save:
         _evaluation.save(folder, metrics.metrics_for_card(figures))
-    if as_json:
-        click.echo(json.dumps(figures, indent=2))
-        return
-    click.echo(metrics.format_table(figures).rstrip())
-    if classifier_model is None:
+    _evaluation.show(figures, as_json, metrics.format_table)
+    if classifier_model is None and not as_json:
         click.echo(
             "No classifier of these labels at this rate: inception score and "
             "distances of features are left out (see --classifier)."
@@ -249,14 +235,11 @@ def _evaluate_clips(
 
 def _study(
     gan: Any,
-    train: "AudioFolder",
-    test: "AudioFolder",
-    *,
+    real: _evaluation.RealClips,
+    held_out: _evaluation.RealClips,
     truncation: float | None,
-    save: pathlib.Path | None,
-    as_json: bool,
     **options: Any,
-) -> None:
+) -> dict[str, Any]:
     """Compare classifiers trained with and without generated sound."""
     import numpy as np
 
@@ -269,7 +252,6 @@ def _study(
             "--augmentation-study needs to know what was asked for: choose a "
             "conditional preset, such as one of projection_wavegan."
         )
-    real, held_out = (_evaluation.read(part, gan) for part in (train, test))
     # The classifier knows the labels of the data; no others are asked for.
     names = real.label_names or ()
     count = -(-len(real.audio) // len(names)) * len(names)
@@ -281,7 +263,7 @@ def _study(
     )
     total = steps * options["num_runs"] * len(study.REGIMES)
     with progress("Training classifiers", total) as advance:
-        report = study.augmentation_study(
+        return study.augmentation_study(
             study.LabelledAudio(real.audio, real.labels),
             study.LabelledAudio(generated, np.arange(count) % len(names)),
             study.LabelledAudio(held_out.audio, held_out.labels),
@@ -290,13 +272,6 @@ def _study(
             on_step=advance,
             **options,
         )
-    if save is not None:
-        _evaluation.save(save, study.study_for_card(report))
-    click.echo(
-        json.dumps(report, indent=2)
-        if as_json
-        else study.format_study(report).rstrip()
-    )
 
 
 # The way to evaluate a model of each task.

@@ -11,8 +11,8 @@ from keras_audiogan.cli import _format, _options
 
 @click.command()
 @_options.preset_argument
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@_options.token_option()
+@_options.json_option
+@_options.token_option
 def command(preset: str, as_json: bool, token: str | None) -> None:
     """Show what a preset is, what it was trained on, how good it is.
 
@@ -24,14 +24,14 @@ def command(preset: str, as_json: bool, token: str | None) -> None:
     """
     from keras_audiogan import zoo
     from keras_audiogan.presets import cards
-    from keras_audiogan.presets.words import as_terminal
+    from keras_audiogan.presets.words import as_terminal, plain
 
     info = zoo.preset_info(preset, token=token)
     if as_json:
         click.echo(json.dumps(info, indent=2, default=str))
         return
     training = info["training"]
-    click.echo(_format.plain(f"{info['name']}: {info['summary']}"))
+    click.echo(plain(f"{info['name']}: {info['summary']}"))
     _section("", _facts(info))
     for entry in info["data"]:
         _section("Data", cards.data_rows(entry))
@@ -48,18 +48,19 @@ def command(preset: str, as_json: bool, token: str | None) -> None:
         if lines:
             click.echo(f"\n{title}")
         for line in lines:
-            click.echo(f"  - {_format.plain(line)}")
+            click.echo(f"  - {plain(line)}")
 
 
 def _facts(info: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     from keras_audiogan.presets import cards
+    from keras_audiogan.presets.words import size
 
     yield "Architecture", f"{info['architecture']} ({info['class_name']})"
     yield from cards.shape(info)
     counts = info["num_parameters"].items()
     yield "Parameters", {stem: f"{count:,}" for stem, count in counts}
     stored = f" as {info['storage_dtype']}" if info["storage_dtype"] else ""
-    yield "Weights", _format.size(info["num_bytes"]) + stored
+    yield "Weights", size(info["num_bytes"]) + stored
     yield "Licence", info["license"]
     yield "Saved with", f"keras-audiogan {info['library_version']}"
     yield "Folder", info["path"]
@@ -74,4 +75,4 @@ def _section(title: str, fields: Iterable[tuple[str, Any]]) -> None:
     ]
     if given:
         click.echo("\n" + title if title else "")
-        _format.print_fields(given, indent="  " if title else "")
+        _format.print_table(given, indent="  " if title else "")

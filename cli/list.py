@@ -6,20 +6,13 @@ from typing import Any
 
 import click
 
-from keras_audiogan.cli import _format
+from keras_audiogan.cli import _format, _options
+from keras_audiogan.presets.figures import short_summary
+from keras_audiogan.presets.words import size
 from keras_audiogan.zoo.presets import TASKS
 
 # Left out one by one where the terminal is too narrow for all columns.
 SPARE_COLUMNS = ("parameters", "architecture", "trained on")
-NUM_FIGURES = 3
-# Shown first where a preset has them.
-KEY_FIGURES = (
-    "inception_score",
-    "frechet_distance",
-    "test_accuracy",
-    "mel_cepstral_distortion",
-    "log_mel_distance",
-)
 
 
 @click.command()
@@ -31,7 +24,7 @@ KEY_FIGURES = (
     "makes sound of mel spectrograms, autoencode turns sound into latents and "
     "back, classify names what it hears.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_options.json_option
 def command(pattern: str, task: str | None, as_json: bool) -> None:
     """Show the presets of the zoo, and where each of them is.
 
@@ -67,7 +60,7 @@ def command(pattern: str, task: str | None, as_json: bool) -> None:
         )
     # A pipe has no width, and gets everything.
     rows = _fit(list(map(_row, infos)), shutil.get_terminal_size((999, 24))[0])
-    _format.print_table(list(rows[0]), [list(row.values()) for row in rows])
+    _format.print_table([list(rows[0]), *(list(r.values()) for r in rows)])
 
 
 def _row(info: dict[str, Any]) -> dict[str, str]:
@@ -86,19 +79,12 @@ def _row(info: dict[str, Any]) -> dict[str, str]:
         "architecture": info["architecture"],
         "sound": ", ".join(filter(None, sound)) or "-",
         "parameters": f"{count:,}",
-        "size": _format.size(info["num_bytes"]),
+        "size": size(info["num_bytes"]),
         "where": info["where"],
         "trained on": ", ".join(data.get("name", "?") for data in info["data"])
         or "-",
-        "measured": _measured(info["metrics"]),
+        "measured": short_summary(info["metrics"]) or "-",
     }
-
-
-def _measured(metrics: dict[str, float]) -> str:
-    """Return the figures that matter most, in a few words."""
-    names = sorted(metrics, key=lambda name: name not in KEY_FIGURES)
-    shown = [f"{name} {metrics[name]:.3g}" for name in names[:NUM_FIGURES]]
-    return ", ".join(shown) or "-"
 
 
 def _fit(rows: list[dict[str, str]], width: int) -> list[dict[str, str]]:

@@ -1,5 +1,6 @@
 """The command `audiogan` and its lazy table of sub-commands."""
 
+import difflib
 import importlib
 from typing import Any
 
@@ -52,11 +53,9 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Resolve a command, and name the nearest one for a misspelt name."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            near = _errors.close_matches(args[0], COMMANDS)
-            ctx.fail(
-                f"No such command {args[0]!r}."
-                + (f" Did you mean {near}?" if near else "")
-            )
+            near = " or ".join(difflib.get_close_matches(args[0], COMMANDS))
+            advice = f" Did you mean {near}?" if near else ""
+            ctx.fail(f"No such command {args[0]!r}.{advice}")
         return super().resolve_command(ctx, args)
 
     def format_commands(
@@ -70,14 +69,12 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, incomplete: str
     ) -> list[CompletionItem]:
         """Complete a command without importing any of them."""
-        return [
-            *(
-                CompletionItem(name, help=help)
-                for name, help in COMMANDS.items()
-                if name.startswith(incomplete)
-            ),
-            *click.Command.shell_complete(self, ctx, incomplete),
+        commands = [
+            CompletionItem(name, help=help)
+            for name, help in COMMANDS.items()
+            if name.startswith(incomplete)
         ]
+        return commands + click.Command.shell_complete(self, ctx, incomplete)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the chosen command with errors turned into one line."""
@@ -85,27 +82,11 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
 
 
-def _print_version(
-    ctx: click.Context, param: click.Parameter, value: bool
-) -> None:
-    if not value or ctx.resilient_parsing:
-        return
-    from importlib import metadata
-
-    click.echo(f"audiogan {metadata.version('keras-audiogan')}")
-    ctx.exit()
-
-
 @click.group(
     cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]}
 )
-@click.option(
-    "--version",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_print_version,
-    help="Show the version and exit.",
+@click.version_option(
+    package_name="keras-audiogan", message="audiogan %(version)s"
 )
 def main() -> None:
     """Sound from generative adversarial networks: sample, train, share.

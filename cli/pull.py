@@ -13,7 +13,7 @@ from keras_audiogan.cli import _options
     "Also copy the preset to this folder, which must be new or empty. "
     "Without it, it stays in the Hub client's cache."
 )
-@_options.token_option()
+@_options.token_option
 def command(uri: str, output: pathlib.Path | None, token: str | None) -> None:
     """Fetch a preset from the Hub.
 

@@ -7,19 +7,12 @@ from keras_audiogan.cli import _options
 
 @click.command()
 @click.argument(
-    "source",
-    metavar="RUN_OR_PRESET",
-    shell_complete=_options.complete_preset,
+    "source", metavar="RUN_OR_PRESET", shell_complete=_options.complete_preset
 )
 @click.argument("uri", type=_options.HubUri(), metavar="HF_URI")
 @click.option("--private", is_flag=True, help="Make a new repository private.")
-@click.option(
-    "-m",
-    "--message",
-    metavar="TEXT",
-    help="Message of the commit.",
-)
-@_options.token_option()
+@click.option("-m", "--message", metavar="TEXT", help="Message of the commit.")
+@_options.token_option
 def command(
     source: str, uri: str, private: bool, message: str | None, token: str | None
 ) -> None:

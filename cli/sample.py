@@ -62,7 +62,7 @@ NUM_PICTURED = 16
 @_options.output_option(
     "Folder to write to; made if it does not exist.", default="out"
 )
-@_options.format_option()
+@_options.format_option
 @click.option(
     "--plot/--no-plot",
     default=True,
@@ -75,18 +75,9 @@ NUM_PICTURED = 16
     metavar="A B",
     help="Walk from the first sound of seed A to the first of seed B.",
 )
-@click.option(
-    "--truncation",
-    type=click.FloatRange(min=0, max=1, min_open=True),
-    help="Factor on the latents: less is more typical and less varied.",
-)
-@click.option(
-    "--batch-size",
-    type=_options.COUNT,
-    default=64,
-    help="Sounds made at a time; memory is that of one batch.",
-)
-@_options.precision_option(default="float32")
+@_options.truncation_option
+@_options.batch_size_option
+@_options.precision_option
 @click.option(
     "--overwrite",
     is_flag=True,
@@ -188,20 +179,12 @@ def command(
                 for index in range(len(pictured))
             ],
         )
-    from keras_audiogan.data.reports import count
-
-    click.echo(
-        f"Wrote {count(num_samples, 'sound')} to {output}"
-        + (f" with a picture, {writer.picture.name}" if plot else "")
-        + f" (seed {seed_name})."
-    )
+    picture = writer.picture if plot else None
+    _options.echo_written(num_samples, output, picture, f" (seed {seed_name})")
 
 
 def _asked_labels(
-    preset: str,
-    config: dict[str, Any],
-    labels: tuple[str, ...],
-    needed: bool,
+    preset: str, config: dict[str, Any], labels: tuple[str, ...], needed: bool
 ) -> list[str] | None:
     """Return the labels to take in turn; None if the preset takes none."""
     from keras_audiogan.models import get_architecture
@@ -228,14 +211,8 @@ def _asked_labels(
 class SampleWriter:
     """Writes clips one by one beside a table of what made them.
 
-    Attributes:
-        folder: where to write; made if it does not exist.
-        stem: what the names of all files begin with.
-        seed_name: the seed or seeds, as part of the names.
-        num_samples: how many clips will come.
-        audio_format: extension of the sound files.
-        overwrite: whether files that the table of an earlier run does not
-            list may be replaced.
+    Files that the table of an earlier run does not list are replaced only to
+    `overwrite`. All names begin with `stem`, and the seed or seeds.
 
     Raises:
         click.ClickException: if the folder cannot be used, or holds files of
@@ -267,21 +244,20 @@ class SampleWriter:
         if self.earlier is not None:
             # A process that is killed has written one file more than it says.
             last = [int(row["index"]) for row in self.earlier.values()]
-            following = self.file(max(last, default=-1) + 1).name
-            ours = {self.manifest.name, self.picture.name, following}
-            ours |= self.earlier.keys()
+            following = self.file(max(last, default=-1) + 1)
+            files = self.manifest, self.picture, following
+            ours = {file.name for file in files} | self.earlier.keys()
         foreign = sorted(
             path.name
             for path in self.folder.iterdir()
             if self._is_wanted(path.name) and path.name not in ours
         )
         if foreign:
-            more = f" and {len(foreign) - 1} more" if foreign[1:] else ""
             raise click.ClickException(
-                f"{str(self.folder)!r} already holds {foreign[0]!r}{more}, "
-                "which no earlier run with this preset and seed lists as its "
-                "own. Choose another folder with --output, another --seed, or "
-                "--overwrite."
+                f"{str(self.folder)!r} already holds "
+                f"{_options.first_of(foreign)}, which no earlier run with "
+                "this preset and seed lists as its own. Choose another folder "
+                "with --output, another --seed, or --overwrite."
             )
 
     def _is_wanted(self, name: str) -> bool:
@@ -331,16 +307,21 @@ class SampleWriter:
                 for index, clip in enumerate(chain.from_iterable(batches)):
                     path = self.file(index)
                     audio.write_audio(path, clip, sampling_rate)
-                    row = {
-                        "file": path.name,
-                        "seed": self.seed_name,
-                        "index": index,
-                        "position": self._position(index),
-                        **fields,
-                    }
-                    if labels:
-                        row["label"] = labels[index % len(labels)]
-                    table.writerow(row)
+                    label = labels[index % len(labels)] if labels else ""
+                    position = ""
+                    if "-" in self.seed_name:
+                        # On a path between two seeds.
+                        position = f"{index / (self.num_samples - 1):.6g}"
+                    table.writerow(
+                        {
+                            "file": path.name,
+                            "seed": self.seed_name,
+                            "index": index,
+                            "position": position,
+                            "label": label,
+                            **fields,
+                        }
+                    )
                     earlier.pop(path.name, None)
                     if len(pictured) < NUM_PICTURED:
                         pictured.append(clip.copy())
@@ -352,12 +333,6 @@ class SampleWriter:
                     if (self.folder / name).is_file()
                 )
         return pictured
-
-    def _position(self, index: int) -> str:
-        """Return where on a path between two seeds a clip lies, 0 to 1."""
-        if "-" not in self.seed_name:
-            return ""
-        return f"{index / (self.num_samples - 1):.6g}"
 
 
 def _listed_files(manifest: pathlib.Path) -> dict[str, dict[str, str]] | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from keras_audiogan.cli import _backend, _errors, _format, _options
+from keras_audiogan.presets.words import plain
 
 if TYPE_CHECKING:
     from keras_audiogan.models.vocoder import Vocoder
@@ -46,7 +47,7 @@ class Job(NamedTuple):
 @_options.output_option(
     "Folder to write to; made if it does not exist.", required=True
 )
-@_options.format_option()
+@_options.format_option
 @click.option(
     "--level",
     type=click.Choice(["keep", "peak"]),
@@ -72,7 +73,7 @@ class Job(NamedTuple):
     help="Mel frames at a time; memory is that of one chunk, and the sound "
     "the same.  [default: the architecture's own, 128 or 512]",
 )
-@_options.precision_option(default="float32")
+@_options.precision_option
 @click.option(
     "--compare/--no-compare",
     default=True,
@@ -85,7 +86,7 @@ class Job(NamedTuple):
 )
 @click.option(
     "--report",
-    type=click.Path(dir_okay=False, path_type=pathlib.Path),
+    type=_options.REPORT,
     metavar="FILE.json",
     help="Also write the figures of every file, and what was skipped.",
 )
@@ -127,11 +128,7 @@ def command(
       audiogan vocode parallel_wavegan_speech mels/ -o out/ --format flac
       audiogan vocode melgan_speech *.wav -o out/ --report out/report.json
     """
-    if report is not None and report.suffix != ".json":
-        raise click.BadParameter(
-            f"expected a file that ends in .json. Received: {str(report)!r}",
-            param_hint="--report",
-        )
+    _options.check_report(report, (".json",))
     folder, config = _options.find_preset(preset, "vocode")
     jobs, skipped = find_jobs(inputs, output, f".{audio_format}")
     picture = output / f"{_options.preset_stem(preset)}.png" if plot else None
@@ -143,7 +140,13 @@ def command(
             f"{', '.join(inputs)}"
         )
     if not overwrite:
-        _check_nothing_is_lost(jobs, picture)
+        wanted = [job.target for job in jobs] + ([picture] if picture else [])
+        present = [path for path in wanted if path.exists()]
+        if present:
+            raise click.ClickException(
+                f"{_options.first_of(present)} exists already. Choose another "
+                "folder with --output, or --overwrite."
+            )
     _options.make_folder(output)
     _backend.prepare()
     from keras_audiogan import metrics, vocoding
@@ -167,8 +170,7 @@ def command(
         compare=distances if compare else None,
         **options,
     )
-    rows, skips = _vocode_all(vocode, jobs, strict)
-    skipped += skips
+    rows = _vocode_all(vocode, jobs, skipped, strict)
     if not rows:
         _list_skipped(skipped)
         raise click.ClickException(
@@ -179,58 +181,42 @@ def command(
         rate = vocoder.sampling_rate
         copies = [row for row in rows if row["kind"] == "sound"]
         pictured = (copies or rows)[:NUM_PICTURED]
-        paths = {"made": [output / row["file"] for row in pictured]}
-        if copies:
-            paths = {"real": [row["source"] for row in pictured], **paths}
-        draw_rows(
-            picture,
-            {
-                kind: [
-                    read_audio(path, rate, 1, duration=PICTURED_SECONDS)[0]
-                    for path in files
-                ]
-                for kind, files in paths.items()
-            },
-            [row["file"] for row in pictured],
-            rate,
-        )
+        sounds = {
+            kind: [
+                read_audio(path, rate, 1, duration=PICTURED_SECONDS)[0]
+                for path in paths
+            ]
+            for kind, paths in (
+                ("real", [row["source"] for row in pictured if copies]),
+                ("made", [output / row["file"] for row in pictured]),
+            )
+            if paths
+        }
+        draw_rows(picture, sounds, [row["file"] for row in pictured], rate)
     _print_rows(rows, means)
     _list_skipped(skipped)
     if report is not None:
-        from keras_audiogan.runs.options import write_json
+        from keras_audiogan.metrics.figures import finite
+        from keras_audiogan.presets.atomic_folder import write_json
 
-        report.parent.mkdir(parents=True, exist_ok=True)
-        write_json(
-            report,
-            {
-                "preset": preset,
-                "revision": _options.revision(folder, preset, config),
-                "sampling_rate": vocoder.sampling_rate,
-                "precision": precision,
-                **options,
-                "files": rows,
-                "mean": means,
-                "skipped": [
-                    {"source": path, "reason": reason}
-                    for path, reason in skipped
-                ],
-            },
-        )
-    extra = f" with a picture, {picture.name}" if picture else ""
-    from keras_audiogan.data.reports import count
-
-    click.echo(f"Wrote {count(len(rows), 'sound')} to {output}{extra}.")
+        written = {
+            "preset": preset,
+            "revision": _options.revision(folder, preset, config),
+            "sampling_rate": vocoder.sampling_rate,
+            "precision": precision,
+            **options,
+            "files": rows,
+            "mean": means,
+            "skipped": [{"source": path, "reason": x} for path, x in skipped],
+        }
+        write_json(report, finite(written))
+    _options.echo_written(len(rows), output, picture)
 
 
 def find_jobs(
     inputs: Sequence[str], output: pathlib.Path, suffix: str
 ) -> tuple[list[Job], list[tuple[str, str]]]:
     """Pair files with the names of what is made of them.
-
-    Args:
-        inputs: files and folders.
-        output: folder to write to.
-        suffix: extension of the sound files.
 
     Returns:
         The jobs, and `(path, reason)` of folders that cannot be entered.
@@ -283,14 +269,13 @@ def find_jobs(
 
 
 def _vocode_all(
-    vocode: Any, jobs: list[Job], strict: bool
-) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
-    """Make every sound: rows of the report, and the inputs left out."""
+    vocode: Any, jobs: list[Job], skipped: list[tuple[str, str]], strict: bool
+) -> list[dict[str, Any]]:
+    """Make every sound: rows of the report; what is left out goes with it."""
     from keras_audiogan.audio import AudioFileError
     from keras_audiogan.runs.bars import progress
 
     rows: list[dict[str, Any]] = []
-    skipped: list[tuple[str, str]] = []
     flags = _errors.flags_of(click.get_current_context().command)
     with progress("Vocoding", len(jobs)) as advance:
         for job in jobs:
@@ -307,20 +292,7 @@ def _vocode_all(
             else:
                 rows.append({"file": job.file, "source": job.source, **row})
             advance()
-    return rows, skipped
-
-
-def _check_nothing_is_lost(
-    jobs: list[Job], picture: pathlib.Path | None
-) -> None:
-    wanted = [job.target for job in jobs] + ([picture] if picture else [])
-    present = [path for path in wanted if path.exists()]
-    if present:
-        more = f" and {len(present) - 1} more" if present[1:] else ""
-        raise click.ClickException(
-            f"{str(present[0])!r}{more} exists already. Choose another folder "
-            "with --output, or --overwrite."
-        )
+    return rows
 
 
 def _bad_input(path: str, reason: str) -> click.ClickException:
@@ -333,10 +305,11 @@ def _print_rows(rows: list[dict[str, Any]], means: dict[str, float]) -> None:
     def cells(name: str, row: dict[str, Any]) -> tuple[str, ...]:
         return (name, *(_format.number(row.get(c)) for c in COLUMNS.values()))
 
-    shown = [cells(row["file"], row) for row in rows[:MOST_ROWS]]
+    shown = [("file", *COLUMNS)]
+    shown += [cells(row["file"], row) for row in rows[:MOST_ROWS]]
     if len(rows) > 1:
         shown.append(cells("mean (of seconds: all)", means))
-    _format.print_table(("file", *COLUMNS), shown)
+    _format.print_table(shown)
     if len(rows) > MOST_ROWS:
         click.echo(
             f"{len(rows) - MOST_ROWS} more are not shown; --report has them."
@@ -344,11 +317,10 @@ def _print_rows(rows: list[dict[str, Any]], means: dict[str, float]) -> None:
 
 
 def _list_skipped(skipped: list[tuple[str, str]]) -> None:
-    if not skipped:
-        return
-    click.echo(f"Skipped {len(skipped)}:", err=True)
+    if skipped:
+        click.echo(f"Skipped {len(skipped)}:", err=True)
     for path, reason in skipped:
-        click.echo(f"  {_format.plain(path)}: {reason}", err=True)
+        click.echo(f"  {plain(path)}: {reason}", err=True)
 
 
 def draw_rows(
@@ -360,14 +332,13 @@ def draw_rows(
     """Draw sounds of the same names, a row for each kind of them."""
     from keras_audiogan import audio
 
+    shown = [
+        (clip, f"{kind} {name}")
+        for kind, clips in sounds.items()
+        for clip, name in zip(clips, names, strict=False)
+    ]
+    clips, titles = zip(*shown, strict=True)
+    columns = len(shown) // len(sounds)
     audio.save_sheet(
-        picture,
-        [clip for clips in sounds.values() for clip in clips],
-        sampling_rate,
-        titles=[
-            f"{kind} {name}"
-            for kind, clips in sounds.items()
-            for name, _ in zip(names, clips, strict=False)
-        ],
-        columns=len(next(iter(sounds.values()))),
+        picture, clips, sampling_rate, titles=titles, columns=columns
     )

@@ -140,14 +140,10 @@ def vocode_file(
 
 
 def means(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Returns means over what `vocode_file` returned for several files.
+    """Returns means over what `vocode_file` returned for one file or more.
 
-    Args:
-        rows: Of one file or more.
-
-    Returns:
-        The figures of comparisons, each over the files that have it; and the
-        times of all computing over all sound.
+    Those of comparisons are over the files that have the figure; times are of
+    all computing over all sound.
     """
     times = _times(
         sum(row["seconds"] for row in rows),
@@ -156,7 +152,7 @@ def means(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     figures: dict[str, list[float]] = {}
     for row in rows:
         for name, value in row.items():
-            if isinstance(value, float) and name not in times:
+            if isinstance(value, float):
                 figures.setdefault(name, []).append(value)
     found = {name: sum(all_) / len(all_) for name, all_ in figures.items()}
     return {**found, **times}
@@ -164,10 +160,6 @@ def means(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
 
 class Recording:
     """A sound file at a vocoder's rate, mono, read in pieces if it is long.
-
-    Args:
-        path: The file.
-        vocoder: Whose rate and front end count.
 
     Attributes:
         num_samples: At the vocoder's rate.
@@ -227,19 +219,15 @@ class Recording:
     def mels(
         self, gain: float = 1.0, section_frames: int = _MEL_FRAMES
     ) -> _Parts:
-        """Makes the mels of the recording, section by section.
+        """Makes the mels of the recording times `gain`, section by section.
 
         Together they are those of the whole, as `Vocoder.vocode` makes them.
-
-        Args:
-            gain: Factor on the sound.
-            section_frames: Frames at a time.
 
         Yields:
             Float32 `(frames, num_mel_bins)`.
         """
-        features = self._vocoder.features
-        hop, total = features.frame_step, self._padded_length
+        features, total = self._vocoder.features, self._padded_length
+        hop = features.frame_step
         # Frames whose transforms may reach over the ends of a section.
         spare = math.ceil(features.fft_length / hop)
         for first in range(0, self.num_frames, section_frames):
@@ -287,24 +275,21 @@ def read_mels(
         f"Received: {mels.shape}"
     )
     if mels.dtype.kind not in "fiu":
-        raise UnusableInputError(
-            path, f"expected real numbers, not {mels.dtype}"
-        )
+        reason = f"expected real numbers, not {mels.dtype}"
+        raise UnusableInputError(path, reason)
     if mels.ndim == 3 and mels.shape[0] == 1:
         mels = mels[0]
-    if mels.ndim != 2 or not mels.size or num_mel_bins not in mels.shape:
-        raise UnusableInputError(path, f"wrong shape of mels: {expected}")
-    if layout == "auto":
-        if mels.shape[0] == mels.shape[1]:
-            raise UnusableInputError(
-                path,
-                f"its shape does not tell which way it lies: {expected}; say "
-                "it with `mel_layout`",
-            )
-        layout = LAYOUTS[1 + (mels.shape[1] != num_mel_bins)]
-    if layout == "bins-first":
+    if layout == "auto" and mels.shape == (num_mel_bins, num_mel_bins):
+        raise UnusableInputError(
+            path,
+            f"its shape does not tell which way it lies: {expected}; say it "
+            "with `mel_layout`",
+        )
+    if layout == "bins-first" or (
+        layout == "auto" and mels.shape[-1:] != (num_mel_bins,)
+    ):
         mels = mels.T
-    if mels.shape[1] != num_mel_bins:
+    if mels.ndim != 2 or not mels.size or mels.shape[1] != num_mel_bins:
         raise UnusableInputError(path, f"wrong shape of mels: {expected}")
     for start in range(0, len(mels), _MEL_FRAMES):
         if not np.isfinite(mels[start : start + _MEL_FRAMES]).all():
@@ -315,8 +300,7 @@ def read_mels(
 class _Timer:
     """Adds up the time that iterators take, without that of their users."""
 
-    def __init__(self) -> None:
-        self.seconds = 0.0
+    seconds = 0.0
 
     def each(self, items: Iterator[np.ndarray]) -> _Parts:
         while True:

@@ -1,3 +1,4 @@
+import functools
 import json
 import math
 import subprocess
@@ -14,7 +15,6 @@ import sklearn.neighbors
 
 from keras_audiogan import metrics
 from keras_audiogan.metrics.classifier_scores import by_recording
-from keras_audiogan.metrics.distances import polynomial_kernel
 from keras_audiogan.metrics.manifolds import compare_bins
 from keras_audiogan.metrics.neighbours import duplicates
 from keras_audiogan.runs.options import MEASURES
@@ -139,11 +139,16 @@ def test_kernel_distance_by_hand():
     assert value == pytest.approx(1 + 27 - 2 * 37 / 4)
 
 
-def test_kernel_matrix_agrees_with_sklearn(random):
+def test_kernel_distance_agrees_with_kernels_of_sklearn(random):
     left, right = random.normal(size=(7, 4)), random.normal(size=(5, 4))
-    np.testing.assert_allclose(
-        polynomial_kernel(left, right),
-        sklearn.metrics.pairwise.polynomial_kernel(left, right, degree=3),
+    kernel = functools.partial(
+        sklearn.metrics.pairwise.polynomial_kernel, degree=3
+    )
+    within = [
+        kernel(x)[~np.eye(len(x), dtype=bool)].mean() for x in (left, right)
+    ]
+    assert metrics.kernel_distance(left, right) == pytest.approx(
+        sum(within) - 2 * kernel(left, right).mean()
     )
 
 
@@ -702,6 +707,10 @@ def test_report_pages(real, tmp_path):
         tmp_path / "report.json", report, audio, train
     )
     assert json.loads(numbers.read_text("utf-8")) == report
+    report["figures"]["peak"]["generated"]["value"] = math.nan
+    metrics.write_report(numbers, report, audio, train)
+    stored = json.loads(numbers.read_text("utf-8"), parse_constant=pytest.fail)
+    assert stored["figures"]["peak"]["generated"]["value"] is None
     with pytest.raises(ValueError, match="about other clips"):
         metrics.write_report(tmp_path / "x.html", report, audio[:2], train)
     with pytest.raises(ValueError, match="must end in"):

@@ -380,12 +380,7 @@ class AudioFolder:
     def relabelled(
         self, names: Sequence[str], labels: Sequence[str]
     ) -> "AudioFolder":
-        """Returns the files whose label has a name among new labels.
-
-        Args:
-            names: A name for each of the present labels, in their order.
-            labels: The new labels.
-        """
+        """Returns the files whose label has one of `labels` as its new name."""
         return self._relabelled(
             [None if f.label is None else names[f.label] for f in self.files],
             labels,

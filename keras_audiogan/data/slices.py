@@ -47,11 +47,7 @@ class SlicePlan:
 
 
 def choose_mode(lengths: np.ndarray, slice_length: int) -> str:
-    """Chooses between padding and slicing.
-
-    Args:
-        lengths: Lengths of the files in samples.
-        slice_length: Samples in a slice.
+    """Chooses between padding and slicing; lengths are in samples.
 
     Returns:
         `"pad"` if half of the files or more fit into a slice (one-shots),
@@ -86,9 +82,6 @@ def plan_slices(
             adversarial music generation", 2019): n more copies of the
             corpus, cut 10 %, 20 % ... n * 10 % of a slice later. A shorter
             file is moved later in its slice instead, as far as it fits.
-
-    Returns:
-        The plan.
 
     Raises:
         ValueError: If an option is out of range, or there are no files.
@@ -127,24 +120,21 @@ def plan_slices(
     files, starts = files[order], starts[order]
     spare = lengths[files] - slice_length
     short = spare < 0
+    lows = highs = starts
     if mode == "slice":
-        lows = np.where(short, spare, np.maximum(0, starts - hop // 2))
-        highs = np.where(short, 0, np.minimum(spare, starts + hop // 2))
-    else:
-        lows = np.where(short, spare, starts)
-        highs = np.where(short, 0, starts)
-    long = lengths > slice_length
-    unused = int((lengths - slice_length)[long].sum()) if mode == "pad" else 0
+        lows = np.maximum(0, starts - hop // 2)
+        highs = np.minimum(spare, starts + hop // 2)
+    rests = np.maximum(0, lengths - slice_length) * (mode == "pad")
     return SlicePlan(
         mode=mode,
         slice_length=slice_length,
         files=files.astype(np.int32),
         starts=starts,
-        lows=lows,
-        highs=highs,
+        lows=np.where(short, spare, lows),
+        highs=np.where(short, 0, highs),
         num_padded=int((lengths < slice_length).sum()),
-        num_cut=int(long.sum()) if mode == "pad" else 0,
-        samples_unused=unused,
+        num_cut=int(np.count_nonzero(rests)),
+        samples_unused=int(rests.sum()),
     )
 
 

@@ -8,11 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from keras_audiogan.audio.files import (
-    AudioFileError,
-    open_sound,
-    read_section,
-)
+from keras_audiogan.audio.files import AudioFileError, open_sound, read_section
 from keras_audiogan.audio.levels import Levelling, check_level
 from keras_audiogan.data.checks import (
     checked_peak,
@@ -32,18 +28,11 @@ _SLOW_SEEK = (".mp3", ".opus")
 
 
 class AudioStore:
-    """Reads sections of the files of a data set.
+    """Reads sections of the files of a data set; see `AudioDataset`.
 
     Which files are kept in memory once they are decoded is decided at the
     start, from their lengths alone. So what a section holds, to the last bit,
     does not depend on what was read before.
-
-    Args:
-        folder: The data set.
-        sampling_rate: Rate of what is read, in Hz.
-        num_channels: Channels of what is read.
-        level: As `AudioDataset` takes it.
-        cache_bytes: Memory for decoded files.
     """
 
     def __init__(
@@ -85,11 +74,7 @@ class AudioStore:
                 list(pool.map(self._verdict, new))
 
     def peak(self, index: int) -> float:
-        """Returns the peak of a file before levelling, see `measure_peak`.
-
-        Raises:
-            AudioFileError: If the file is bad; the same error each time.
-        """
+        """Returns the peak of a file before levelling, see `measure_peak`."""
         verdict = self._verdict(index)
         if isinstance(verdict, AudioFileError):
             raise AudioFileError(verdict.path, verdict.reason)
@@ -113,7 +98,10 @@ class AudioStore:
         out[:] = 0.0
         if stop <= first:
             return
-        section = self._section(index, first, stop)
+        if self._kept[index]:
+            section = self._once(self._cache, index, self._decode)[first:stop]
+        else:
+            section = self._decode(index, first, stop)
         inside = out[first - start : stop - start]
         if self.level == "peak":
             np.divide(section, np.float32(peak), out=inside)
@@ -142,11 +130,6 @@ class AudioStore:
     def _verdict(self, index: int) -> float | AudioFileError:
         return self._once(self._verdicts, index, self._examine)
 
-    def _section(self, index: int, first: int, stop: int) -> np.ndarray:
-        if self._kept[index]:
-            return self._once(self._cache, index, self._decode)[first:stop]
-        return self._decode(index, first, stop)
-
     def _decode(
         self, index: int, first: int = 0, stop: int | None = None
     ) -> np.ndarray:
@@ -165,19 +148,17 @@ class AudioStore:
 
     def _examine(self, index: int) -> float | AudioFileError:
         entry = self.folder.files[index]
+        exact = is_exact(entry.num_samples, entry.sampling_rate)
+        form = self.sampling_rate, self.num_channels
         try:
-            if self._kept[index] and is_exact(
-                entry.num_samples, entry.sampling_rate
-            ):
-                audio = self._decode(index)
-                peak = checked_peak(entry.path, audio)
-                self._cache[index] = audio
-                return peak
-            return measure_peak(
-                entry.path, self.sampling_rate, self.num_channels
-            )
+            if not self._kept[index] or not exact:
+                return measure_peak(entry.path, *form)
+            audio = self._decode(index)
+            peak = checked_peak(entry.path, audio)
         except AudioFileError as error:
             return error
+        self._cache[index] = audio
+        return peak
 
 
 def _choose_kept(

@@ -7,58 +7,47 @@ its docstring.
 
 from keras_audiogan._lazy import lazy_names
 
+_NAMES = {
+    "alignment": "warping_path",
+    "bootstrap": "bootstrap_interval",
+    "class_scores": """
+        class_accuracy class_histogram confusion_matrix inception_score
+    """,
+    "classifier_scores": """
+        balanced_accuracy class_recalls classifier_metrics wilson_interval
+    """,
+    "comparison": "Comparison",
+    "distances": "frechet_distance frechet_distance_to kernel_distance",
+    "evaluation": "evaluate_gan place_clips sample_clips targets_of",
+    "figures": """
+        format_table format_vocoder_table metrics_for_card
+        vocoder_metrics_for_card
+    """,
+    "manifolds": """
+        DifferentBins ManifoldScores k_means
+        num_statistically_different_bins precision_recall_density_coverage
+    """,
+    "neighbours": """
+        Neighbours duplicates nearest_neighbours similarity_features
+    """,
+    "report": "write_report",
+    "signals": "Level level spectral_tilt spectral_tilt_difference",
+    "speech_scores": "f0_and_voicing f0_errors pesq",
+    "vocoder_evaluation": "evaluate_vocoder",
+    "vocoder_scores": """
+        cepstral_distortion copy_distances log_mel_distance mel_cepstra
+        mel_cepstral_distortion multi_resolution_stft_distance
+        vocoder_report
+    """,
+    ".audio.levels": "level_gain",
+    ".audio.phase_recovery": "griffin_lim linear_magnitudes",
+}
+
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
-        "Comparison": "comparison",
-        "DifferentBins": "manifolds",
-        "Level": "signals",
-        "ManifoldScores": "manifolds",
-        "Neighbours": "neighbours",
-        "balanced_accuracy": "classifier_scores",
-        "bootstrap_interval": "bootstrap",
-        "cepstral_distortion": "vocoder_scores",
-        "class_accuracy": "class_scores",
-        "class_histogram": "class_scores",
-        "class_recalls": "classifier_scores",
-        "classifier_metrics": "classifier_scores",
-        "confusion_matrix": "class_scores",
-        "copy_distances": "vocoder_scores",
-        "duplicates": "neighbours",
-        "evaluate_gan": "evaluation",
-        "evaluate_vocoder": "vocoder_evaluation",
-        "f0_and_voicing": "speech_scores",
-        "f0_errors": "speech_scores",
-        "format_table": "figures",
-        "format_vocoder_table": "figures",
-        "frechet_distance": "distances",
-        "frechet_distance_to": "distances",
-        "griffin_lim": ".audio.phase_recovery",
-        "inception_score": "class_scores",
-        "k_means": "manifolds",
-        "kernel_distance": "distances",
-        "level": "signals",
-        "level_gain": ".audio.levels",
-        "linear_magnitudes": ".audio.phase_recovery",
-        "log_mel_distance": "vocoder_scores",
-        "mel_cepstra": "vocoder_scores",
-        "mel_cepstral_distortion": "vocoder_scores",
-        "metrics_for_card": "figures",
-        "multi_resolution_stft_distance": "vocoder_scores",
-        "nearest_neighbours": "neighbours",
-        "num_statistically_different_bins": "manifolds",
-        "pesq": "speech_scores",
-        "place_clips": "evaluation",
-        "precision_recall_density_coverage": "manifolds",
-        "sample_clips": "evaluation",
-        "similarity_features": "neighbours",
-        "spectral_tilt": "signals",
-        "spectral_tilt_difference": "signals",
-        "targets_of": "evaluation",
-        "vocoder_metrics_for_card": "figures",
-        "vocoder_report": "vocoder_scores",
-        "warping_path": "alignment",
-        "wilson_interval": "classifier_scores",
-        "write_report": "report",
+        name: module
+        for module, names in _NAMES.items()
+        for name in names.split()
     },
 )

@@ -42,11 +42,7 @@ def warping_path(costs: np.ndarray) -> np.ndarray:
         high = min(rows, diagonal + 1)
         row = np.arange(low, high)
         arrivals = np.stack(
-            [
-                before_last[low:high],
-                last[low:high],
-                last[low + 1 : high + 1],
-            ]
+            [before_last[low:high], last[low:high], last[low + 1 : high + 1]]
         )
         choice = arrivals.argmin(axis=0)
         came_from[diagonal, low:high] = choice

@@ -4,9 +4,7 @@ import numpy as np
 
 
 def inception_score(
-    probabilities: np.ndarray,
-    num_splits: int = 10,
-    seed: int | None = None,
+    probabilities: np.ndarray, num_splits: int = 10, seed: int | None = None
 ) -> tuple[float, float]:
     """Inception score: are the clips clear, and are they varied?
 
@@ -63,15 +61,12 @@ def _inception_score_of_split(probabilities: np.ndarray) -> float:
 def confusion_matrix(
     targets: np.ndarray, predictions: np.ndarray, num_classes: int
 ) -> np.ndarray:
-    """Counts (true class, predicted class) pairs.
+    """Counts of each true class (row) and the class heard for it (column).
 
     Args:
-        targets: Class indices (n,) asked for or spoken; the rows.
-        predictions: Class indices (n,) that the classifier gave; columns.
+        targets: Class indices (n,) asked for or spoken.
+        predictions: Class indices (n,) that the classifier gave.
         num_classes: The number of classes.
-
-    Returns:
-        Integer array (num_classes, num_classes).
 
     Raises:
         ValueError: The two differ in length, or an index is out of range.
@@ -93,10 +88,7 @@ def class_accuracy(targets: np.ndarray, predictions: np.ndarray) -> float:
 
     The measure of class-conditional generators in Odena et al.,
     "Conditional Image Synthesis with Auxiliary Classifier GANs", ICML 2017.
-
-    Args:
-        targets: Class indices (n,) asked for.
-        predictions: Class indices (n,) that the classifier gave.
+    Both arguments are class indices (n,).
 
     Raises:
         ValueError: The two differ in length, or are empty.
@@ -114,11 +106,7 @@ def class_accuracy(targets: np.ndarray, predictions: np.ndarray) -> float:
 
 
 def class_histogram(predictions: np.ndarray, num_classes: int) -> np.ndarray:
-    """Fraction of clips that falls to each class, summing to 1.
-
-    Args:
-        predictions: Class indices (n,) that the classifier gave.
-        num_classes: The number of classes.
+    """Fraction (num_classes,) of clips heard as each class, from indices (n,).
 
     Raises:
         ValueError: No clip, or an index out of range.
@@ -131,11 +119,7 @@ def class_histogram(predictions: np.ndarray, num_classes: int) -> np.ndarray:
 
 
 def check_probabilities(probabilities: np.ndarray) -> np.ndarray:
-    """Returns probabilities as float64 (n, num_classes), once checked.
-
-    Raises:
-        ValueError: Wrong shape, no row, or rows that do not sum to 1.
-    """
+    """Returns probabilities as float64 (n, num_classes), once checked."""
     probabilities = np.asarray(probabilities, "float64")
     if probabilities.ndim != 2 or 0 in probabilities.shape:
         raise ValueError(

@@ -22,12 +22,8 @@ def balanced_accuracy(
 
     Unlike `class_accuracy`, a class counts the same however many clips of
     it there are (Brodersen et al., "The Balanced Accuracy and Its Posterior
-    Distribution", ICPR 2010). Classes without clips are left out.
-
-    Args:
-        targets: Class indices (n,) of the recordings.
-        predictions: Class indices (n,) that the classifier gave.
-        num_classes: The number of classes.
+    Distribution", ICPR 2010). Classes without clips are left out. The
+    arguments are those of `confusion_matrix`.
 
     Raises:
         ValueError: No clip, or indices that `confusion_matrix` refuses.
@@ -70,20 +66,15 @@ def recall_by_label(
 def wilson_interval(
     num_right: int, num_clips: int, confidence: float = 0.95
 ) -> tuple[float, float]:
-    """Confidence interval of a share, by Wilson's score.
+    """Confidence interval of a share, `num_right` of `num_clips`, by Wilson.
 
     Resampling gives no width to 60 right of 60; this says 94 % to 100 %
     (Wilson, "Probable Inference, the Law of Succession, and Statistical
     Inference", Journal of the American Statistical Association 1927).
 
-    Args:
-        num_right: Clips that were heard as what they are.
-        num_clips: All clips.
-        confidence: Coverage wanted, between 0 and 1.
-
     Raises:
-        ValueError: No clip, more right than there are, or a confidence out
-            of range.
+        ValueError: No clip, more right than there are, or a `confidence` not
+            between 0 and 1.
     """
     if not 0 <= num_right <= num_clips or not num_clips:
         raise ValueError(
@@ -151,19 +142,13 @@ def classifier_metrics(
     num_classes, num_recordings = len(labels), len(targets)
     matrix = confusion_matrix(targets, heard, num_classes)
     low, high = wilson_interval(int(np.trace(matrix)), num_recordings)
+    accuracy = class_accuracy(targets, heard)
+    balanced = {"value": balanced_accuracy(targets, heard, num_classes)}
+    score, _ = inception_score(probabilities, 1)
     figures: dict[str, dict[str, Any]] = {
-        "test_accuracy": {
-            "value": class_accuracy(targets, heard),
-            "low": low,
-            "high": high,
-        },
-        "test_balanced_accuracy": {
-            "value": balanced_accuracy(targets, heard, num_classes),
-        },
-        "test_inception_score": {
-            "value": inception_score(probabilities, 1)[0],
-            "num_splits": 1,
-        },
+        "test_accuracy": {"value": accuracy, "low": low, "high": high},
+        "test_balanced_accuracy": balanced,
+        "test_inception_score": {"value": score, "num_splits": 1},
     }
     if num_recordings > 1:
         low, high = bootstrap_interval(
@@ -172,9 +157,7 @@ def classifier_metrics(
             num_resamples=num_resamples,
             seed=seed,
         )
-        figures["test_balanced_accuracy"].update(
-            low=max(low, 0.0), high=min(high, 1.0)
-        )
+        balanced.update(low=max(low, 0.0), high=min(high, 1.0))
     recalls = recall_by_label(targets, heard, labels)
     return {
         **{

@@ -64,11 +64,7 @@ class Comparison:
         self._real_bins = self._bins_of(features)
 
     def check(self, gan: Any) -> None:
-        """Checks that the classifier hears what a generator makes.
-
-        Raises:
-            ValueError: If the two have different sampling rates.
-        """
+        """Raises a `ValueError` unless the classifier has the rate of `gan`."""
         if self._classifier.sampling_rate != gan.sampling_rate:
             raise ValueError(
                 "The classifier and the model must have one sampling rate. "
@@ -77,7 +73,7 @@ class Comparison:
             )
 
     def measure(self, gan: Any, num_samples: int = 500) -> dict[str, float]:
-        """Returns the figures of a generator as it is.
+        """Returns the figures of `num_samples` clips of an `AudioGAN` as it is.
 
         Those whose best value is that of real sound come as differences from
         it: `level_difference` (dB), `spectral_tilt_difference` (dB/octave),
@@ -85,10 +81,6 @@ class Comparison:
         real clips to each other). A conditional generator is asked for its
         labels in turn, and has a `label_accuracy` if the classifier knows
         them.
-
-        Args:
-            gan: An `AudioGAN`.
-            num_samples: How many clips it makes.
 
         Raises:
             ValueError: As `check`.

@@ -23,22 +23,14 @@ def frechet_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
         ValueError: Fewer than two clips in a set, unequal widths, or values
             that are not finite.
     """
-    features_a, features_b = check_features(features_a, features_b, minimum=2)
     return frechet_distance_to(features_b)(features_a)
 
 
-def frechet_distance_to(
-    reference: np.ndarray,
-) -> Callable[[np.ndarray], float]:
+def frechet_distance_to(reference: np.ndarray) -> Callable[[np.ndarray], float]:
     """Returns a function that measures many sets against one reference.
 
-    The reference's Gaussian is fitted once; see `frechet_distance`.
-
-    Args:
-        reference: Array (m, num_features).
-
-    Raises:
-        ValueError: As `frechet_distance`.
+    The Gaussian of the reference (m, num_features) is fitted once; see
+    `frechet_distance`.
     """
     reference, _ = check_features(reference, reference, minimum=2)
     mean = reference.mean(axis=0)
@@ -112,10 +104,7 @@ def kernel_distance_to(
     """Returns a function that measures many sets against one reference.
 
     The kernel matrices of a set are computed once, so that its subsets cost
-    next to nothing; see `kernel_distance` for the other arguments.
-
-    Args:
-        reference: Array (m, num_features).
+    next to nothing; see `kernel_distance` for the arguments.
 
     Returns:
         From a set of features (n, num_features) to a function from chosen
@@ -123,7 +112,13 @@ def kernel_distance_to(
     """
 
     def kernel(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        return polynomial_kernel(left, right, degree, scale, offset)
+        factor = 1.0 / left.shape[1] if scale is None else scale
+        base = factor * (left @ right.T) + offset
+        result = base.copy()
+        # Repeated products are many times faster than a power.
+        for _ in range(degree - 1):
+            result *= base
+        return result
 
     within_reference = _mean_off_diagonal(kernel(reference, reference))
 
@@ -140,24 +135,6 @@ def kernel_distance_to(
     return distance_of
 
 
-def polynomial_kernel(
-    left: np.ndarray,
-    right: np.ndarray,
-    degree: int = 3,
-    scale: float | None = None,
-    offset: float = 1.0,
-) -> np.ndarray:
-    """Kernel matrix (n, m); see `kernel_distance` for the arguments."""
-    if scale is None:
-        scale = 1.0 / left.shape[1]
-    base = scale * (left @ right.T) + offset
-    result = base.copy()
-    # Repeated products are many times faster than a power.
-    for _ in range(degree - 1):
-        result *= base
-    return result
-
-
 def _mean_off_diagonal(matrix: np.ndarray) -> float:
     """Mean of a square matrix without its diagonal."""
     count = len(matrix)
@@ -165,15 +142,7 @@ def _mean_off_diagonal(matrix: np.ndarray) -> float:
 
 
 def pairwise_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Euclidean distances of all pairs of rows.
-
-    Args:
-        first: Array `(n, features)`.
-        second: Array `(m, features)`.
-
-    Returns:
-        float64 array `(n, m)`.
-    """
+    """Euclidean distances (n, m) in float64 of all pairs of rows."""
     first = np.asarray(first, "float64")
     second = np.asarray(second, "float64")
     squares = (

@@ -196,9 +196,9 @@ def targets_of(
     if not getattr(gan, "conditional", False):
         return None
     places = places_of(gan.labels, classifier)
-    asked = gan.label_indices(labels)
     if places is None:
         return None
+    asked = gan.label_indices(labels)
     return places[asked[np.arange(num_samples) % len(asked)]]
 
 
@@ -212,12 +212,9 @@ def places_of(labels: Sequence[str], classifier: Any) -> np.ndarray | None:
 def place_clips(
     clips: Sequence[np.ndarray], slice_length: int, starts: int | None = 0
 ) -> np.ndarray:
-    """Returns clips (n, slice_length, 1): each from sample `starts`, cut.
+    """Returns 1-D clips as (n, slice_length, 1), each from sample `starts`.
 
-    Args:
-        clips: 1-D arrays.
-        slice_length: Samples of every slice.
-        starts: Where every clip begins, in samples; None centres it.
+    What does not fit is cut; with None for `starts`, clips are centred.
     """
     slices = np.zeros((len(clips), slice_length, 1), "float32")
     for row, clip in zip(slices, clips, strict=True):
@@ -346,12 +343,11 @@ class _Evaluation:
         ]
         probabilities = [output[0] for output in outputs[:2]]
         *columns, train = (output[1].astype("float64") for output in outputs)
-        heard = [p.argmax(axis=1) for p in probabilities]
         self.report["classifier"] = {
             "architecture": getattr(type(classifier), "architecture", None),
             "labels": list(classifier.labels),
         }
-        self._add_heard_labels(classifier.labels, probabilities, heard, wanted)
+        self._add_heard_labels(classifier.labels, probabilities, wanted)
         self.add(
             "frechet_distance",
             self._grouped(frechet_distance_to(train)),
@@ -390,11 +386,11 @@ class _Evaluation:
         self,
         labels: Sequence[str],
         probabilities: Sequence[np.ndarray],
-        heard: Sequence[np.ndarray],
         wanted: Sequence[np.ndarray | None],
     ) -> None:
         """Adds what labels were heard, and how often those asked for."""
         count = len(labels)
+        heard = [p.argmax(axis=1) for p in probabilities]
         self.report["class_histogram"] = {
             name: dict(
                 zip(labels, class_histogram(h, count).tolist(), strict=True)
@@ -413,20 +409,16 @@ class _Evaluation:
             heard,
         )
         self.add("confidence", _mean, [p.max(axis=1) for p in probabilities])
-        pairs = [
-            None if asked is None else (asked, h)
-            for asked, h in zip(wanted, heard, strict=True)
-        ]
         known = {
-            name: pair
-            for name, pair in zip(COLUMNS, pairs, strict=True)
-            if pair is not None
+            name: (asked, h)
+            for name, asked, h in zip(COLUMNS, wanted, heard, strict=True)
+            if asked is not None
         }
         if known:
             self.add(
                 "label_accuracy",
                 class_accuracy,
-                pairs,
+                [known.get(name) for name in COLUMNS],
                 # Resampling gives no width to a share of 100 %.
                 interval=lambda asked, heard: wilson_interval(
                     int((asked == heard).sum()), len(asked)

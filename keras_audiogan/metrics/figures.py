@@ -119,25 +119,15 @@ class FigureTable:
 
 
 def format_table(report: dict[str, Any], markdown: bool = False) -> str:
-    """Returns a report's figures as a table, real test clips beside.
+    """Returns the figures of `evaluate_gan`, and what they mean, as a table.
 
-    What the figures mean stands below it.
-
-    Args:
-        report: What `evaluate_gan` returned.
-        markdown: Whether to draw the table in Markdown.
+    `markdown` asks for Markdown in place of plain text.
     """
     return (as_markdown if markdown else as_terminal)(blocks_of(report)) + "\n"
 
 
 def format_vocoder_table(report: dict[str, Any]) -> str:
-    """Returns the figures of `evaluate_vocoder` as a table.
-
-    What the figures mean stands below it.
-
-    Args:
-        report: What it returned.
-    """
+    """Returns the figures of `evaluate_vocoder`, and what they mean."""
     title = (
         f"{report['num_clips']} recordings, {report['seconds']:.1f} s, and "
         "copies made from their mel spectrograms; Griffin-Lim: "
@@ -206,10 +196,7 @@ def _figures(
 
 
 def _confusion(report: dict[str, Any]) -> list[list[str]]:
-    """The confusion matrix of generated clips; labels not asked for left out.
-
-    Labels that were heard stay as columns.
-    """
+    """Of generated clips, without the labels that were not asked for."""
     names = report["classifier"]["labels"]
     matrix = np.array(report["confusion"]["generated"])
     columns = np.flatnonzero(matrix.sum(axis=0) + matrix.sum(axis=1))
@@ -221,14 +208,11 @@ def _confusion(report: dict[str, Any]) -> list[list[str]]:
 
 
 def metrics_for_card(report: dict[str, Any]) -> dict[str, Any]:
-    """Returns a report as the `metrics` of a preset's `training.json`.
+    """Returns a report of `evaluate_gan` as the `metrics` of `training.json`.
 
     Each figure becomes `{value, low, high, real_test, better}`; the shares
     of the classes stand under `class_histogram`, what was heard of each
     label asked for under `label_recall` and `confusion`.
-
-    Args:
-        report: What `evaluate_gan` returned.
     """
     metrics = _for_card(report["figures"], *COLUMNS)
     if "class_histogram" in report:
@@ -246,13 +230,10 @@ def metrics_for_card(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def vocoder_metrics_for_card(report: dict[str, Any]) -> dict[str, Any]:
-    """Returns figures as the `metrics` of a preset's `training.json`.
+    """Returns what `evaluate_vocoder` returned as `metrics` of `training.json`.
 
-    Each becomes `{value, low, high, griffin_lim, fast_griffin_lim, real,
-    num_clips, better, unit}`.
-
-    Args:
-        report: What `evaluate_vocoder` returned.
+    Each figure becomes `{value, low, high, griffin_lim, fast_griffin_lim,
+    real, num_clips, better, unit}`.
     """
     return _for_card(report["figures"], *SYSTEMS)
 

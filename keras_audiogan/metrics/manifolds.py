@@ -128,11 +128,6 @@ def fit_bins(
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Clusters training features; see `num_statistically_different_bins`.
 
-    Args:
-        train: Features (n, num_features), in float64.
-        num_bins: The number of clusters.
-        seed: Seed of the clustering.
-
     Returns:
         From features (m, num_features) to the bin (m,) of each clip.
     """
@@ -153,13 +148,9 @@ def compare_bins(
     num_bins: int,
     significance: float = 0.05,
 ) -> DifferentBins:
-    """Compares two sets of clips that were put into bins already.
+    """Compares the bins (n,) of training clips and (m,) of generated ones.
 
-    Args:
-        train: Bin (n,) of each training clip.
-        generated: Bin (m,) of each generated clip.
-        num_bins: The number of bins.
-        significance: Level of the two-sided z-test of each bin.
+    The test of each bin is a two-sided z-test of this level of significance.
     """
     counts = [
         np.bincount(bins, minlength=num_bins) for bins in (train, generated)
@@ -178,9 +169,7 @@ def compare_bins(
     # The two-sided tail of the normal distribution, P(|Z| > z).
     p_values = np.array([math.erfc(z / math.sqrt(2)) for z in z_scores])
     return DifferentBins(
-        int((p_values < significance).sum()),
-        num_bins,
-        _jensen_shannon(*shares),
+        int((p_values < significance).sum()), num_bins, _jensen_shannon(*shares)
     )
 
 
@@ -201,12 +190,7 @@ def k_means(
 
     Starts from k-means++ (Arthur and Vassilvitskii, SODA 2007); a cluster
     that loses all its clips restarts at the clip farthest from its centre.
-
-    Args:
-        features: Array (n, num_features).
-        num_clusters: The number of centres.
-        num_steps: Most iterations; stops before when nothing moves.
-        seed: Seed of the start.
+    It stops after `num_steps`, or when nothing moves.
     """
     random = np.random.default_rng(seed)
     chosen = [int(random.integers(len(features)))]

@@ -6,13 +6,6 @@ import numpy as np
 
 from keras_audiogan.audio.spectra import log_mel_spectrogram, to_mono
 
-_WAVEGAN_RATE = 16_000
-_WAVEGAN_FFT_LENGTH = 2048
-_WAVEGAN_FRAME_STEP = 128
-_NUM_MEL_BINS = 128
-_MIN_FREQUENCY = 40.0
-_WAVEGAN_MAX_FREQUENCY = 7800.0
-_WAVEGAN_FLOOR = 1e-6
 _AUDIBLE_DB = -60.0
 # Differences of float32 inner products cannot rank closer neighbours than
 # this; so many candidates are measured again, exactly.
@@ -60,21 +53,21 @@ def similarity_features(
     Returns:
         float32 (n, frames * 128).
     """
-    scale = sampling_rate / _WAVEGAN_RATE
-    fft_length = max(2, 2 * round(_WAVEGAN_FFT_LENGTH * scale / 2))
+    scale = sampling_rate / 16_000
+    fft_length = max(2, 2 * round(1024 * scale))
     # A full-scale sine has a peak of half the Hann window's sum.
     audible_floor = 10 ** (_AUDIBLE_DB / 20) * fft_length / 4
     features = log_mel_spectrogram(
         to_mono(audio),
         sampling_rate,
         fft_length=fft_length,
-        frame_step=max(1, round(_WAVEGAN_FRAME_STEP * scale)),
-        num_mel_bins=_NUM_MEL_BINS,
-        min_frequency=_MIN_FREQUENCY,
-        max_frequency=_WAVEGAN_MAX_FREQUENCY * scale,
+        frame_step=max(1, round(128 * scale)),
+        num_mel_bins=128,
+        min_frequency=40.0,
+        max_frequency=7800.0 * scale,
         slopes="mel",
         padding="end",
-        floor=audible_floor if audible else _WAVEGAN_FLOOR,
+        floor=audible_floor if audible else 1e-6,
     )
     return features.reshape(len(features), -1)
 
@@ -109,9 +102,9 @@ def nearest_neighbours(
     """
     queries = np.asarray(queries, "float32")
     among_themselves = references is None
-    references = (
-        queries if references is None else np.asarray(references, "float32")
-    )
+    if references is None:
+        references = queries
+    references = np.asarray(references, "float32")
     if (
         queries.ndim != 2
         or references.ndim != 2
@@ -152,12 +145,8 @@ def nearest_neighbours(
 def duplicates(distances: np.ndarray, threshold: float) -> float:
     """Fraction of clips whose nearest neighbour is nearer than `threshold`.
 
-    With |D|self distances these are repetitions, with |D|train distances
+    With |D|self distances (n,) these are repetitions, with |D|train distances
     copies. `near_threshold` gives a fair threshold.
-
-    Args:
-        distances: Nearest-neighbour distances (n,).
-        threshold: In the unit of the distances.
 
     Raises:
         ValueError: No distance.
@@ -169,10 +158,5 @@ def duplicates(distances: np.ndarray, threshold: float) -> float:
 
 
 def near_threshold(distances: np.ndarray) -> float:
-    """The distance below which a clip repeats or copies another.
-
-    Args:
-        distances: Nearest-neighbour distances (n,) of real clips; 1 % of
-            them lie below the threshold.
-    """
+    """The distance within which 1 % of real clips have a neighbour."""
     return float(np.percentile(distances, _NEAR_PERCENTILE))

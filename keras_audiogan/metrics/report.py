@@ -3,12 +3,14 @@
 import base64
 import html
 import io
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from keras_audiogan.audio.plots import save_sheet
 from keras_audiogan.audio.spectra import log_mel_spectrogram, to_mono
 from keras_audiogan.metrics.figures import blocks_of, finite
 from keras_audiogan.presets.atomic_folder import write_json
@@ -105,16 +107,23 @@ def write_report(
     for pair in pairs:
         sample, train = pair["sample"], pair["train"]
         label = "" if sample_labels is None else f": {sample_labels[sample]}"
-        name = train_names[train] if train_names else f"training clip {train}"
+        name = f"training clip {train}"
+        if train_names is not None:
+            name = train_names[train]
         clips[0].append(generated[sample])
         clips[1].append(_fit(real_train[train], generated.shape[1]))
         captions[0].append(f"sample {sample}{label}")
-        captions[1].append(f"{name}, distance {pair['distance']:.1f}")
+        captions[1].append(f"distance {pair['distance']:.1f}: {name}")
     rate = report["sampling_rate"]
-    pictures = [_pictures(np.stack(column), rate) for column in clips]
     if path.suffix == ".png":
-        _write_picture(path, pictures, captions, title)
+        pairs_of_clips, titles = (
+            list(itertools.chain.from_iterable(zip(*columns, strict=True)))
+            for columns in (clips, captions)
+        )
+        titles[:1] = [f"{title}: {text}" for text in titles[:1]]
+        save_sheet(path, pairs_of_clips, rate, titles=titles, columns=2)
         return path
+    pictures = [_pictures(np.stack(column), rate) for column in clips]
     cells = [
         [
             _cell(picture, clip, rate, caption)
@@ -176,23 +185,3 @@ def _cell(
 
 def _encode(buffer: io.BytesIO) -> str:
     return base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-def _write_picture(
-    path: Path,
-    pictures: list[list[np.ndarray]],
-    captions: tuple[list[str], list[str]],
-    title: str,
-) -> None:
-    from matplotlib.figure import Figure
-
-    num_rows = len(captions[0])
-    figure = Figure(figsize=(8, 1.5 * num_rows + 0.9), layout="constrained")
-    figure.suptitle(f"{title}\nsamples, and the training clips nearest to them")
-    axes = figure.subplots(num_rows, 2, squeeze=False)
-    for column, images, texts in zip(axes.T, pictures, captions, strict=True):
-        for axis, image, text in zip(column, images, texts, strict=True):
-            axis.imshow(image, aspect="auto", cmap="magma", vmin=0, vmax=1)
-            axis.set_title(text, fontsize=8)
-            axis.set_axis_off()
-    figure.savefig(path, dpi=100)

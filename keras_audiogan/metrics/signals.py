@@ -35,11 +35,7 @@ class Level(NamedTuple):
 def rms_db(audio: np.ndarray) -> np.ndarray:
     """RMS level (n,) of each clip in dB re full scale, at least -120 dB.
 
-    Args:
-        audio: Array (n, time, channels) in [-1, 1].
-
-    Raises:
-        ValueError: Not an array of clips, or an empty one.
+    Of audio (n, time, channels) in [-1, 1]; no sample is a `ValueError`.
     """
     audio = _check_audio(audio)
     power = np.mean(audio.astype("float64") ** 2, axis=(1, 2))
@@ -47,22 +43,18 @@ def rms_db(audio: np.ndarray) -> np.ndarray:
 
 
 def level(audio: np.ndarray) -> Level:
-    """Measures how loud clips are; see `Level`.
+    """Measures how loud clips (n, time, channels) in [-1, 1] are; see `Level`.
 
     A generator that falls silent or clips shows here first; the average
     loudness against that of real audio is what Kormendi ("Progressive
     adversarial music generation", 2019) logs while training. Clips are
     taken whole, so compare clips placed and padded alike.
 
-    Args:
-        audio: Array (n, time, channels) in [-1, 1].
-
     Raises:
         ValueError: Not an array of clips, or an empty one.
     """
-    audio = _check_audio(audio)
     levels = rms_db(audio)
-    magnitudes = np.abs(audio)
+    magnitudes = np.abs(audio, dtype="float32")
     return Level(
         rms_db=float(levels.mean()),
         rms_db_deviation=float(levels.std()),
@@ -73,17 +65,12 @@ def level(audio: np.ndarray) -> Level:
 
 
 def power_spectra(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
-    """Power spectrum (n, bins) of each clip, summed over its frames.
+    """Power spectrum (n, bins) of each clip, summed over frames of about 32 ms.
 
-    Args:
-        audio: Array (n, time, channels) in [-1, 1].
-        sampling_rate: Rate in Hz; frames last about 32 ms.
-
-    Raises:
-        ValueError: Not an array of clips, or an empty one.
+    Of audio (n, time, channels) in [-1, 1]; no sample is a `ValueError`.
     """
     audio = _check_audio(audio)
-    frame = _tilt_frame(sampling_rate)
+    frame = max(2, 1 << round(math.log2(_TILT_FRAME_SECONDS * sampling_rate)))
     power = np.empty((len(audio), frame // 2 + 1))
     for start in range(0, len(audio), 256):
         block = to_mono(audio[start : start + 256])
@@ -94,20 +81,8 @@ def power_spectra(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
     return power
 
 
-def _tilt_frame(sampling_rate: int) -> int:
-    return max(2, 1 << round(math.log2(_TILT_FRAME_SECONDS * sampling_rate)))
-
-
 def tilt_of_spectra(power: np.ndarray, sampling_rate: int) -> float:
-    """Slope in dB per octave of `power_spectra`; see `spectral_tilt`.
-
-    Args:
-        power: Array (n, bins).
-        sampling_rate: Rate in Hz of the audio.
-
-    Raises:
-        ValueError: A rate too low to hold three bands.
-    """
+    """Slope in dB per octave of `power_spectra`; see `spectral_tilt`."""
     lowest, highest = _TILT_RANGE[0], _TILT_RANGE[1] * sampling_rate
     num_bands = int(3 * np.log2(highest / lowest))
     if num_bands < 3:
@@ -156,16 +131,10 @@ def spectral_tilt_difference(
     """Tilt of `audio` less that of `reference`, in dB per octave.
 
     Above 0 the clips are brighter than the reference (hiss, the ringing of
-    up-sampling), below 0 duller; see `spectral_tilt`.
-
-    Args:
-        audio: Array (n, time, channels) in [-1, 1].
-        reference: Array (m, time, channels) in [-1, 1].
-        sampling_rate: Rate of both in Hz.
+    up-sampling), below 0 duller; see `spectral_tilt` for the arguments.
     """
-    return spectral_tilt(audio, sampling_rate) - spectral_tilt(
-        reference, sampling_rate
-    )
+    own = spectral_tilt(audio, sampling_rate)
+    return own - spectral_tilt(reference, sampling_rate)
 
 
 def _check_audio(audio: np.ndarray) -> np.ndarray:

@@ -39,9 +39,6 @@ def f0_and_voicing(
         min_frequency: Lowest pitch looked for, in Hz.
         max_frequency: Highest pitch looked for, in Hz.
 
-    Returns:
-        The dictionary of `f0_errors`.
-
     Raises:
         ImportError: If `pyworld` is not installed.
         ValueError: If a clip is empty.
@@ -116,7 +113,7 @@ def f0_errors(real: np.ndarray, fake: np.ndarray) -> dict[str, float]:
 
 
 def pesq(real: np.ndarray, fake: np.ndarray, sampling_rate: float) -> float:
-    """Wide-band PESQ, a predicted opinion score from 1.04 to 4.64.
+    """Wide-band PESQ (MOS-LQO), a predicted opinion score from 1.04 to 4.64.
 
     ITU-T Recommendation P.862.2 by the package `pesq`, at 16 kHz after
     resampling.
@@ -125,9 +122,6 @@ def pesq(real: np.ndarray, fake: np.ndarray, sampling_rate: float) -> float:
         real: Recording, `(time,)` or `(time, 1)`.
         fake: What the vocoder made; the longer clip is cut.
         sampling_rate: Of both, in Hz.
-
-    Returns:
-        The score (MOS-LQO).
 
     Raises:
         ImportError: If `pesq` is not installed.
@@ -152,11 +146,7 @@ def pesq(real: np.ndarray, fake: np.ndarray, sampling_rate: float) -> float:
 
 
 def as_clip(audio: np.ndarray) -> np.ndarray:
-    """Returns a clip `(time,)` or `(time, 1)` as float32 `(time,)`.
-
-    Raises:
-        ValueError: If it has another shape or no sample.
-    """
+    """Returns a clip `(time,)` or `(time, 1)` as float32 `(time,)`."""
     audio = np.asarray(audio, "float32")
     if audio.ndim == 2 and audio.shape[1] == 1:
         audio = audio[:, 0]

@@ -140,13 +140,10 @@ def evaluate_vocoder(
     figures: dict[str, Any] = {}
     for name in _ALL_FIGURES:
         known = described(name)
+        signed = known["better"] == "real"
         columns = {
             system: mean_of_clips(
-                rows[system],
-                name,
-                num_resamples,
-                seed,
-                signed=known["better"] == "real",
+                rows[system], name, num_resamples, seed, signed
             )
             for system in SYSTEMS
         }
@@ -156,11 +153,8 @@ def evaluate_vocoder(
     report = {
         "figures": figures,
         "clips": [
-            {
-                "name": name,
-                "seconds": len(clip) / rate,
-                **{system: rows[system][i] for system in SYSTEMS},
-            }
+            {"name": name, "seconds": len(clip) / rate}
+            | {system: rows[system][i] for system in SYSTEMS}
             for i, (name, clip) in enumerate(zip(names, real, strict=True))
         ],
         "notes": reports["vocoder"]["notes"],

@@ -112,9 +112,6 @@ def mel_cepstral_distortion(
         sampling_rate: Of both, in Hz.
         num_coefficients: How many coefficients are compared.
 
-    Returns:
-        The distortion in dB.
-
     Raises:
         ValueError: As `mel_cepstra`.
     """
@@ -127,9 +124,8 @@ def mel_cepstral_distortion(
 def cepstral_distortion(real: np.ndarray, fake: np.ndarray) -> float:
     """Mel-cepstral distortion in dB of cepstra, see `mel_cepstral_distortion`.
 
-    Args:
-        real: Array `(frames, coefficients)` without the level.
-        fake: The same of the other clip; any number of frames.
+    Both are arrays `(frames, coefficients)` without the level; their frames
+    may differ in number.
     """
     costs = pairwise_distances(real, fake)
     path = warping_path(costs)
@@ -161,11 +157,8 @@ def log_mel_distance(
     Args:
         real: Recording, `(time,)` or `(time, 1)`.
         fake: What the vocoder made; the longer clip is cut.
-        mel_features: The front end.
+        mel_features: The vocoder's front end.
         full_band: See above.
-
-    Returns:
-        The distance in nepers.
 
     Raises:
         ValueError: If a clip is empty or shorter than the front end needs.
@@ -225,20 +218,14 @@ def multi_resolution_stft_distance(
 def copy_distances(
     real: np.ndarray, fake: np.ndarray, mel_features: MelFeatures
 ) -> dict[str, float]:
-    """The figures of a pair of clips that cost little.
+    """The figures of a recording and its copy that cost little.
 
-    Args:
-        real: Recording, `(time,)` or `(time, 1)`.
-        fake: The copy; the longer clip is cut.
-        mel_features: The vocoder's front end.
+    The arguments are those of `log_mel_distance`.
 
     Returns:
         `spectral_convergence` (a ratio) and `log_stft_distance` (nepers), see
         `multi_resolution_stft_distance`; `log_mel_distance` and
         `log_mel_distance_in_band` (nepers), see `log_mel_distance`.
-
-    Raises:
-        ValueError: If a clip is empty or shorter than the front end needs.
     """
     convergence, distance = multi_resolution_stft_distance(real, fake)
     return {
@@ -306,14 +293,10 @@ def mean_of_clips(
     seed: int,
     signed: bool = False,
 ) -> dict[str, float] | None:
-    """Returns the mean of a figure over clips, and its interval.
+    """Returns the mean of a figure over those clips that have it.
 
-    Args:
-        clips: The figures of each clip, by name; some may lack this one.
-        name: Which figure.
-        num_resamples: As for `vocoder_report`.
-        seed: Of the resampling.
-        signed: Whether it can be negative; else the interval ends at 0.
+    Unless it is `signed`, its interval ends at 0; see `vocoder_report` for
+    the other arguments.
 
     Returns:
         `value`, `low` and `high` (unless every clip has 0), `num_clips`; or
