@@ -96,7 +96,6 @@ class ConditionedGenerator(BuiltNetwork):
     ) -> None:
         super().__init__(dtype=dtype, name=name)
         self.network = network
-        self.build(None)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Returns float32 audio in [-1, 1]."""

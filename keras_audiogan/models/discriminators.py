@@ -334,7 +334,6 @@ class MultiDiscriminator(Discriminator):
         self.view_scales = tuple(
             scale for each in discriminators for scale in each.view_scales
         )
-        self.build(None)
 
     def views(self, audio: Any, training: bool = False) -> list[Any]:
         """Returns the view of each discriminator."""

@@ -13,12 +13,34 @@ class BuiltNetwork(keras.Model):
 
     A model knows all sizes when it is made, so its variables exist from then
     on: optimisers and presets need no first call.
+
+    Args:
+        dtype: dtype policy.
+        name: name of the network.
     """
 
-    def build(self, input_shape: Any) -> None:
-        """Marks the model as built; the constructor builds the layers."""
-        del input_shape
+    def __init__(self, dtype: Any = None, name: str | None = None) -> None:
+        super().__init__(dtype=dtype, name=name)
         self.built = True
+
+    def make_layer(
+        self,
+        layer_class: Any,
+        shape: Iterable[int | None],
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        """Makes a layer, and builds it under this network's name.
+
+        Args:
+            layer_class: its class.
+            shape: of its input, without the batch.
+            *args: arguments of the class.
+            **kwargs: the same by name; `dtype` is the network's by default.
+        """
+        layer = layer_class(*args, **{"dtype": self.dtype_policy, **kwargs})
+        self.build_layers([(layer, (None, *shape))])
+        return layer
 
     def build_layers(self, layers: Iterable[tuple[Any, Any]]) -> None:
         """Builds layers under this network's name.
@@ -26,7 +48,6 @@ class BuiltNetwork(keras.Model):
         Args:
             layers: pairs of a layer and its input shape, batch included.
         """
-        self.build(None)
         with keras.name_scope(self.name, caller=self):
             for layer, shape in layers:
                 layer.build(shape)

@@ -78,12 +78,6 @@ class VocoderGenerator(BuiltNetwork):
 
     context_frames: int
 
-    def build_convolutions(self, sizes: Iterable[tuple[Any, int]]) -> None:
-        """Builds 1-D convolutions, each given with its input channels."""
-        self.build_layers(
-            (layer, (None, None, channels)) for layer, channels in sizes
-        )
-
 
 class Vocoder(AdversarialModel):
     """A generator of sound from mel spectrograms, and its discriminator.
