@@ -256,7 +256,6 @@ class NormalizedConv1D(NormalizedConv):
             each * self.kernel_size,
             self.filters,
         )
-        self.built = True
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Returns the convolution of `inputs`."""
@@ -321,7 +320,6 @@ class NormalizedConv1DTranspose(NormalizedConv):
             self.filters * self.kernel_size,
             self.filters,
         )
-        self.built = True
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Returns the transposed convolution of `inputs`."""
@@ -374,7 +372,6 @@ class NormalizedConv2D(NormalizedConv):
             channels * math.prod(self.kernel_size),
             self.filters,
         )
-        self.built = True
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Returns the convolution of `inputs`."""

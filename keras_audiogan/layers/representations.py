@@ -459,8 +459,8 @@ class LogSpectrogram(_Spectra):
         moments = Moments()
         for clip in checked_clips(clips):
             moments.add(ops.convert_to_numpy(self._logarithms(clip[None])))
-        std = np.maximum(moments.std, _SMALLEST_STD)
-        return {"mean": _rounded(moments.mean), "std": _rounded(std)}
+        mean, std = moments.fitted()
+        return {"mean": mean, "std": std}
 
 
 @register_representation("magnitude_frequency")
@@ -737,6 +737,11 @@ class Moments:
         """Standard deviations `(size,)`."""
         return np.sqrt(self._squares / self.count)
 
+    def fitted(self) -> tuple[list[float], list[float]]:
+        """Returns means, and deviations of 0.01 or more, to six digits."""
+        std = np.maximum(self.std, _SMALLEST_STD)
+        return self.mean.round(6).tolist(), std.round(6).tolist()
+
 
 def checked_clips(clips: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     """Yields clips as float32, and refuses what has no statistics.
@@ -834,10 +839,6 @@ def _from_rows(rows: Any, channels: int, joined: bool = False) -> Any:
 
 def _root_mean_square(x: Any) -> Any:
     return root(ops.mean(ops.square(ops.cast(x, "float32"))))
-
-
-def _rounded(values: np.ndarray) -> list[float]:
-    return [round(float(value), 6) for value in values]
 
 
 def _is_number(value: Any) -> bool:

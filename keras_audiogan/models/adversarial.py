@@ -238,16 +238,9 @@ class AdversarialModel(RecordedArguments, keras.Model):
     ) -> None:
         """Takes a loss and makes the optimisers; `compile` calls it.
 
-        Args:
-            objective: loss with a `name`, a `generator_optimizer` and a
-                `discriminator_optimizer`.
-            generator_optimizer: a Keras optimiser or what
-                `keras.optimizers.get` takes, in place of the loss's.
-            discriminator_optimizer: the same for the discriminator.
-            learning_rate: replaces that of both default optimisers.
-            seed: seed of everything random in training.
-            **kwargs: `jit_compile`, `run_eagerly` and `steps_per_execution`,
-                as in Keras.
+        `objective` has a `name`, and the `generator_optimizer` and
+        `discriminator_optimizer` that hold unless others are given; the rest
+        is as `compile` takes it.
         """
         kwargs.setdefault("jit_compile", self.jit_compile)
         keras.Model.compile(self, optimizer=None, loss=None, **kwargs)

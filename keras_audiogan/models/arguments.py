@@ -99,6 +99,18 @@ def plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
+def check_option(name: str, value: Any, known: tuple[str, ...]) -> None:
+    """Checks an option that is one of some words.
+
+    Raises:
+        ValueError: if it is not; the message lists them.
+    """
+    if value not in known:
+        raise ValueError(
+            f"`{name}` must be one of {known}. Received: {name}={value!r}"
+        )
+
+
 def network_arguments(network_class: Any) -> dict[str, inspect.Parameter]:
     """Returns the arguments that a network takes, without Keras's own."""
     parameters = inspect.signature(network_class.__init__).parameters

@@ -1,13 +1,17 @@
 """The base class of the zoo's classifiers of labelled sound."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_audiogan.models.arguments import RecordedArguments
+from keras_audiogan.models.networks import BuiltNetwork
 from keras_audiogan.training import distribution
 
 # A clip whose peak is below this counts as silence and is not amplified
@@ -18,8 +22,7 @@ SILENCE_PEAK = 1e-3
 class AudioClassifier(RecordedArguments, keras.Model):
     """A classifier from clips of audio to labels, with the preset protocol.
 
-    A subclass builds `self.network`, a `keras.Model` whose call takes audio
-    and returns logits and which has a method `features(audio)`. Input is
+    A subclass calls `build_network` with its `ClassifierNetwork`. Input is
     fitted to `slice_length` samples: longer clips are cut, shorter ones are
     padded with zeros.
 
@@ -36,7 +39,7 @@ class AudioClassifier(RecordedArguments, keras.Model):
 
     task = "classify"
     tiny: ClassVar[Mapping[str, Any]] = {}
-    network: keras.Model
+    network: ClassifierNetwork
     default_learning_rate = 2e-3
 
     def __init__(
@@ -70,10 +73,31 @@ class AudioClassifier(RecordedArguments, keras.Model):
         self.num_channels = num_channels
         self.slice_length = slice_length
 
+    def build_network(self, network_class: Any, **options: Any) -> None:
+        """Builds the network; a subclass calls it when its sizes stand.
+
+        Args:
+            network_class: a `ClassifierNetwork`.
+            **options: its arguments, beside the sizes of the sound.
+        """
+        self.network = network_class(
+            num_classes=self.num_classes,
+            sampling_rate=self.sampling_rate,
+            slice_length=self.slice_length,
+            name="classifier",
+            **{"dtype": self.dtype_policy, **options},
+        )
+        self.built = True
+
     @property
     def num_classes(self) -> int:
         """How many labels the model tells apart."""
         return len(self.labels)
+
+    @property
+    def num_features(self) -> int:
+        """The width of `features`."""
+        return self.network.num_features
 
     def compile(
         self, optimizer: Any = None, loss: Any = None, **kwargs: Any
@@ -88,10 +112,6 @@ class AudioClassifier(RecordedArguments, keras.Model):
         kwargs.setdefault("jit_compile", default_jit_compile())
         kwargs.setdefault("metrics", ["accuracy"])
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
-
-    def build(self, input_shape) -> None:
-        """Marks the model as built: the network was built with it."""
-        self.built = True
 
     @property
     def preset_weights(self) -> dict[str, keras.Model]:
@@ -173,7 +193,9 @@ class AudioClassifier(RecordedArguments, keras.Model):
                 f"Received: batch_size={batch_size}"
             )
         if not hasattr(self, "_forward"):
-            self._forward = _make_forward(self.network)
+            self._forward = functools.partial(
+                distribution.predict, ForwardPass(self.network)
+            )
         logits, features = [], []
         for start in range(0, len(audio), batch_size):
             batch = audio[start : start + batch_size]
@@ -186,9 +208,42 @@ class AudioClassifier(RecordedArguments, keras.Model):
         return np.concatenate(logits), np.concatenate(features)
 
 
-def _make_forward(network: keras.Model):
-    """Returns a compiled function from audio to (logits, features)."""
-    return functools.partial(distribution.predict, ForwardPass(network))
+class ClassifierNetwork(BuiltNetwork):
+    """Base of classifiers' networks: features, dropout and a dense layer.
+
+    A subclass defines `features`, and ends its constructor in `build_head`.
+    """
+
+    def build_head(
+        self, num_features: int, num_classes: int, dropout: float
+    ) -> None:
+        """Makes the layers between features and logits."""
+        self.num_features = num_features
+        self.dropout = keras.layers.Dropout(
+            dropout, name="dropout", dtype="float32"
+        )
+        self.dense = self.make_dense(
+            num_features, num_classes, "dense", dtype="float32"
+        )
+
+    def peak_scaled(self, audio):
+        """Returns audio as float32 mono (batch, time) with a peak of 1."""
+        audio = ops.mean(ops.cast(audio, "float32"), axis=2)
+        peak = ops.max(ops.abs(audio), axis=1, keepdims=True)
+        return audio / ops.maximum(peak, SILENCE_PEAK)
+
+    def features(self, audio, training: bool | None = None):
+        """Returns float32 (batch, num_features), the penultimate output."""
+        raise NotImplementedError
+
+    def classify(self, features, training: bool | None = None):
+        """Returns float32 logits (batch, num_classes) of `features`."""
+        return self.dense(self.dropout(features, training=training))
+
+    def call(self, audio, training: bool | None = None):
+        """Returns float32 logits (batch, num_classes)."""
+        features = self.features(audio, training=training)
+        return self.classify(features, training=training)
 
 
 @keras.saving.register_keras_serializable("keras_audiogan")

@@ -12,11 +12,8 @@ class BuiltNetwork(keras.Model):
     """A network whose constructor builds its layers.
 
     A model knows all sizes when it is made, so its variables exist from then
-    on: optimisers and presets need no first call.
-
-    Args:
-        dtype: dtype policy.
-        name: name of the network.
+    on: optimisers and presets need no first call. `dtype` is the policy that
+    its layers have by default.
     """
 
     def __init__(self, dtype: Any = None, name: str | None = None) -> None:
@@ -41,6 +38,14 @@ class BuiltNetwork(keras.Model):
         layer = layer_class(*args, **{"dtype": self.dtype_policy, **kwargs})
         self.build_layers([(layer, (None, *shape))])
         return layer
+
+    def make_dense(
+        self, inputs: int, units: int, name: str, **options: Any
+    ) -> Any:
+        """Makes a `Dense` layer of so many inputs; see `make_layer`."""
+        return self.make_layer(
+            keras.layers.Dense, (inputs,), units, name=name, **options
+        )
 
     def build_layers(self, layers: Iterable[tuple[Any, Any]]) -> None:
         """Builds layers under this network's name.
