@@ -360,7 +360,7 @@ def _by_blocks(
     frame_step: int,
     padding: str,
 ) -> Any:
-    """Applies a function of `(rows, time)` to tensors, and to arrays piecewise."""
+    """Applies a function of `(rows, time)`, to arrays piece by piece."""
     if hasattr(audio, "shape") and not isinstance(audio, np.ndarray):
         return function(audio)
     audio = np.asarray(audio, dtype=np.float32)

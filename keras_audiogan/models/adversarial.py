@@ -171,17 +171,11 @@ class AdversarialModel(RecordedArguments, keras.Model):
     ) -> keras.Model:
         """Builds a network with whatever of its arguments the model has.
 
-        Args:
-            network_class: its class.
-            name: name of the network.
-            **given: further arguments, or others than the model's.
+        What is `given` goes before what the model has.
         """
         known = {**self.arguments, **self.network_context(), **given}
-        chosen = {
-            key: known[key]
-            for key in network_arguments(network_class)
-            if key in known
-        }
+        taken = network_arguments(network_class)
+        chosen = {key: known[key] for key in taken if key in known}
         return network_class(**chosen, dtype=self.dtype_policy, name=name)
 
     def network_context(self) -> dict[str, Any]:
@@ -195,9 +189,8 @@ class AdversarialModel(RecordedArguments, keras.Model):
     def make_discriminators(self, **context: Any) -> list[Discriminator]:
         """Builds the entries of `discriminators` one by one.
 
-        Args:
-            **context: what they are told beside, or in place of, the sizes of
-                the sound.
+        They are told the `context` beside, or in place of, the sizes of the
+        sound.
         """
         specs: Sequence[Mapping[str, Any]] = self.arguments["discriminators"]
         built: list[Discriminator] = []
@@ -212,12 +205,8 @@ class AdversarialModel(RecordedArguments, keras.Model):
         self, spec: Mapping[str, Any], name: str, **context: Any
     ) -> Discriminator:
         """Builds a network of the discriminators' table."""
-        available = {
-            **self.arguments,
-            "dtype": self.dtype_policy,
-            **context,
-        }
-        return make_discriminator(spec, name, available)
+        known = {**self.arguments, "dtype": self.dtype_policy, **context}
+        return make_discriminator(spec, name, known)
 
     def _side_by_side(self, built: list[Discriminator]) -> Discriminator:
         if len(built) == 1:
@@ -416,12 +405,6 @@ class AdversarialModel(RecordedArguments, keras.Model):
             self._average_is_new = False
             self.generator.set_weights(self.ema_generator.get_weights())
 
-    def save_to_preset(self, path: str | Path, **kwargs: Any) -> None:
-        """Writes a preset folder; see `keras_audiogan.presets.save_preset`."""
-        from keras_audiogan.presets.writer import save_preset
-
-        save_preset(self, path, **kwargs)
-
     # What a training run asks
 
     @classmethod
@@ -487,13 +470,10 @@ class AdversarialModel(RecordedArguments, keras.Model):
 
 
 def statistics(networks: Iterable[keras.Model]) -> list[keras.Variable]:
-    """Returns what networks themselves assign to when they train.
+    """Returns what built networks themselves assign to when they train.
 
     Those are the weights that were made not to be trained, moving averages of
     a batch norm for instance; weights that are frozen are none of them.
-
-    Args:
-        networks: built networks.
     """
     return [
         variable

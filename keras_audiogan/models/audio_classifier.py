@@ -126,21 +126,10 @@ class AudioClassifier(RecordedArguments, keras.Model):
     def on_preset_loaded(self, stems: set[str]) -> None:
         """Does nothing: the one network is what the preset holds."""
 
-    def save_to_preset(self, path, **kwargs: Any) -> None:
-        """Writes a preset folder; see `keras_audiogan.presets`."""
-        from keras_audiogan.presets.writer import save_preset
-
-        save_preset(self, path, **kwargs)
-
     def call(self, audio, training: bool | None = None):
-        """Returns the logits of a batch of clips.
+        """Returns float32 logits (batch, num_classes) of clips.
 
-        Args:
-            audio: Float tensor (batch, time, channels) at `sampling_rate`.
-            training: Whether batch statistics and dropout are in use.
-
-        Returns:
-            Float32 tensor (batch, num_classes).
+        Those are float (batch, time, channels) at `sampling_rate`.
         """
         return self.network(audio, training=training)
 
@@ -149,27 +138,18 @@ class AudioClassifier(RecordedArguments, keras.Model):
 
         Args:
             audio: Array (n, time, channels) or (n, time).
-            batch_size: Clips in memory at once.
+            batch_size: Clips in memory at once, as for the other methods.
         """
         return self._by_batches(audio, batch_size)[0]
 
     def predict_proba(self, audio, batch_size: int = 128) -> np.ndarray:
-        """Returns class probabilities (n, num_classes), rows summing to 1.
-
-        Args:
-            audio: Array (n, time, channels) or (n, time).
-            batch_size: Clips in memory at once.
-        """
+        """Returns class probabilities (n, num_classes), rows summing to 1."""
         return softmax(self.predict_logits(audio, batch_size))
 
     def features(self, audio, batch_size: int = 128) -> np.ndarray:
         """Returns the penultimate layer's output, float32 (n, num_features).
 
         These are the features for the Frechet and kernel distances.
-
-        Args:
-            audio: Array (n, time, channels) or (n, time).
-            batch_size: Clips in memory at once.
         """
         return self._by_batches(audio, batch_size)[1]
 
@@ -281,13 +261,9 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 def fit_clips(audio, slice_length: int) -> np.ndarray:
     """Returns clips as float32 (n, slice_length, channels), cut or padded.
 
-    Args:
-        audio: Array (n, time, channels) or (n, time).
-        slice_length: The wanted number of samples.
-
     Raises:
-        ValueError: Not an array of clips, no clip at all, or a value that
-            is not finite.
+        ValueError: Not (n, time, channels) or (n, time), no clip, or a value
+            that is not finite.
     """
     audio = np.asarray(audio, "float32")
     if audio.ndim == 2:

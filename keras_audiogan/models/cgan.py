@@ -184,11 +184,7 @@ class VectorDiscriminator(Discriminator):
     ) -> list[list[Any]]:
         """Returns `[[features, ..., logits]]`, logits `(batch, 1)`.
 
-        Args:
-            views: as `views` returns them.
-            training: whether the networks train.
-            classes: weights of the classes, `(batch, num_classes)`; all
-                classes alike if not given.
+        All `classes` count alike if they are not given.
         """
         ((*features, x),) = self.trunk.feature_maps(views, training=training)
         x = ops.leaky_relu(x, 0.2)

@@ -75,11 +75,7 @@ class LabelledDiscriminator(MultiDiscriminator):
     ) -> list[list[Any]]:
         """Returns one list of feature maps per sub-discriminator.
 
-        Args:
-            views: as `views` returns them, the signal's channels alone.
-            training: whether the networks train.
-            classes: weights of the classes, `(batch, num_classes)`; all
-                classes alike if not given.
+        All `classes` count alike if they are not given.
         """
         if classes is None:
             shape = (ops.shape(views[0])[0], self.num_classes)

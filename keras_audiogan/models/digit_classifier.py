@@ -31,10 +31,8 @@ class DigitClassifier(AudioClassifier):
     scores under the two are not comparable.
 
     Args:
-        labels: The class names, in the order of the logits.
-        sampling_rate: The rate of the audio, in Hz.
-        num_channels: The channels of the audio; they are averaged to mono.
-        slice_length: The samples the network looks at.
+        labels: See `AudioClassifier`, as for `sampling_rate`, `num_channels`
+            and `slice_length`.
         fft_length: Samples per spectrogram frame; by default the power of
             2 nearest to 32 ms.
         frame_step: Samples from one frame to the next; by default a

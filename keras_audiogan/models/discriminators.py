@@ -39,11 +39,7 @@ _CONTEXT = (
 
 
 def register_discriminator(kind: str) -> Callable[[T], T]:
-    """Enters a `Discriminator` in the table of kinds.
-
-    Args:
-        kind: the name that `discriminators=[{"kind": ...}]` asks for.
-    """
+    """Enters a `Discriminator` that `{"kind": ...}` asks for by this name."""
 
     def decorate(cls: T) -> T:
         _KINDS[kind] = cls
@@ -82,13 +78,8 @@ def discriminator_specs(
                 f"`{argument}` must name a `kind`, one of "
                 f"{list_discriminators()}. Received: {argument}={entry!r}"
             )
-        specs.append(
-            {
-                "kind": spec["kind"],
-                **defaults.get(spec["kind"], {}),
-                **spec,
-            }
-        )
+        kind = spec["kind"]
+        specs.append({"kind": kind, **defaults.get(kind, {}), **spec})
     if not 0 < len(specs) <= _MOST:
         raise ValueError(
             f"`{argument}` must name 1 to {_MOST}, e.g. "
@@ -156,11 +147,8 @@ class Discriminator(BuiltNetwork):
     ) -> list[list[Any]]:
         """Returns the feature maps of views, per sub-discriminator.
 
-        Args:
-            views: as `views` returns them.
-            training: whether the networks train.
-            classes: weights of the classes, `(batch, num_classes)`, for those
-                that know labels; the others overlook them.
+        Those that know labels take the weights of the `classes`, `(batch,
+        num_classes)`; the others overlook them.
         """
         raise TypeError(
             f"{type(self).__name__} must define "

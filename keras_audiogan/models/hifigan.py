@@ -73,11 +73,11 @@ class HiFiGANGenerator(VocoderGenerator):
                 f"block_kernel_sizes={block_kernel_sizes}, "
                 f"block_dilations={block_dilations}, block_type={block_type}"
             )
-        shared = {
+        shared: dict[str, Any] = {
             "norm": "weight" if weight_norm else None,
             "use_bias": use_bias,
         }
-        conv = functools.partial(
+        conv: Any = functools.partial(
             self.make_layer,
             NormalizedConv1D,
             padding="causal" if causal else "same",

@@ -43,10 +43,8 @@ class LSTMClassifier(AudioClassifier):
     Coefficients go through batch norm; the networks stay in float32.
 
     Args:
-        labels: The class names, in the order of the logits.
-        sampling_rate: The rate of the audio, in Hz.
-        num_channels: The channels of the audio; they are averaged to mono.
-        slice_length: The samples the network looks at.
+        labels: See `AudioClassifier`, as for `sampling_rate`, `num_channels`
+            and `slice_length`.
         inputs: One of the three above.
         threshold_db: What counts as silence, in dB below the clip's peak.
         num_coefficients: MFCC that are kept.

@@ -66,17 +66,17 @@ class MelGANGenerator(VocoderGenerator):
                 "`channels` is halved at every up-sampling. Received: "
                 f"channels={channels} for {len(upsample_rates)} of them"
             )
-        shared = {
+        shared: dict[str, Any] = {
             "norm": "weight" if weight_norm else None,
             "use_bias": use_bias,
         }
-        conv = functools.partial(
+        conv: Any = functools.partial(
             self.make_layer,
             NormalizedConv1D,
             padding="causal" if causal else "same",
             **shared,
         )
-        padded = functools.partial(conv, padding_mode=padding)
+        padded: Any = functools.partial(conv, padding_mode=padding)
         self.negative_slope = negative_slope
         self.final_activation = final_activation
         self.conv_in = padded(

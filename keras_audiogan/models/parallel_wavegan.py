@@ -75,14 +75,14 @@ class ParallelWaveGANGenerator(VocoderGenerator):
                 f"gate_channels={gate_channels}"
             )
         norm = "weight" if weight_norm else None
-        conv = functools.partial(
+        conv: Any = functools.partial(
             self.make_layer,
             NormalizedConv1D,
             padding="causal" if causal else "same",
             norm=norm,
             use_bias=use_bias,
         )
-        end = functools.partial(conv, kernel_size=1, use_bias=True)
+        end: Any = functools.partial(conv, kernel_size=1, use_bias=True)
         self.causal = causal
         self.context_window = context_window
         self.upsample_rates = list(upsample_rates)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -144,7 +145,7 @@ class Sampling:
         """Runs one batch, padded to `batch_size` so that no shape is new."""
         rows = len(latents)
         missing = [(0, batch_size - rows), (0, 0)]
-        inputs = np.pad(latents, missing)
+        inputs: Any = np.pad(latents, missing)
         if classes is not None:
             inputs = [inputs, np.pad(classes, missing)]
         audio = distribution.predict(self, inputs)
@@ -183,8 +184,8 @@ class Sampling:
         indices = self.label_indices(labels)
         if latents is None:
             if num_samples is None:
-                asked = labels is not None and indices is not None
-                num_samples = len(indices) if asked else 1
+                asked = indices if labels is not None else None
+                num_samples = 1 if asked is None else len(asked)
             batches = self.sample_batches(
                 num_samples, seed, batch_size, truncation, labels
             )

@@ -25,12 +25,7 @@ def average_pool(
 ) -> Any:
     """Average pooling along time as PyTorch's `AvgPool1d`.
 
-    Args:
-        x: `(batch, time, channels)`.
-        size: steps under a mean.
-        strides: from one mean to the next.
-        padding: zeros at either end.
-        count_padding: whether they count as steps.
+    With `count_padding`, the zeros at either end count as steps.
     """
     widths = [[0, 0], [padding, padding], [0, 0]]
 
@@ -67,14 +62,7 @@ class _StackDiscriminator(Discriminator):
         conv_class: Any = NormalizedConv1D,
         **shared: Any,
     ) -> list[Any]:
-        """Makes convolutions, each on top of the one before.
-
-        Args:
-            specs: arguments of each.
-            names: their names.
-            conv_class: their class.
-            **shared: arguments of all.
-        """
+        """Makes convolutions, each on top of the one before."""
         layers: list[Any] = []
         inputs = 1
         rank = 2 if conv_class is NormalizedConv2D else 1
@@ -290,14 +278,14 @@ class ResidualDiscriminator(Discriminator):
     ) -> None:
         super().__init__(dtype=dtype, name=name)
         self.negative_slope = negative_slope
-        shared = {
+        shared: dict[str, Any] = {
             "padding": "causal" if causal else "same",
             "norm": "weight" if weight_norm else None,
         }
-        conv = functools.partial(
+        conv: Any = functools.partial(
             self.make_layer, NormalizedConv1D, use_bias=use_bias, **shared
         )
-        end = functools.partial(conv, kernel_size=1, use_bias=True)
+        end: Any = functools.partial(conv, kernel_size=1, use_bias=True)
         half = (None, gate_channels // 2)
         self.conv_in = end((None, 1), residual_channels, name="conv_in")
         self.blocks = [
@@ -480,15 +468,7 @@ class MultiPeriodMultiScaleDiscriminator(_StackDiscriminator):
 
 
 def fold(audio: Any, period: int) -> Any:
-    """Returns sound as rows of a period, reflected at its end to whole rows.
-
-    Args:
-        audio: `(batch, time, 1)`; the time must be known.
-        period: samples in a row.
-
-    Returns:
-        `(batch, rows, period, 1)`.
-    """
+    """Returns sound, reflected at its end, as `(batch, rows, period, 1)`."""
     length = audio.shape[1]
     missing = -length % period
     if missing:
