@@ -22,22 +22,9 @@ from keras_audiogan.audio.resampling import (
 )
 
 # Extensions of sound files, lower case.
-AUDIO_EXTENSIONS = (
-    ".aif",
-    ".aifc",
-    ".aiff",
-    ".au",
-    ".caf",
-    ".flac",
-    ".mp3",
-    ".oga",
-    ".ogg",
-    ".opus",
-    ".rf64",
-    ".snd",
-    ".w64",
-    ".wav",
-    ".wave",
+AUDIO_EXTENSIONS = tuple(
+    ".aif .aifc .aiff .au .caf .flac .mp3 .oga .ogg .opus .rf64 .snd .w64 "
+    ".wav .wave".split()
 )
 
 _WRITERS = {
@@ -113,8 +100,7 @@ class AudioInfo:
 def audio_info(path: PathLike) -> AudioInfo:
     """Returns the length, rate, channels and format of a sound file.
 
-    Args:
-        path: The file, of which only the header is read.
+    Only its header is read.
 
     Raises:
         AudioFileError: If the file is missing, unreadable, empty or not

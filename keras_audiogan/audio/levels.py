@@ -13,10 +13,7 @@ SILENCE_PEAK = 1e-4
 
 
 def check_level(level: Levelling) -> None:
-    """Checks a way of levelling.
-
-    Args:
-        level: As `level_gain` takes it.
+    """Checks a way of levelling, as `level_gain` takes it.
 
     Raises:
         ValueError: If it is neither `"peak"`, `"keep"` nor a positive gain.

@@ -20,6 +20,7 @@ _INK = "#1f2430"
 _QUIET = "#8a90a0"
 _WAVES = ("#2f6fb0", "#d9822b")
 _RANGE_DECIBELS = 70.0
+_TITLE_LENGTH = 34
 # Inches.
 _CELL_WIDTH, _CELL_HEIGHT, _MARGIN_LEFT, _GAP = 3.0, 2.5, 0.42, 0.16
 _TITLE_HEIGHT, _WAVE_HEIGHT, _PICTURE_HEIGHT = 0.24, 0.6, 1.34
@@ -92,7 +93,11 @@ def save_sheet(
         row, column = divmod(i, columns)
         left = _MARGIN_LEFT + column * _CELL_WIDTH
         top = row * _CELL_HEIGHT + _TITLE_HEIGHT
-        title = _shortened(names[i]) + (" (not finite)" if broken[i] else "")
+        title = names[i]
+        if len(title) > _TITLE_LENGTH:
+            title = f"{title[: _TITLE_LENGTH - 1]}\u2026"
+        if broken[i]:
+            title += " (not finite)"
         first = column == 0
         axes = add_axes(left, top, _WAVE_HEIGHT)
         _draw_wave(axes, sound, sampling_rate, title, first)
@@ -100,10 +105,6 @@ def save_sheet(
         seconds = len(sound) / sampling_rate
         _draw_spectrogram(axes, pictures[i], seconds, loudest, mel_ticks, first)
     _save(figure, pathlib.Path(path))
-
-
-def _shortened(title: str, length: int = 34) -> str:
-    return title if len(title) <= length else f"{title[: length - 1]}\u2026"
 
 
 def _mel_pictures(

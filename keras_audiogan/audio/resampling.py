@@ -14,15 +14,9 @@ _FILTER_REACH = 256
 def resampled_length(
     num_samples: int, source_rate: float, target_rate: float
 ) -> int:
-    """Length of a sound after `resample`.
+    """Returns how many samples `resample` makes of so many.
 
-    Args:
-        num_samples: Length in samples at `source_rate`.
-        source_rate: In Hz.
-        target_rate: In Hz.
-
-    Returns:
-        `num_samples * target_rate / source_rate`, rounded.
+    That is `num_samples * target_rate / source_rate`, rounded.
     """
     if source_rate == target_rate:
         return num_samples

@@ -34,16 +34,10 @@ _SLANEY_LOG_STEP = math.log(6.4) / 27.0
 
 
 def to_mono(audio: np.ndarray) -> np.ndarray:
-    """Averages the channels: `(..., time, channels)` to `(..., time)`.
-
-    Args:
-        audio: Array of two or more dimensions, channels last.
-
-    Returns:
-        The mean over the last axis, in float32.
+    """Averages the channels: `(..., time, channels)` to float32 `(..., time)`.
 
     Raises:
-        ValueError: If `audio` has fewer than two dimensions.
+        ValueError: If there is no axis of channels.
     """
     audio = np.asarray(audio, dtype=np.float32)
     if audio.ndim < 2:
@@ -85,18 +79,7 @@ def hertz_to_mel(frequency: Any, scale: str = "htk") -> np.ndarray:
 
 
 def mel_to_hertz(mel: Any, scale: str = "htk") -> np.ndarray:
-    """Converts mels to frequencies; the inverse of `hertz_to_mel`.
-
-    Args:
-        mel: Mels, any shape.
-        scale: `"htk"` or `"slaney"`.
-
-    Returns:
-        Frequencies in Hz in float64, of the same shape.
-
-    Raises:
-        ValueError: If `scale` is neither.
-    """
+    """Converts mels to Hz in float64; the inverse of `hertz_to_mel`."""
     mel = np.asarray(mel, dtype=np.float64)
     _check_scale(scale)
     if scale == "htk":
@@ -147,20 +130,20 @@ def mel_filter_bank(
         ValueError: If a count is not positive, the frequencies are out of
             order or above half the sampling rate, or an option is unknown.
     """
-    _check_scale(scale)
     if num_mel_bins < 1 or fft_length < 2:
         raise ValueError(
             "`num_mel_bins` must be at least 1 and `fft_length` at least 2. "
             f"Received: num_mel_bins={num_mel_bins}, fft_length={fft_length}."
         )
-    if norm not in (None, "slaney"):
-        raise ValueError(
-            f'`norm` must be None or "slaney". Received: norm={norm!r}.'
-        )
-    if slopes not in ("hertz", "mel"):
-        raise ValueError(
-            f'`slopes` must be "hertz" or "mel". Received: slopes={slopes!r}.'
-        )
+    for name, value, known in (
+        ("scale", scale, ("htk", "slaney")),
+        ("norm", norm, (None, "slaney")),
+        ("slopes", slopes, ("hertz", "mel")),
+    ):
+        if value not in known:
+            raise ValueError(
+                f"`{name}` must be one of {known}. Received: {name}={value!r}"
+            )
     nyquist = sampling_rate / 2
     if max_frequency is None:
         max_frequency = nyquist
@@ -301,27 +284,11 @@ def mel_spectrogram(
 ) -> Any:
     """Spectrogram weighted by mel filters.
 
-    Args:
-        audio: Array `(..., time)`, or tensor `(batch, time)`.
-        sampling_rate: In Hz.
-        num_mel_bins: Number of filters; see `mel_filter_bank`, as the
-            following.
-        min_frequency: Lower end of the first filter, in Hz.
-        max_frequency: Upper end of the last filter, in Hz. Defaults to half
-            the sampling rate.
-        scale: `"htk"` or `"slaney"`.
-        norm: `None` or `"slaney"`.
-        slopes: `"hertz"` or `"mel"`.
-        fft_length: Samples in a frame; see `spectrogram`, as the following.
-        frame_step: Samples between the starts of two frames.
-        padding: How the sound is continued at its ends.
-        **options: Other arguments of `spectrogram`.
+    Takes the arguments of `mel_filter_bank` and, with `options`, those of
+    `spectrogram`, and raises their errors.
 
     Returns:
         float32 `(..., frames, num_mel_bins)`.
-
-    Raises:
-        ValueError: As `spectrogram` and `mel_filter_bank`.
     """
     filters = _cached_filter_bank(
         num_mel_bins,
@@ -393,11 +360,7 @@ def _by_blocks(
     frame_step: int,
     padding: str,
 ) -> Any:
-    """Applies a function of `(rows, time)` to tensors, and to arrays piecewise.
-
-    Returns:
-        `(..., frames, bins)` for `(..., time)`.
-    """
+    """Applies a function of `(rows, time)`, to arrays piece by piece."""
     if hasattr(audio, "shape") and not isinstance(audio, np.ndarray):
         return function(audio)
     audio = np.asarray(audio, dtype=np.float32)

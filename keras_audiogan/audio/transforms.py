@@ -31,12 +31,9 @@ def constant(values: np.ndarray, beside: Any) -> Any:
 
 
 def frame(audio: Any, frame_length: int, frame_step: int) -> Any:
-    """Cuts overlapping frames, full ones only.
+    """Cuts `(rows, time)` into overlapping frames, full ones only.
 
-    Args:
-        audio: `(rows, time)`; `time` may be unknown in a TensorFlow graph.
-        frame_length: Samples in a frame.
-        frame_step: Samples from one frame's start to the next.
+    The time may be unknown in a TensorFlow graph.
 
     Returns:
         `(rows, 1 + (time - frame_length) // frame_step, frame_length)`.
@@ -92,12 +89,7 @@ def overlap_add(frames: Any, frame_step: int) -> Any:
 def rfft(frames: Any, fft_length: int) -> tuple[Any, Any]:
     """Returns real and imaginary part of the transforms of the last axis.
 
-    Args:
-        frames: `(..., at most fft_length)`; zeros fill up what is missing.
-        fft_length: Samples in a transform.
-
-    Returns:
-        Two of `(..., fft_length // 2 + 1)`.
+    Both are `(..., fft_length // 2 + 1)`; zeros fill up shorter frames.
     """
     if isinstance(frames, np.ndarray):
         spectrum = np.fft.rfft(frames, fft_length)
@@ -150,12 +142,8 @@ def inverse_stft(
 ) -> Any:
     """Turns spectra into sound: the nearest one in the least-squares sense.
 
-    Args:
-        real: `(rows, frames, fft_length // 2 + 1)`, the real part.
-        imaginary: The imaginary part.
-        window: Of the analysis, `(fft_length,)`.
-        frame_step: Samples from one frame to the next.
-        weight: Divides the sum of the frames; see `overlap_weight`.
+    The parts are `(rows, frames, fft_length // 2 + 1)`, the window that of the
+    analysis. The weight divides the sum of the frames; see `overlap_weight`.
 
     Returns:
         `(rows, (frames - 1) * frame_step + fft_length)`.

@@ -48,15 +48,9 @@ def get_window(window: str | None, length: int) -> np.ndarray:
 def centered_window(
     window: str | None, window_length: int | None, fft_length: int
 ) -> np.ndarray:
-    """Returns a window in the middle of a frame, with zeros around it.
+    """Returns `get_window`, of `fft_length` by default, within zeros.
 
-    Args:
-        window: See `get_window`.
-        window_length: In samples; `None` is `fft_length`.
-        fft_length: Samples in the frame.
-
-    Returns:
-        float32 array `(fft_length,)`.
+    It lies in the middle of float32 `(fft_length,)`.
 
     Raises:
         ValueError: As `get_window`, or if the window is longer than the frame.
@@ -76,11 +70,8 @@ def centered_window(
 def margin(fft_length: int, frame_step: int, padding: str) -> int:
     """Returns how many samples are added on either side of the sound.
 
-    Args:
-        fft_length: Samples in a transform.
-        frame_step: Samples from one frame to the next.
-        padding: `"center"` for half a transform, `"same"` and `"middle"` for
-            `(fft_length - frame_step) / 2` samples.
+    Half a transform with `"center"`; `(fft_length - frame_step) / 2` with
+    `"same"` and `"middle"`.
 
     Raises:
         ValueError: If `padding` is unknown.

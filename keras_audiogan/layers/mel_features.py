@@ -24,16 +24,20 @@ from keras_audiogan.layers.representations import (
     per_bin,
 )
 
+_SIZES = {
+    "sampling_rate": 22050,
+    "num_mel_bins": 80,
+    "fft_length": 1024,
+    "frame_step": 256,
+}
+
 #: Arguments of `MelFeatures` as the originals have them: jik876's HiFi-GAN
 #: (`config_v1.json`), descriptinc's MelGAN, and kan-bayashi's recipes for
 #: 22,050 Hz (`parallel_wavegan.v1.yaml`), whose normalisation `mean` and
 #: `scale` come with each checkpoint.
 MEL_SETTINGS: dict[str, dict[str, Any]] = {
     "hifigan": {
-        "sampling_rate": 22050,
-        "num_mel_bins": 80,
-        "fft_length": 1024,
-        "frame_step": 256,
+        **_SIZES,
         "window_length": 1024,
         "min_frequency": 0.0,
         "max_frequency": 8000.0,
@@ -43,10 +47,7 @@ MEL_SETTINGS: dict[str, dict[str, Any]] = {
         "padding": "same",
     },
     "melgan": {
-        "sampling_rate": 22050,
-        "num_mel_bins": 80,
-        "fft_length": 1024,
-        "frame_step": 256,
+        **_SIZES,
         "window_length": 1024,
         "min_frequency": 0.0,
         "max_frequency": None,
@@ -55,10 +56,7 @@ MEL_SETTINGS: dict[str, dict[str, Any]] = {
         "padding": "same",
     },
     "parallel_wavegan": {
-        "sampling_rate": 22050,
-        "num_mel_bins": 80,
-        "fft_length": 1024,
-        "frame_step": 256,
+        **_SIZES,
         "window_length": None,
         "min_frequency": 80.0,
         "max_frequency": 7600.0,
@@ -69,9 +67,6 @@ MEL_SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 _LOG_BASES = {"e": 1.0, "10": math.log(10.0), "2": math.log(2.0)}
-
-# Bands that hardly ever hold anything are not blown up.
-_SMALLEST_SCALE = 1e-2
 
 
 @keras.saving.register_keras_serializable("keras_audiogan")
@@ -144,6 +139,7 @@ class MelFeatures(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
+        self.built = True
         self.sampling_rate = sampling_rate
         self.num_mel_bins = num_mel_bins
         self.fft_length = fft_length
@@ -201,11 +197,6 @@ class MelFeatures(keras.layers.Layer):
             mel_norm,
             slopes,
         )
-
-    def build(self, input_shape: Any) -> None:
-        """Marks the layer as built: it has no weights."""
-        del input_shape
-        self.built = True
 
     def features(self, audio: Any) -> Any:
         """Returns the features `(rows, frames, bins)` of `(rows, time)`."""
@@ -280,11 +271,8 @@ class MelFeatures(keras.layers.Layer):
         for clip in checked_clips(clips):
             if np.any(clip):
                 moments.add(ops.convert_to_numpy(plain(clip[None])))
-        scale = np.maximum(moments.std, _SMALLEST_SCALE)
-        return {
-            "mean": [round(float(value), 6) for value in moments.mean],
-            "scale": [round(float(value), 6) for value in scale],
-        }
+        mean, scale = moments.fitted()
+        return {"mean": mean, "scale": scale}
 
     def num_frames(self, num_samples: int) -> int:
         """Returns how many frames a sound of `num_samples` samples has."""

@@ -48,6 +48,7 @@ class MFCC(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
+        self.built = True
         if not 1 <= num_coefficients <= num_mel_bins:
             raise ValueError(
                 "`num_coefficients` must lie between 1 and `num_mel_bins`. "
@@ -66,11 +67,6 @@ class MFCC(keras.layers.Layer):
         )
         self.matrix = cosine_matrix(num_mel_bins, num_coefficients)
 
-    def build(self, input_shape: Any) -> None:
-        """Marks the layer as built: it has no weights."""
-        self.log_mel.build(input_shape)
-        self.built = True
-
     def call(self, audio: Any) -> Any:
         """Returns the coefficients of `audio`."""
         spectra = self.log_mel(audio)[..., 0]
@@ -78,12 +74,7 @@ class MFCC(keras.layers.Layer):
 
 
 def cosine_matrix(num_inputs: int, num_coefficients: int) -> np.ndarray:
-    """Returns the orthonormal DCT-II as float32 (inputs, coefficients).
-
-    Args:
-        num_inputs: Values that are transformed.
-        num_coefficients: How many of the first coefficients are wanted.
-    """
+    """Returns the orthonormal DCT-II as float32 (inputs, coefficients)."""
     places = np.arange(num_inputs) + 0.5
     matrix = np.cos(
         np.pi * np.outer(places, np.arange(num_coefficients)) / num_inputs

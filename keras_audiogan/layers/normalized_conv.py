@@ -73,23 +73,17 @@ class NormalizedConv(keras.layers.Layer):
 
         if self.norm == "weight":
             self.direction = self.add_weight(
-                name="direction",
-                shape=shape,
-                initializer=start,
-                autocast=False,
+                shape, start, name="direction", autocast=False
             )
             self.gain = self.add_weight(
+                (shape[self._gain_axis],),
+                start_of_gain,
                 name="gain",
-                shape=(shape[self._gain_axis],),
-                initializer=start_of_gain,
                 autocast=False,
             )
         else:
             self.kernel = self.add_weight(
-                name="kernel",
-                shape=shape,
-                initializer=start,
-                autocast=False,
+                shape, start, name="kernel", autocast=False
             )
         if self.norm == "spectral":
             columns = math.prod(shape) // shape[-1]
@@ -166,12 +160,8 @@ def _unit(vector: Any) -> Any:
 def pad_time(inputs: Any, left: int, right: int, mode: str) -> Any:
     """Returns a tensor made longer along its axis 1.
 
-    Args:
-        inputs: `(batch, time, ...)`.
-        left: steps added in front.
-        right: steps added behind.
-        mode: `"zeros"`, `"reflect"` (the edge is not repeated) or
-            `"replicate"` (the edge is).
+    The mode is `"zeros"`, `"reflect"` (the edge is not repeated) or
+    `"replicate"` (the edge is).
     """
     if not left and not right:
         return inputs
@@ -256,7 +246,6 @@ class NormalizedConv1D(NormalizedConv):
             each * self.kernel_size,
             self.filters,
         )
-        self.built = True
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Returns the convolution of `inputs`."""
@@ -321,7 +310,6 @@ class NormalizedConv1DTranspose(NormalizedConv):
             self.filters * self.kernel_size,
             self.filters,
         )
-        self.built = True
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Returns the transposed convolution of `inputs`."""
@@ -374,7 +362,6 @@ class NormalizedConv2D(NormalizedConv):
             channels * math.prod(self.kernel_size),
             self.filters,
         )
-        self.built = True
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Returns the convolution of `inputs`."""

@@ -30,6 +30,7 @@ class PhaseShuffle(keras.layers.Layer):
         self, radius: int = 2, seed: int | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
+        self.built = True
         if radius < 0:
             raise ValueError(
                 f"`radius` must be 0 or more. Received: radius={radius}"
@@ -37,11 +38,6 @@ class PhaseShuffle(keras.layers.Layer):
         self.radius = radius
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
-
-    def build(self, input_shape: Any) -> None:
-        """Marks the layer as built: it has no weights."""
-        del input_shape
-        self.built = True
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Returns `inputs`, shifted when `training`."""

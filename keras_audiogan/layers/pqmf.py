@@ -41,17 +41,10 @@ def prototype_filter(
 def band_filters(
     num_bands: int, taps: int, cutoff: float, beta: float, sign: int
 ) -> np.ndarray:
-    """Returns the prototype modulated to the middle of each band.
+    """Returns `prototype_filter` modulated to the middle of each band.
 
-    Args:
-        num_bands: Number of bands.
-        taps: See `prototype_filter`, as the following.
-        cutoff: Edge of the pass band.
-        beta: Of the Kaiser window.
-        sign: Of the phase: 1 for analysis, -1 for synthesis.
-
-    Returns:
-        float64 array `(taps + 1, num_bands)`.
+    The `sign` of the phase is 1 for analysis, -1 for synthesis. The result is
+    float64 `(taps + 1, num_bands)`.
     """
     band = np.arange(num_bands)
     places = np.arange(taps + 1) - taps / 2
@@ -94,6 +87,7 @@ class PQMF(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
+        self.built = True
         if num_bands < 1:
             raise ValueError(
                 f"`num_bands` must be positive. Received: {num_bands}"
@@ -110,20 +104,8 @@ class PQMF(keras.layers.Layer):
             num_bands * band_filters(*design, sign=-1), num_bands
         )
 
-    def build(self, input_shape: Any) -> None:
-        """Marks the layer as built: it has no weights."""
-        del input_shape
-        self.built = True
-
     def analysis(self, audio: Any) -> Any:
-        """Splits sound into bands, lowest first.
-
-        Args:
-            audio: Tensor `(batch, time, 1)`.
-
-        Returns:
-            Tensor `(batch, time // num_bands, num_bands)`.
-        """
+        """Splits sound `(batch, time, 1)` into bands, lowest first."""
         left = self.taps // 2
         # As many steps as there are whole ones in the sound.
         right = left - (self.num_bands - 1)
@@ -141,14 +123,7 @@ class PQMF(keras.layers.Layer):
         )
 
     def synthesis(self, bands: Any) -> Any:
-        """Joins bands; the inverse of `analysis` but for about -60 dB.
-
-        Args:
-            bands: Tensor `(batch, time, num_bands)`.
-
-        Returns:
-            Tensor `(batch, time * num_bands, 1)`.
-        """
+        """Joins bands; the inverse of `analysis` but for about -60 dB."""
         bands = ops.cast(bands, "float32")
         bands = ops.pad(bands, [[0, 0], [self._before, self._after], [0, 0]])
         kernel = ops.convert_to_tensor(self.synthesis_kernel)

@@ -114,11 +114,7 @@ class Representation:
         pass
 
     def analyse(self, audio: Any) -> Any:
-        """Returns what the networks see of sound.
-
-        Args:
-            audio: `(batch, time, channels)`.
-        """
+        """Returns what networks see of sound `(batch, time, channels)`."""
         raise NotImplementedError
 
     def synthesise(self, x: Any) -> Any:
@@ -128,22 +124,15 @@ class Representation:
     def shape(self, slice_length: int, num_channels: int) -> tuple[int, ...]:
         """Returns the shape of `analyse` of one clip, without the batch.
 
-        Args:
-            slice_length: Samples in the clip.
-            num_channels: Channels of the clip.
-
         Raises:
             ValueError: If clips of this length cannot be represented.
         """
         raise NotImplementedError
 
     def level(self, x: Any) -> Any:
-        """Returns the RMS of the sound of a whole batch, a scalar.
+        """Returns the RMS of the sound of a whole batch `x`, a scalar.
 
         Cheap: no sound is made, so that it is exact for waveforms only.
-
-        Args:
-            x: As `analyse` gives it.
         """
         raise NotImplementedError
 
@@ -314,9 +303,11 @@ class _Spectra(Representation):
             )
         return length
 
-    def _magnitudes(self, x: Any) -> Any:
-        """Returns magnitudes `(..., bins)` of what networks see."""
-        raise NotImplementedError
+    def _overlap(self, frames: int) -> np.ndarray:
+        """Returns what the sum of so many frames is divided by."""
+        return overlap_weight(
+            self.window, frames, self.frame_step, _LEAST_OVERLAP
+        )
 
     def _rms(self, magnitudes: Any, frames: int) -> Any:
         # Parseval: the frames of a sound have its energy as often as squared
@@ -417,11 +408,8 @@ class LogSpectrogram(_Spectra):
 
     def _magnitudes(self, x: Any) -> Any:
         rows = ops.transpose(ops.cast(x, "float32"), (0, 3, 1, 2))
-        scale, centre = (
-            constant(self._scale, rows),
-            constant(self._centre, rows),
-        )
-        return ops.exp(rows * scale + centre)
+        scale = constant(self._scale, rows)
+        return ops.exp(rows * scale + constant(self._centre, rows))
 
     def synthesise(self, x: Any) -> Any:
         """Returns the sound `(batch, time, channels)`."""
@@ -436,13 +424,9 @@ class LogSpectrogram(_Spectra):
             self.frame_step,
             self._config["num_iterations"],
             self._config["momentum"],
-            weight=(
-                overlap_weight(
-                    self.window, frames, self.frame_step, _LEAST_OVERLAP
-                )
-                if self._config["exact_overlap"]
-                else np.ones(self._total(frames), "float32")
-            ),
+            weight=self._overlap(frames)
+            if self._config["exact_overlap"]
+            else np.ones(self._total(frames), "float32"),
         )
         return ops.transpose(sound[..., : self._length(frames)], (0, 2, 1))
 
@@ -459,8 +443,8 @@ class LogSpectrogram(_Spectra):
         moments = Moments()
         for clip in checked_clips(clips):
             moments.add(ops.convert_to_numpy(self._logarithms(clip[None])))
-        std = np.maximum(moments.std, _SMALLEST_STD)
-        return {"mean": _rounded(moments.mean), "std": _rounded(std)}
+        mean, std = moments.fitted()
+        return {"mean": mean, "std": std}
 
 
 @register_representation("magnitude_frequency")
@@ -629,9 +613,7 @@ class MagnitudeFrequency(_Spectra):
 
     def _overlap(self, frames: int) -> np.ndarray:
         if self._config["exact_overlap"]:
-            return overlap_weight(
-                self.window, frames, self.frame_step, _LEAST_OVERLAP
-            )
+            return super()._overlap(frames)
         # The sum over one step in the middle of many frames, repeated.
         parts = -(-self.fft_length // self.frame_step)
         long = overlap_weight(self.window, 2 * parts, self.frame_step)
@@ -737,12 +719,14 @@ class Moments:
         """Standard deviations `(size,)`."""
         return np.sqrt(self._squares / self.count)
 
+    def fitted(self) -> tuple[list[float], list[float]]:
+        """Returns means, and deviations of 0.01 or more, to six digits."""
+        std = np.maximum(self.std, _SMALLEST_STD)
+        return self.mean.round(6).tolist(), std.round(6).tolist()
+
 
 def checked_clips(clips: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Yields clips as float32, and refuses what has no statistics.
-
-    Args:
-        clips: Arrays `(time, channels)`.
+    """Yields clips `(time, channels)` as float32 that have statistics.
 
     Raises:
         ValueError: If there is no clip, a clip is empty, not finite or of
@@ -770,16 +754,11 @@ def checked_clips(clips: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
 def per_bin(
     name: str, values: Any, num_bins: int, positive: bool = False
 ) -> np.ndarray:
-    """Returns one number for each bin, as float64.
-
-    Args:
-        name: Of the argument, for the error.
-        values: Sequence of numbers.
-        num_bins: How many there must be.
-        positive: Whether they must be greater than zero.
+    """Returns the argument `name`, one number for each bin, as float64.
 
     Raises:
-        ValueError: If they are not, or not finite in float32.
+        ValueError: If the numbers are too many or few, not finite in float32,
+            or not `positive` where they must be.
     """
     try:
         array = np.asarray(values, "float64")
@@ -834,10 +813,6 @@ def _from_rows(rows: Any, channels: int, joined: bool = False) -> Any:
 
 def _root_mean_square(x: Any) -> Any:
     return root(ops.mean(ops.square(ops.cast(x, "float32"))))
-
-
-def _rounded(values: np.ndarray) -> list[float]:
-    return [round(float(value), 6) for value in values]
 
 
 def _is_number(value: Any) -> bool:

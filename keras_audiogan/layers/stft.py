@@ -32,7 +32,7 @@ def stft_power(
     Args:
         audio: Tensor `(batch, time)`, longer than the mirrored margin.
         fft_length: Samples in a transform; see
-            `keras_audiogan.audio.spectra.spectrogram`, as the following.
+            `keras_audiogan.audio.spectrogram`, as the following.
         frame_step: Samples from one frame to the next.
         window_length: Samples under the window. Defaults to `fft_length`.
         window: Its name.
@@ -64,23 +64,9 @@ def stft_magnitude(
     padding: str = "center",
     epsilon: float = 1e-7,
 ) -> Any:
-    """Magnitudes of the short-time Fourier transform, in float32.
+    """Roots of `stft_power`, which is raised to at least `epsilon` before.
 
-    Args:
-        audio: Tensor `(batch, time)`.
-        fft_length: See `stft_power`, as the following.
-        frame_step: Samples from one frame to the next.
-        window_length: Samples under the window.
-        window: Name of the window.
-        padding: How the sound is continued at its ends.
-        epsilon: Power below which no magnitude falls: 1e-7 is Parallel
-            WaveGAN's.
-
-    Returns:
-        Tensor `(batch, frames, fft_length // 2 + 1)`.
-
-    Raises:
-        ValueError: As `stft_power`.
+    1e-7 is Parallel WaveGAN's. All else is as for `stft_power`.
     """
     power = stft_power(
         audio, fft_length, frame_step, window_length, window, padding
@@ -91,10 +77,7 @@ def stft_magnitude(
 def root(power: Any, epsilon: float = 0.0) -> Any:
     """Square root of `power` raised to at least `epsilon`.
 
-    Where the power is smaller its gradient is zero, at silence too.
-
-    Args:
-        power: Tensor of squared magnitudes.
-        epsilon: Smallest power; zero stands for 1e-30.
+    Where the power is smaller its gradient is zero, at silence too: an
+    `epsilon` of zero stands for 1e-30.
     """
     return ops.sqrt(ops.maximum(power, max(epsilon, _SMALLEST_POWER)))

@@ -25,12 +25,7 @@ FEW_STEPS, LARGE_KERNEL = 16, 1_000_000
 
 
 def multiplies(steps: int, kernel: Any) -> bool:
-    """Whether a layer takes a matrix product rather than a convolution.
-
-    Args:
-        steps: of its map at the lower rate.
-        kernel: of the layer.
-    """
+    """Whether a map of so many steps takes a product, not a convolution."""
     return steps <= FEW_STEPS and math.prod(kernel.shape) >= LARGE_KERNEL
 
 

@@ -16,11 +16,9 @@ import keras
 from keras import ops
 
 from keras_audiogan.models.adversarial import Batch
+from keras_audiogan.models.arguments import check_option
 from keras_audiogan.models.discriminators import MultiDiscriminator
-from keras_audiogan.models.labelled_wavegan import (
-    LabelledWaveGAN,
-    check_option,
-)
+from keras_audiogan.models.labelled_wavegan import LabelledWaveGAN
 from keras_audiogan.models.registry import register_architecture
 from keras_audiogan.training import distribution, losses
 from keras_audiogan.training.losses import class_accuracy, class_loss
@@ -36,8 +34,6 @@ class ClassifyingDiscriminator(MultiDiscriminator):
 
     Args:
         discriminators: built with `1 + num_classes` outputs.
-        dtype: dtype policy.
-        name: name of the model.
     """
 
     def feature_maps(
@@ -77,15 +73,6 @@ class ACGANWaveGAN(LabelledWaveGAN):
     (In the generator's half that on real sound has no slope, so it is left
     out.) With the loss `"dcgan"`, which the report had, the target of real
     sound is drawn from `label_noise` for each clip, instead of 1.
-
-    Example:
-
-    ```python
-    gan = keras_audiogan.models.ACGANWaveGAN(labels=("zero", "one"))
-    gan.compile()
-    gan.fit({"audio": audio, "labels": labels}, batch_size=320, epochs=100)
-    clips = gan.sample(labels=["zero", "one", "zero"], seed=0)
-    ```
 
     Args:
         objective: `"acgan"` or `"report"`.

@@ -190,17 +190,11 @@ class AdversarialModel(RecordedArguments, keras.Model):
     ) -> keras.Model:
         """Builds a network with whatever of its arguments the model has.
 
-        Args:
-            network_class: its class.
-            name: name of the network.
-            **given: further arguments, or others than the model's.
+        What is `given` goes before what the model has.
         """
         known = {**self.arguments, **self.network_context(), **given}
-        chosen = {
-            key: known[key]
-            for key in network_arguments(network_class)
-            if key in known
-        }
+        taken = network_arguments(network_class)
+        chosen = {key: known[key] for key in taken if key in known}
         return network_class(**chosen, dtype=self.dtype_policy, name=name)
 
     def network_context(self) -> dict[str, Any]:
@@ -214,9 +208,8 @@ class AdversarialModel(RecordedArguments, keras.Model):
     def make_discriminators(self, **context: Any) -> list[Discriminator]:
         """Builds the entries of `discriminators` one by one.
 
-        Args:
-            **context: what they are told beside, or in place of, the sizes of
-                the sound.
+        They are told the `context` beside, or in place of, the sizes of the
+        sound.
         """
         specs: Sequence[Mapping[str, Any]] = self.arguments["discriminators"]
         built: list[Discriminator] = []
@@ -231,12 +224,8 @@ class AdversarialModel(RecordedArguments, keras.Model):
         self, spec: Mapping[str, Any], name: str, **context: Any
     ) -> Discriminator:
         """Builds a network of the discriminators' table."""
-        available = {
-            **self.arguments,
-            "dtype": self.dtype_policy,
-            **context,
-        }
-        return make_discriminator(spec, name, available)
+        known = {**self.arguments, "dtype": self.dtype_policy, **context}
+        return make_discriminator(spec, name, known)
 
     def _side_by_side(self, built: list[Discriminator]) -> Discriminator:
         if len(built) == 1:
@@ -257,16 +246,9 @@ class AdversarialModel(RecordedArguments, keras.Model):
     ) -> None:
         """Takes a loss and makes the optimisers; `compile` calls it.
 
-        Args:
-            objective: loss with a `name`, a `generator_optimizer` and a
-                `discriminator_optimizer`.
-            generator_optimizer: a Keras optimiser or what
-                `keras.optimizers.get` takes, in place of the loss's.
-            discriminator_optimizer: the same for the discriminator.
-            learning_rate: replaces that of both default optimisers.
-            seed: seed of everything random in training.
-            **kwargs: `jit_compile`, `run_eagerly` and `steps_per_execution`,
-                as in Keras.
+        `objective` has a `name`, and the `generator_optimizer` and
+        `discriminator_optimizer` that hold unless others are given; the rest
+        is as `compile` takes it.
         """
         kwargs.setdefault("jit_compile", self.jit_compile)
         keras.Model.compile(self, optimizer=None, loss=None, **kwargs)
@@ -442,12 +424,6 @@ class AdversarialModel(RecordedArguments, keras.Model):
             self._average_is_new = False
             self.generator.set_weights(self.ema_generator.get_weights())
 
-    def save_to_preset(self, path: str | Path, **kwargs: Any) -> None:
-        """Writes a preset folder; see `keras_audiogan.presets.save_preset`."""
-        from keras_audiogan.presets.writer import save_preset
-
-        save_preset(self, path, **kwargs)
-
     # What a training run asks
 
     @classmethod
@@ -558,13 +534,10 @@ def _in_brief(guarded: optimizers.GuardedOptimizer) -> dict[str, Any]:
 
 
 def statistics(networks: Iterable[keras.Model]) -> list[keras.Variable]:
-    """Returns what networks themselves assign to when they train.
+    """Returns what built networks themselves assign to when they train.
 
     Those are the weights that were made not to be trained, moving averages of
     a batch norm for instance; weights that are frozen are none of them.
-
-    Args:
-        networks: built networks.
     """
     return [
         variable

@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 # Arguments of a Keras layer, no part of what a model is.
@@ -51,6 +52,12 @@ class RecordedArguments:
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, fit for JSON."""
         return plain(self.arguments)
+
+    def save_to_preset(self, path: str | Path, **kwargs: Any) -> None:
+        """Writes a preset folder; see `keras_audiogan.presets.save_preset`."""
+        from keras_audiogan.presets.writer import save_preset
+
+        save_preset(self, path, **kwargs)
 
 
 def record_arguments(cls: Any) -> None:
@@ -97,6 +104,18 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return value.item() if hasattr(value, "item") else value
+
+
+def check_option(name: str, value: Any, known: tuple[str, ...]) -> None:
+    """Checks an option that is one of some words.
+
+    Raises:
+        ValueError: if it is not; the message lists them.
+    """
+    if value not in known:
+        raise ValueError(
+            f"`{name}` must be one of {known}. Received: {name}={value!r}"
+        )
 
 
 def network_arguments(network_class: Any) -> dict[str, inspect.Parameter]:

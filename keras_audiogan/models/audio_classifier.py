@@ -1,5 +1,7 @@
 """The base class of the zoo's classifiers of labelled sound."""
 
+from __future__ import annotations
+
 import functools
 import inspect
 import math
@@ -8,8 +10,10 @@ from typing import Any, ClassVar
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_audiogan.models.arguments import RecordedArguments
+from keras_audiogan.models.networks import BuiltNetwork
 from keras_audiogan.training import distribution
 
 # A clip whose peak is below this counts as silence and is not amplified
@@ -23,8 +27,7 @@ _WEIGHT_DECAY = 0.02
 class AudioClassifier(RecordedArguments, keras.Model):
     """A classifier from clips of audio to labels, with the preset protocol.
 
-    A subclass builds `self.network`, a `keras.Model` whose call takes audio
-    and returns logits and which has a method `features(audio)`. Input is
+    A subclass calls `build_network` with its `ClassifierNetwork`. Input is
     fitted to `slice_length` samples: longer clips are cut, shorter ones are
     padded with zeros.
 
@@ -41,7 +44,7 @@ class AudioClassifier(RecordedArguments, keras.Model):
 
     task = "classify"
     tiny: ClassVar[Mapping[str, Any]] = {}
-    network: keras.Model
+    network: ClassifierNetwork
     default_learning_rate = 2e-3
     run_options = frozenset({"epochs"})
     run_defaults: ClassVar[Mapping[str, Any]] = {
@@ -85,10 +88,31 @@ class AudioClassifier(RecordedArguments, keras.Model):
         self.num_channels = num_channels
         self.slice_length = slice_length
 
+    def build_network(self, network_class: Any, **options: Any) -> None:
+        """Builds the network; a subclass calls it when its sizes stand.
+
+        Args:
+            network_class: a `ClassifierNetwork`.
+            **options: its arguments, beside the sizes of the sound.
+        """
+        self.network = network_class(
+            num_classes=self.num_classes,
+            sampling_rate=self.sampling_rate,
+            slice_length=self.slice_length,
+            name="classifier",
+            **{"dtype": self.dtype_policy, **options},
+        )
+        self.built = True
+
     @property
     def num_classes(self) -> int:
         """How many labels the model tells apart."""
         return len(self.labels)
+
+    @property
+    def num_features(self) -> int:
+        """The width of `features`."""
+        return self.network.num_features
 
     def compile(
         self, optimizer: Any = None, loss: Any = None, **kwargs: Any
@@ -103,10 +127,6 @@ class AudioClassifier(RecordedArguments, keras.Model):
         kwargs.setdefault("jit_compile", default_jit_compile())
         kwargs.setdefault("metrics", ["accuracy"])
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
-
-    def build(self, input_shape) -> None:
-        """Marks the model as built: the network was built with it."""
-        self.built = True
 
     # What a training run asks
 
@@ -211,21 +231,10 @@ class AudioClassifier(RecordedArguments, keras.Model):
     def on_preset_loaded(self, stems: set[str]) -> None:
         """Does nothing: the one network is what the preset holds."""
 
-    def save_to_preset(self, path, **kwargs: Any) -> None:
-        """Writes a preset folder; see `keras_audiogan.presets`."""
-        from keras_audiogan.presets.writer import save_preset
-
-        save_preset(self, path, **kwargs)
-
     def call(self, audio, training: bool | None = None):
-        """Returns the logits of a batch of clips.
+        """Returns float32 logits (batch, num_classes) of clips.
 
-        Args:
-            audio: Float tensor (batch, time, channels) at `sampling_rate`.
-            training: Whether batch statistics and dropout are in use.
-
-        Returns:
-            Float32 tensor (batch, num_classes).
+        Those are float (batch, time, channels) at `sampling_rate`.
         """
         return self.network(audio, training=training)
 
@@ -234,27 +243,18 @@ class AudioClassifier(RecordedArguments, keras.Model):
 
         Args:
             audio: Array (n, time, channels) or (n, time).
-            batch_size: Clips in memory at once.
+            batch_size: Clips in memory at once, as for the other methods.
         """
         return self._by_batches(audio, batch_size)[0]
 
     def predict_proba(self, audio, batch_size: int = 128) -> np.ndarray:
-        """Returns class probabilities (n, num_classes), rows summing to 1.
-
-        Args:
-            audio: Array (n, time, channels) or (n, time).
-            batch_size: Clips in memory at once.
-        """
+        """Returns class probabilities (n, num_classes), rows summing to 1."""
         return softmax(self.predict_logits(audio, batch_size))
 
     def features(self, audio, batch_size: int = 128) -> np.ndarray:
         """Returns the penultimate layer's output, float32 (n, num_features).
 
         These are the features for the Frechet and kernel distances.
-
-        Args:
-            audio: Array (n, time, channels) or (n, time).
-            batch_size: Clips in memory at once.
         """
         return self._by_batches(audio, batch_size)[1]
 
@@ -278,7 +278,9 @@ class AudioClassifier(RecordedArguments, keras.Model):
                 f"Received: batch_size={batch_size}"
             )
         if not hasattr(self, "_forward"):
-            self._forward = _make_forward(self.network)
+            self._forward = functools.partial(
+                distribution.predict, ForwardPass(self.network)
+            )
         logits, features = [], []
         for start in range(0, len(audio), batch_size):
             batch = audio[start : start + batch_size]
@@ -291,9 +293,42 @@ class AudioClassifier(RecordedArguments, keras.Model):
         return np.concatenate(logits), np.concatenate(features)
 
 
-def _make_forward(network: keras.Model):
-    """Returns a compiled function from audio to (logits, features)."""
-    return functools.partial(distribution.predict, ForwardPass(network))
+class ClassifierNetwork(BuiltNetwork):
+    """Base of classifiers' networks: features, dropout and a dense layer.
+
+    A subclass defines `features`, and ends its constructor in `build_head`.
+    """
+
+    def build_head(
+        self, num_features: int, num_classes: int, dropout: float
+    ) -> None:
+        """Makes the layers between features and logits."""
+        self.num_features = num_features
+        self.dropout = keras.layers.Dropout(
+            dropout, name="dropout", dtype="float32"
+        )
+        self.dense = self.make_dense(
+            num_features, num_classes, "dense", dtype="float32"
+        )
+
+    def peak_scaled(self, audio):
+        """Returns audio as float32 mono (batch, time) with a peak of 1."""
+        audio = ops.mean(ops.cast(audio, "float32"), axis=2)
+        peak = ops.max(ops.abs(audio), axis=1, keepdims=True)
+        return audio / ops.maximum(peak, SILENCE_PEAK)
+
+    def features(self, audio, training: bool | None = None):
+        """Returns float32 (batch, num_features), the penultimate output."""
+        raise NotImplementedError
+
+    def classify(self, features, training: bool | None = None):
+        """Returns float32 logits (batch, num_classes) of `features`."""
+        return self.dense(self.dropout(features, training=training))
+
+    def call(self, audio, training: bool | None = None):
+        """Returns float32 logits (batch, num_classes)."""
+        features = self.features(audio, training=training)
+        return self.classify(features, training=training)
 
 
 @keras.saving.register_keras_serializable("keras_audiogan")
@@ -331,13 +366,9 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 def fit_clips(audio, slice_length: int) -> np.ndarray:
     """Returns clips as float32 (n, slice_length, channels), cut or padded.
 
-    Args:
-        audio: Array (n, time, channels) or (n, time).
-        slice_length: The wanted number of samples.
-
     Raises:
-        ValueError: Not an array of clips, no clip at all, or a value that
-            is not finite.
+        ValueError: Not (n, time, channels) or (n, time), no clip, or a value
+            that is not finite.
     """
     audio = np.asarray(audio, "float32")
     if audio.ndim == 2:

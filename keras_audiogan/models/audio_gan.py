@@ -62,8 +62,6 @@ class AudioGAN(Sampling, AdversarialModel):
             is less, `(1 + step) / (5 + step)`, unless the model comes from a
             preset.
         level: how training files are levelled: `"peak"`, `"keep"` or a gain.
-        dtype: dtype policy of the networks; Keras's global policy if None.
-        name: name of the model.
 
     Raises:
         ValueError: if a number is out of its range.
@@ -168,14 +166,7 @@ class AudioGAN(Sampling, AdversarialModel):
         self.discriminator_steps = steps
 
     def adversarial_step(self, batch: Batch) -> dict[str, Any]:
-        """Updates the discriminator, `discriminator_steps` times, then G.
-
-        Args:
-            batch: see the class.
-
-        Returns:
-            Float32 scalars by name.
-        """
+        """Updates the discriminator, `discriminator_steps` times, then G."""
         parts = [self._part(batch, j) for j in range(self.discriminator_steps)]
         assigned = statistics([self.generator, self.discriminator])
         for part in parts:
@@ -220,10 +211,8 @@ class AudioGAN(Sampling, AdversarialModel):
         fake_views = self.discriminator.views(fake, training=True)
         real_outputs = self._features(real_views, batch)
         fake_outputs = self._features(fake_views, batch)
-        real_logits, fake_logits = (
-            last_maps(real_outputs),
-            last_maps(fake_outputs),
-        )
+        real_logits = last_maps(real_outputs)
+        fake_logits = last_maps(fake_outputs)
         total = sum(
             gan_loss.discriminator(r, f)
             for r, f in zip(real_logits, fake_logits, strict=True)
@@ -235,12 +224,10 @@ class AudioGAN(Sampling, AdversarialModel):
         }
         if gan_loss.gradient_penalty:
             position = self._interpolation(batch)
-            between = [
-                r
-                + ops.reshape(position, [-1] + [1] * (len(r.shape) - 1))
-                * (f - r)
-                for r, f in zip(real_views, fake_views, strict=True)
-            ]
+            between = []
+            for r, f in zip(real_views, fake_views, strict=True):
+                place = ops.reshape(position, [-1] + [1] * (len(r.shape) - 1))
+                between.append(r + place * (f - r))
             slopes = gradients.input_gradients(
                 functools.partial(self._score, batch), between
             )

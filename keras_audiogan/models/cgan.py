@@ -15,21 +15,22 @@ logits, as there. The sizes are ours.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import keras
 from keras import ops
 
+from keras_audiogan.models.arguments import check_option
 from keras_audiogan.models.audio_gan import AudioGAN
 from keras_audiogan.models.conditional_gan import ConditionalGAN
 from keras_audiogan.models.discriminators import (
     Discriminator,
     register_discriminator,
 )
-from keras_audiogan.models.labelled_wavegan import check_option
 from keras_audiogan.models.networks import BuiltNetwork
 from keras_audiogan.models.registry import register_architecture
-from keras_audiogan.models.wavegan import WaveGANGenerator
+from keras_audiogan.models.wavegan import WaveGAN, WaveGANGenerator
 
 NETWORKS = ("dense", "conv")
 
@@ -45,8 +46,6 @@ class DenseGenerator(BuiltNetwork):
         num_channels: of the audio.
         latent_dim: size of the input, a label's part included.
         dim: see above.
-        dtype: dtype policy.
-        name: name of the model.
     """
 
     def __init__(
@@ -60,16 +59,9 @@ class DenseGenerator(BuiltNetwork):
     ) -> None:
         super().__init__(dtype=dtype, name=name)
         self.shape_of_clip = (slice_length, num_channels)
-        self.hidden = _dense_layers([dim, 2 * dim, 4 * dim], self.dtype_policy)
-        self.last = keras.layers.Dense(
-            slice_length * num_channels, name="output", dtype=self.dtype_policy
-        )
-        self.build_layers(
-            zip(
-                [*self.hidden, self.last],
-                [(None, latent_dim), *((None, dim * 2**i) for i in range(3))],
-                strict=True,
-            )
+        self.hidden = _dense_layers(self, [latent_dim, dim, 2 * dim, 4 * dim])
+        self.last = self.make_dense(
+            4 * dim, slice_length * num_channels, "output"
         )
 
     def call(self, latents: Any, training: bool = False) -> Any:
@@ -87,8 +79,6 @@ class ConditionedGenerator(BuiltNetwork):
 
     Args:
         network: built generator of `latent_dim + num_classes` numbers.
-        dtype: dtype policy.
-        name: name of the model.
     """
 
     def __init__(
@@ -96,7 +86,6 @@ class ConditionedGenerator(BuiltNetwork):
     ) -> None:
         super().__init__(dtype=dtype, name=name)
         self.network = network
-        self.build(None)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Returns float32 audio in [-1, 1]."""
@@ -115,8 +104,6 @@ class DenseDiscriminator(Discriminator):
         num_channels: of the audio.
         dim: the first layer has `4 * dim` units.
         num_outputs: units of the second one.
-        dtype: dtype policy.
-        name: name of the model.
     """
 
     view_scales = (0.1,)
@@ -133,13 +120,8 @@ class DenseDiscriminator(Discriminator):
     ) -> None:
         super().__init__(dtype=dtype, name=name)
         self.num_samples = slice_length * num_channels
-        self.stages = _dense_layers([4 * dim, num_outputs], self.dtype_policy)
-        self.build_layers(
-            zip(
-                self.stages,
-                [(None, self.num_samples), (None, 4 * dim)],
-                strict=True,
-            )
+        self.stages = _dense_layers(
+            self, [self.num_samples, 4 * dim, num_outputs]
         )
 
     def feature_maps(
@@ -165,8 +147,6 @@ class VectorDiscriminator(Discriminator):
         trunk: built discriminator of one view that ends in `dim` numbers.
         dim: how many.
         num_classes: labels; 0 for none.
-        dtype: dtype policy.
-        name: name of the model.
     """
 
     def __init__(
@@ -181,28 +161,19 @@ class VectorDiscriminator(Discriminator):
         self.trunk = trunk
         self.num_classes = num_classes
         self.view_scales = trunk.view_scales
-        self.embedding = (
-            keras.layers.Dense(
+        self.embedding = None
+        if num_classes:
+            self.embedding = self.make_dense(
+                num_classes,
                 dim,
                 use_bias=False,
                 kernel_initializer=keras.initializers.RandomNormal(stddev=1.0),
                 name="embedding",
-                dtype=self.dtype_policy,
             )
-            if num_classes
-            else None
+        self.hidden = self.make_dense(
+            2 * dim if num_classes else dim, dim, "hidden"
         )
-        self.hidden = keras.layers.Dense(
-            dim, name="hidden", dtype=self.dtype_policy
-        )
-        self.score = keras.layers.Dense(1, name="output", dtype="float32")
-        layers: list[tuple[Any, Any]] = [
-            (self.hidden, (None, 2 * dim if num_classes else dim)),
-            (self.score, (None, dim)),
-        ]
-        if self.embedding is not None:
-            layers.append((self.embedding, (None, num_classes)))
-        self.build_layers(layers)
+        self.score = self.make_dense(dim, 1, "output", dtype="float32")
 
     def views(self, audio: Any, training: bool = False) -> list[Any]:
         """Returns the trunk's view."""
@@ -213,11 +184,7 @@ class VectorDiscriminator(Discriminator):
     ) -> list[list[Any]]:
         """Returns `[[features, ..., logits]]`, logits `(batch, 1)`.
 
-        Args:
-            views: as `views` returns them.
-            training: whether the networks train.
-            classes: weights of the classes, `(batch, num_classes)`; all
-                classes alike if not given.
+        All `classes` count alike if they are not given.
         """
         ((*features, x),) = self.trunk.feature_maps(views, training=training)
         x = ops.leaky_relu(x, 0.2)
@@ -231,27 +198,15 @@ class VectorDiscriminator(Discriminator):
         return [[*features, x, self.score(x)]]
 
 
-def _dense_layers(units: list[int], policy: Any) -> list[keras.layers.Dense]:
+def _dense_layers(network: BuiltNetwork, units: list[int]) -> list[Any]:
     return [
-        keras.layers.Dense(number, name=f"dense_{i}", dtype=policy)
-        for i, number in enumerate(units)
+        network.make_dense(inputs, number, f"dense_{i}")
+        for i, (inputs, number) in enumerate(itertools.pairwise(units))
     ]
 
 
 class _Plain(AudioGAN):
-    """What `GAN` and `CGAN` share: networks that are dense or convolutional.
-
-    Args:
-        network: `"dense"`, of four dense layers that end in tanh (then
-            `slice_length` may be any number), or `"conv"`, WaveGAN's
-            generator. A `"waveform"` discriminator is of the same kind.
-        dim: channels of the narrowest convolution, or units of the first
-            dense layer; each further one has twice as many.
-        kernel_size: taps of the convolutions.
-        embedding_dim: size of the vector that the discriminator makes of a
-            clip.
-        **kwargs: as `AudioGAN`.
-    """
+    """What `GAN` and `CGAN` share: networks that are dense or convolutional."""
 
     discriminator_defaults = {"spectral": {"augment": 1.0}}
     default_loss = "dcgan"
@@ -314,13 +269,7 @@ class GAN(_Plain):
         **kwargs: as `AudioGAN`.
     """
 
-    tiny = {
-        "slice_length": 256,
-        "sampling_rate": 8000,
-        "latent_dim": 6,
-        "dim": 2,
-        "embedding_dim": 16,
-    }
+    tiny = {**WaveGAN.tiny, "embedding_dim": 16}
 
 
 @register_architecture("cgan", aliases=["genre_cgan"])
@@ -340,17 +289,12 @@ class CGAN(_Plain, ConditionalGAN):
     ```
 
     Args:
-        network: see `GAN`, as the next three.
-        dim: see `GAN`.
-        kernel_size: see `GAN`.
-        embedding_dim: see `GAN`.
+        network: see `GAN`, as for `dim`, `kernel_size`, `embedding_dim`.
         **kwargs: as `ConditionalGAN`.
     """
 
     tiny = {**GAN.tiny, "network": "conv", "labels": ["yes", "no", "maybe"]}
-    deterministic = {
-        "discriminators": [{"kind": "waveform", "phase_shuffle": 0}]
-    }
+    deterministic = WaveGAN.deterministic
 
     @property
     def num_label_classes(self) -> int:  # type: ignore[override]

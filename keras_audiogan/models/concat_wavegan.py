@@ -17,6 +17,7 @@ from typing import Any
 
 from keras import ops
 
+from keras_audiogan.models.arguments import check_option
 from keras_audiogan.models.discriminators import (
     Discriminator,
     MultiDiscriminator,
@@ -24,7 +25,6 @@ from keras_audiogan.models.discriminators import (
 from keras_audiogan.models.labelled_wavegan import (
     LabelledWaveGAN,
     beside_planes,
-    check_option,
     planes,
 )
 from keras_audiogan.models.registry import register_architecture
@@ -52,13 +52,10 @@ class LabelledDiscriminator(MultiDiscriminator):
     """Discriminators that see the label in the channels of their view.
 
     Args:
-        discriminators: built for views with the channels that
-            `num_label_channels` tells.
+        discriminators: built for views with the channels of labelled ones.
         num_classes: labels.
         condition_on: `"label"` for `beside_planes`, `"sample"` for
             `in_label_channel`.
-        dtype: dtype policy.
-        name: name of the model.
     """
 
     def __init__(
@@ -78,11 +75,7 @@ class LabelledDiscriminator(MultiDiscriminator):
     ) -> list[list[Any]]:
         """Returns one list of feature maps per sub-discriminator.
 
-        Args:
-            views: as `views` returns them, the signal's channels alone.
-            training: whether the networks train.
-            classes: weights of the classes, `(batch, num_classes)`; all
-                classes alike if not given.
+        All `classes` count alike if they are not given.
         """
         if classes is None:
             shape = (ops.shape(views[0])[0], self.num_classes)
@@ -95,15 +88,6 @@ class LabelledDiscriminator(MultiDiscriminator):
         )
 
 
-def num_label_channels(
-    condition_on: str, num_channels: int, num_classes: int
-) -> int:
-    """Returns the channels that a labelled view has."""
-    if condition_on == "label":
-        return num_channels + num_classes
-    return num_channels * num_classes
-
-
 @register_architecture("concat_wavegan")
 class ConcatWaveGAN(LabelledWaveGAN):
     """A WaveGAN whose label is concatenated to what its networks see.
@@ -113,15 +97,6 @@ class ConcatWaveGAN(LabelledWaveGAN):
     signal stands in the channel of its label, with zeros in the others
     (`condition_on="sample"`, the report's own idea), so that a discriminator
     cannot overlook the label.
-
-    Example:
-
-    ```python
-    gan = keras_audiogan.models.ConcatWaveGAN(labels=("zero", "one"))
-    gan.compile()
-    gan.fit({"audio": audio, "labels": labels}, batch_size=320, epochs=100)
-    clips = gan.sample(labels=["zero", "one", "zero"], seed=0)
-    ```
 
     Args:
         condition_on: `"label"` or `"sample"`.
@@ -135,8 +110,10 @@ class ConcatWaveGAN(LabelledWaveGAN):
     def make_discriminator(self) -> Discriminator:
         """Builds discriminators of views that hold the label."""
         condition_on = self.arguments["condition_on"]
-        channels = num_label_channels(
-            condition_on, self.num_channels, self.num_classes
+        channels = (
+            self.num_channels + self.num_classes
+            if condition_on == "label"
+            else self.num_channels * self.num_classes
         )
         return LabelledDiscriminator(
             self.make_discriminators(num_channels=channels),

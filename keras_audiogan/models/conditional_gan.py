@@ -83,11 +83,7 @@ class ConditionalGAN(AudioGAN):
 
 
 def check_labels(labels: Any) -> None:
-    """Checks the labels of a conditional architecture.
-
-    Raises:
-        ValueError: if there are fewer than two, or one is there twice.
-    """
+    """Raises a ValueError for fewer than two labels, or one twice."""
     names = () if labels is None else tuple(labels)
     if (
         isinstance(labels, str)

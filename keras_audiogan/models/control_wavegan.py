@@ -46,15 +46,6 @@ class ControlWaveGAN(LabelledWaveGAN):
     classifier, of four convolutions and a dense layer as there, looks at a
     log-mel spectrogram, which is harder to fool than one of waveforms.
 
-    Example:
-
-    ```python
-    gan = keras_audiogan.models.ControlWaveGAN(labels=("zero", "one"))
-    gan.compile()
-    gan.fit({"audio": audio, "labels": labels}, batch_size=320, epochs=100)
-    clips = gan.sample(labels=["zero", "one", "zero"], seed=0)
-    ```
-
     Args:
         classifier: what the classifier is, in the form of `discriminators`:
             the network of a kind, e.g. `{"kind": "spectral"}`, with one

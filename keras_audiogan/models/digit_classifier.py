@@ -8,24 +8,13 @@ from keras import ops
 
 from keras_audiogan.layers import MelFeatures
 from keras_audiogan.models.audio_classifier import (
-    SILENCE_PEAK,
     AudioClassifier,
+    ClassifierNetwork,
     frame_length,
 )
 from keras_audiogan.models.registry import register_architecture
 
-DIGIT_NAMES = (
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-)
+DIGIT_NAMES = tuple("zero one two three four five six seven eight nine".split())
 _LOG_FLOOR = 1e-2
 
 
@@ -42,10 +31,8 @@ class DigitClassifier(AudioClassifier):
     scores under the two are not comparable.
 
     Args:
-        labels: The class names, in the order of the logits.
-        sampling_rate: The rate of the audio, in Hz.
-        num_channels: The channels of the audio; they are averaged to mono.
-        slice_length: The samples the network looks at.
+        labels: See `AudioClassifier`, as for `sampling_rate`, `num_channels`
+            and `slice_length`.
         fft_length: Samples per spectrogram frame; by default the power of
             2 nearest to 32 ms.
         frame_step: Samples from one frame to the next; by default a
@@ -109,34 +96,20 @@ class DigitClassifier(AudioClassifier):
             )
         if max_frequency is None:
             max_frequency = 0.475 * sampling_rate
-        self._options: dict[str, Any] = {
-            "fft_length": int(fft_length),
-            "frame_step": int(frame_step),
-            "num_mel_bins": int(num_mel_bins),
-            "min_frequency": float(min_frequency),
-            "max_frequency": float(max_frequency),
-            "filters": [int(count) for count in filters],
-            "dropout": float(dropout),
-        }
-        self.network = DigitClassifierNetwork(
-            num_classes=len(self.labels),
-            sampling_rate=sampling_rate,
-            slice_length=slice_length,
-            name="classifier",
-            dtype=self.dtype_policy,
-            **self._options,
+        self.build_network(
+            DigitClassifierNetwork,
+            fft_length=int(fft_length),
+            frame_step=int(frame_step),
+            num_mel_bins=int(num_mel_bins),
+            min_frequency=float(min_frequency),
+            max_frequency=float(max_frequency),
+            filters=[int(count) for count in filters],
+            dropout=float(dropout),
         )
-        self.network.build((None, slice_length, num_channels))
-        self.build((None, slice_length, num_channels))
-
-    @property
-    def num_features(self) -> int:
-        """The width of `features`."""
-        return self._options["filters"][-1]
 
 
 @keras.saving.register_keras_serializable("keras_audiogan")
-class DigitClassifierNetwork(keras.Model):
+class DigitClassifierNetwork(ClassifierNetwork):
     """The network of `DigitClassifier`; see there for the arguments."""
 
     def __init__(
@@ -171,54 +144,38 @@ class DigitClassifierNetwork(keras.Model):
             padding="middle",
             name="mel",
         )
-        policy = self.dtype_policy
+        counts = [1, *filters]
         self.convolutions = [
-            keras.layers.Conv2D(
+            self.make_layer(
+                keras.layers.Conv2D,
+                (None, None, counts[index]),
                 count,
-                5 if index == 0 else 3,
-                strides=2 if index == 0 else 1,
+                3 if index else 5,
+                strides=1 if index else 2,
                 padding="same",
                 use_bias=False,
                 data_format="channels_last",
                 name=f"conv_{index}",
-                dtype=policy,
             )
             for index, count in enumerate(filters)
         ]
         self.norms = [
-            keras.layers.BatchNormalization(
-                momentum=0.95, name=f"batch_norm_{index}", dtype=policy
+            self.make_layer(
+                keras.layers.BatchNormalization,
+                (None, None, count),
+                momentum=0.95,
+                name=f"batch_norm_{index}",
             )
-            for index in range(len(filters))
+            for index, count in enumerate(filters)
         ]
         self.pool = keras.layers.MaxPooling2D(
             2,
             padding="same",
             data_format="channels_last",
             name="pool",
-            dtype=policy,
+            dtype=self.dtype_policy,
         )
-        self.dropout = keras.layers.Dropout(
-            dropout, name="dropout", dtype="float32"
-        )
-        self.dense = keras.layers.Dense(
-            num_classes, name="dense", dtype="float32"
-        )
-
-    def build(self, input_shape) -> None:
-        """Builds every layer under this model's name."""
-        self.mel.build((None, self.slice_length, 1))
-        shape: tuple = (None, *self.mel.shape(self.slice_length, 1), 1)
-        for index, (convolution, norm) in enumerate(
-            zip(self.convolutions, self.norms, strict=True)
-        ):
-            convolution.build(shape)
-            shape = convolution.compute_output_shape(shape)
-            norm.build(shape)
-            if 0 < index < len(self.convolutions) - 1:
-                shape = self.pool.compute_output_shape(shape)
-        self.dense.build((None, shape[-1]))
-        self.built = True
+        self.build_head(filters[-1], num_classes, dropout)
 
     def log_mel_spectrogram(self, audio):
         """Returns float32 (batch, frames, num_mel_bins) of peak-scaled audio.
@@ -226,9 +183,7 @@ class DigitClassifierNetwork(keras.Model):
         Args:
             audio: Tensor (batch, time, channels).
         """
-        audio = ops.mean(ops.cast(audio, "float32"), axis=2)
-        peak = ops.max(ops.abs(audio), axis=1, keepdims=True)
-        audio = audio / ops.maximum(peak, SILENCE_PEAK)
+        audio = self.peak_scaled(audio)
         if audio.shape[1] != self.slice_length:
             audio = ops.pad(audio, ((0, 0), (0, self.slice_length)))
             audio = audio[:, : self.slice_length]
@@ -249,12 +204,3 @@ class DigitClassifierNetwork(keras.Model):
             if 0 < index < last:
                 hidden = self.pool(hidden)
         return ops.mean(ops.cast(hidden, "float32"), axis=(1, 2))
-
-    def classify(self, features, training: bool | None = None):
-        """Returns float32 logits (batch, num_classes) of `features`."""
-        return self.dense(self.dropout(features, training=training))
-
-    def call(self, audio, training: bool | None = None):
-        """Returns float32 logits (batch, num_classes)."""
-        features = self.features(audio, training=training)
-        return self.classify(features, training=training)

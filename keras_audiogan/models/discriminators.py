@@ -39,11 +39,7 @@ _CONTEXT = (
 
 
 def register_discriminator(kind: str) -> Callable[[T], T]:
-    """Enters a `Discriminator` in the table of kinds.
-
-    Args:
-        kind: the name that `discriminators=[{"kind": ...}]` asks for.
-    """
+    """Enters a `Discriminator` that `{"kind": ...}` asks for by this name."""
 
     def decorate(cls: T) -> T:
         _KINDS[kind] = cls
@@ -82,13 +78,8 @@ def discriminator_specs(
                 f"`{argument}` must name a `kind`, one of "
                 f"{list_discriminators()}. Received: {argument}={entry!r}"
             )
-        specs.append(
-            {
-                "kind": spec["kind"],
-                **defaults.get(spec["kind"], {}),
-                **spec,
-            }
-        )
+        kind = spec["kind"]
+        specs.append({"kind": kind, **defaults.get(kind, {}), **spec})
     if not 0 < len(specs) <= _MOST:
         raise ValueError(
             f"`{argument}` must name 1 to {_MOST}, e.g. "
@@ -156,11 +147,8 @@ class Discriminator(BuiltNetwork):
     ) -> list[list[Any]]:
         """Returns the feature maps of views, per sub-discriminator.
 
-        Args:
-            views: as `views` returns them.
-            training: whether the networks train.
-            classes: weights of the classes, `(batch, num_classes)`, for those
-                that know labels; the others overlook them.
+        Those that know labels take the weights of the `classes`, `(batch,
+        num_classes)`; the others overlook them.
         """
         raise TypeError(
             f"{type(self).__name__} must define "
@@ -198,8 +186,6 @@ class SpectralDiscriminator(Discriminator):
             (see `SpectrogramAugment`): 1 for shifts of an eighth of the clip
             and cut-outs of a fifth, 0 for none.
         num_outputs: numbers that come last, 1 for a score.
-        dtype: dtype policy.
-        name: name of the model.
     """
 
     def __init__(
@@ -224,7 +210,6 @@ class SpectralDiscriminator(Discriminator):
                 "`dim` of a spectral discriminator must be 1 or more, and "
                 f"`augment` in [0, 4]. Received: dim={dim}, augment={augment}"
             )
-        policy = self.dtype_policy
         self.log_mel = LogMelSpectrogram(
             sampling_rate,
             num_mel_bins,
@@ -233,54 +218,43 @@ class SpectralDiscriminator(Discriminator):
             min_frequency,
             name="log_mel",
         )
-        self.augmentation = (
-            SpectrogramAugment(
+        self.augmentation = None
+        if augment:
+            self.augmentation = SpectrogramAugment(
                 max_shift=int(augment * slice_length / frame_step / 8),
                 max_gain=0.3 * augment,
                 cutout=min(0.2 * augment, 0.8),
                 fill=self.silence,
                 name="augmentation",
             )
-            if augment
-            else None
-        )
+        widths = [num_channels, *(dim * 2**i for i in range(4))]
         self.convs = [
-            keras.layers.Conv2D(
-                dim * 2**i,
+            self.make_layer(
+                keras.layers.Conv2D,
+                (None, None, widths[i]),
+                widths[i + 1],
                 4,
                 strides=2,
                 padding="same",
                 name=f"conv_{i}",
-                dtype=policy,
             )
             for i in range(4)
         ]
-        self.score = keras.layers.Dense(
-            num_outputs, name="output", dtype="float32"
+        frames = slice_length // frame_step
+        num_features = -(-frames // 16) * -(-num_mel_bins // 16) * widths[-1]
+        self.score = self.make_dense(
+            num_features, num_outputs, "output", dtype="float32"
         )
-        shape = [slice_length // frame_step, num_mel_bins, num_channels]
-        num_features = -(-shape[0] // 16) * -(-num_mel_bins // 16) * dim * 2**3
-        self.projection = (
-            keras.layers.Dense(
+        self.projection = None
+        if num_classes:
+            self.projection = self.make_dense(
+                num_classes,
                 num_features,
                 use_bias=False,
                 kernel_initializer=keras.initializers.RandomNormal(stddev=0.02),
                 name="projection",
                 dtype="float32",
             )
-            if num_classes
-            else None
-        )
-        layers: list[tuple[Any, Any]] = [
-            (self.log_mel, (None, slice_length, num_channels))
-        ]
-        for i, conv in enumerate(self.convs):
-            layers.append((conv, (None, *shape)))
-            shape = [-(-shape[0] // 2), -(-shape[1] // 2), dim * 2**i]
-        layers.append((self.score, (None, num_features)))
-        if self.projection is not None:
-            layers.append((self.projection, (None, num_classes)))
-        self.build_layers(layers)
 
     def views(self, audio: Any, training: bool = False) -> list[Any]:
         """Returns the log-mel spectrogram, roughly of mean 0, deviation 1."""
@@ -319,8 +293,6 @@ class MultiDiscriminator(Discriminator):
 
     Args:
         discriminators: built discriminators, each of one view and one list.
-        dtype: dtype policy.
-        name: name of the model.
     """
 
     def __init__(
@@ -334,7 +306,6 @@ class MultiDiscriminator(Discriminator):
         self.view_scales = tuple(
             scale for each in discriminators for scale in each.view_scales
         )
-        self.build(None)
 
     def views(self, audio: Any, training: bool = False) -> list[Any]:
         """Returns the view of each discriminator."""

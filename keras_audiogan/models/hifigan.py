@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -72,27 +73,22 @@ class HiFiGANGenerator(VocoderGenerator):
                 f"block_kernel_sizes={block_kernel_sizes}, "
                 f"block_dilations={block_dilations}, block_type={block_type}"
             )
-        shared = {
+        shared: dict[str, Any] = {
             "norm": "weight" if weight_norm else None,
             "use_bias": use_bias,
         }
-        side = "causal" if causal else "same"
-        policy = self.dtype_policy
-
-        def conv(filters: int, size: int, name: str, **kwargs: Any) -> Any:
-            return NormalizedConv1D(
-                filters,
-                size,
-                padding=side,
-                name=name,
-                **{"dtype": policy, **shared, **kwargs},
-            )
-
+        conv: Any = functools.partial(
+            self.make_layer,
+            NormalizedConv1D,
+            padding="causal" if causal else "same",
+            **shared,
+        )
         self.negative_slope = negative_slope
-        self.conv_in = conv(channels, kernel_size, "conv_in")
+        self.conv_in = conv(
+            (None, num_mel_bins), channels, kernel_size, name="conv_in"
+        )
         self.upsamples: list[Any] = []
         self.blocks: list[list[list[tuple[Any, Any]]]] = []
-        sizes: list[tuple[Any, int]] = [(self.conv_in, num_mel_bins)]
         width, rate, k = channels, 1, 0
         reach = float(kernel_size)
         for i, (factor, taps) in enumerate(
@@ -100,51 +96,49 @@ class HiFiGANGenerator(VocoderGenerator):
         ):
             rate *= factor
             reach += taps / rate
-            upsample = NormalizedConv1DTranspose(
-                width // 2,
-                taps,
-                factor,
-                crop=(taps - factor + 1) // 2,
-                causal=causal,
-                name=f"upsample_{i}",
-                dtype=policy,
-                **shared,
+            self.upsamples.append(
+                self.make_layer(
+                    NormalizedConv1DTranspose,
+                    (None, width),
+                    width // 2,
+                    taps,
+                    factor,
+                    crop=(taps - factor + 1) // 2,
+                    causal=causal,
+                    name=f"upsample_{i}",
+                    **shared,
+                )
             )
-            self.upsamples.append(upsample)
-            sizes.append((upsample, width))
             width //= 2
+            block_conv = functools.partial(conv, (None, width), width)
             blocks, longest = [], 0
             for size, dilations in zip(
                 block_kernel_sizes, block_dilations, strict=True
             ):
                 block, length = [], 0
                 for j, dilation in enumerate(dilations):
-                    name = f"block_{k}_conv"
-                    first = conv(
-                        width, size, f"{name}1_{j}", dilation_rate=dilation
+                    first = block_conv(
+                        size,
+                        dilation_rate=dilation,
+                        name=f"block_{k}_conv1_{j}",
                     )
-                    second = (
-                        conv(width, size, f"{name}2_{j}")
-                        if block_type == 1
-                        else None
-                    )
+                    second = None
+                    if block_type == 1:
+                        second = block_conv(size, name=f"block_{k}_conv2_{j}")
                     block.append((first, second))
                     length += (size - 1) * (dilation + (block_type == 1))
-                    sizes += [
-                        (layer, width) for layer in (first, second) if layer
-                    ]
                 longest = max(longest, length)
                 blocks.append(block)
                 k += 1
             reach += longest / rate
             self.blocks.append(blocks)
         reach += kernel_size / rate
-        self.conv_out = conv(1, kernel_size, "conv_out", dtype="float32")
-        sizes.append((self.conv_out, width))
+        self.conv_out = conv(
+            (None, width), 1, kernel_size, name="conv_out", dtype="float32"
+        )
         # What is summed is the whole reach of causal convolutions, twice the
         # half of centred ones.
         self.context_frames = math.ceil(reach if causal else reach / 2) + 1
-        self.build_convolutions(sizes)
 
     def call(self, mel: Any, training: bool = False) -> Any:
         """Returns sound, float32."""

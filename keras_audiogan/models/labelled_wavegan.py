@@ -12,19 +12,18 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_audiogan.layers import StridedConv1DTranspose
+from keras_audiogan.models.arguments import check_option
 from keras_audiogan.models.conditional_gan import ConditionalGAN
-from keras_audiogan.models.networks import BuiltNetwork
 from keras_audiogan.models.wavegan import (
     NUM_START_FRAMES,
-    block_strides,
-    block_widths,
+    UpsamplingNetwork,
+    WaveGAN,
 )
 
 FIRST_LAYERS = ("report", "planes")
 
 
-class LabelledGenerator(BuiltNetwork):
+class LabelledGenerator(UpsamplingNetwork):
     """`[latents, classes]` -> audio `(batch, time, channels)`.
 
     With `first_layer="report"` the latents become one frame of as many
@@ -43,8 +42,6 @@ class LabelledGenerator(BuiltNetwork):
             the channels.
         kernel_size: taps of the transposed convolutions.
         first_layer: see above.
-        dtype: dtype policy.
-        name: name of the model.
 
     Raises:
         ValueError: if `first_layer` is unknown, or there are more labels
@@ -63,14 +60,9 @@ class LabelledGenerator(BuiltNetwork):
         dtype: Any = None,
         name: str = "generator",
     ) -> None:
-        super().__init__(dtype=dtype, name=name)
-        policy = self.dtype_policy
+        super().__init__(slice_length, dim, None, dtype, name)
         check_option("first_layer", first_layer, FIRST_LAYERS)
-        strides = block_strides(slice_length)
-        widths = block_widths(len(strides), dim, None)[::-1]
-        self.first_layer = first_layer
-        self.num_start_channels = widths[0]
-        numbers = NUM_START_FRAMES * widths[0]
+        numbers = NUM_START_FRAMES * self.widths[0]
         in_report = first_layer == "report"
         if in_report and numbers <= num_classes:
             raise ValueError(
@@ -78,42 +70,23 @@ class LabelledGenerator(BuiltNetwork):
                 f"the {numbers} numbers of the first block. "
                 f"Received: {num_classes} labels"
             )
-        self.dense = keras.layers.Dense(
-            numbers - num_classes if in_report else numbers,
-            name="dense",
-            dtype=policy,
+        self.dense = self.make_dense(
+            latent_dim, numbers - num_classes if in_report else numbers, "dense"
         )
-        # A transposed convolution of one frame is a product with a kernel.
-        self.start = (
-            keras.layers.EinsumDense(
+        self.start = None
+        if in_report:
+            # A transposed convolution of one frame is a product.
+            self.start = self.make_layer(
+                keras.layers.EinsumDense,
+                (numbers,),
                 "bi,itc->btc",
-                (NUM_START_FRAMES, widths[0]),
+                (NUM_START_FRAMES, self.widths[0]),
                 bias_axes="c",
                 name="start",
-                dtype=policy,
             )
-            if in_report
-            else None
+        self.upconvs = self.make_upconvs(
+            num_channels, kernel_size, 0 if in_report else num_classes
         )
-        self.upconvs = [
-            StridedConv1DTranspose(
-                filters, kernel_size, stride, name=f"upconv_{i}", dtype=policy
-            )
-            for i, (filters, stride) in enumerate(
-                zip([*widths[1:], num_channels], strides, strict=True)
-            )
-        ]
-        layers: list[tuple[Any, Any]] = [(self.dense, (None, latent_dim))]
-        if self.start is not None:
-            layers.append((self.start, (None, numbers)))
-        length = NUM_START_FRAMES
-        inputs = [widths[0] + (0 if in_report else num_classes), *widths[1:]]
-        for upconv, width, stride in zip(
-            self.upconvs, inputs, strides, strict=True
-        ):
-            layers.append((upconv, (None, length, width)))
-            length *= stride
-        self.build_layers(layers)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Returns float32 audio in [-1, 1]."""
@@ -124,8 +97,7 @@ class LabelledGenerator(BuiltNetwork):
             x = ops.concatenate([x, ops.cast(classes, x.dtype)], axis=-1)
             x = self.start(ops.relu(x))
         else:
-            x = ops.reshape(x, (-1, NUM_START_FRAMES, self.num_start_channels))
-            x = ops.relu(beside_planes(x, classes))
+            x = ops.relu(beside_planes(self.as_frames(x), classes))
         for i, upconv in enumerate(self.upconvs):
             x = upconv(ops.relu(x) if i else x)
         return ops.tanh(ops.cast(x, "float32"))
@@ -136,6 +108,15 @@ class LabelledWaveGAN(ConditionalGAN):
 
     The spectral discriminator's defaults are those for 4,096 Hz: 32 bands
     through a window of 128 samples and a hop of 64, augmented.
+
+    Example:
+
+    ```python
+    gan = keras_audiogan.models.ConcatWaveGAN(labels=("zero", "one"))
+    gan.compile()
+    gan.fit({"audio": audio, "labels": labels}, batch_size=320, epochs=100)
+    clips = gan.sample(labels=["zero", "one", "zero"], seed=0)
+    ```
 
     Args: those of `LabelledGenerator` and of `ConditionalGAN`.
     """
@@ -150,16 +131,8 @@ class LabelledWaveGAN(ConditionalGAN):
             "augment": 1.0,
         }
     }
-    tiny = {
-        "labels": ["yes", "no", "maybe"],
-        "slice_length": 256,
-        "sampling_rate": 8000,
-        "latent_dim": 6,
-        "dim": 2,
-    }
-    deterministic = {
-        "discriminators": [{"kind": "waveform", "phase_shuffle": 0}]
-    }
+    tiny = {**WaveGAN.tiny, "labels": ["yes", "no", "maybe"]}
+    deterministic = WaveGAN.deterministic
 
 
 def planes(view: Any, classes: Any) -> Any:
@@ -182,15 +155,3 @@ def beside_planes(view: Any, classes: Any) -> Any:
     added = planes(view, classes)
     shape = (*ops.shape(view)[:-1], added.shape[-1])
     return ops.concatenate([view, ops.broadcast_to(added, shape)], axis=-1)
-
-
-def check_option(name: str, value: Any, known: tuple[str, ...]) -> None:
-    """Checks an option that is one of some words.
-
-    Raises:
-        ValueError: if it is not; the message lists them.
-    """
-    if value not in known:
-        raise ValueError(
-            f"`{name}` must be one of {known}. Received: {name}={value!r}"
-        )

@@ -11,8 +11,8 @@ from keras import ops
 
 from keras_audiogan.layers.mfcc import MFCC
 from keras_audiogan.models.audio_classifier import (
-    SILENCE_PEAK,
     AudioClassifier,
+    ClassifierNetwork,
     frame_length,
 )
 from keras_audiogan.models.registry import register_architecture
@@ -43,10 +43,8 @@ class LSTMClassifier(AudioClassifier):
     Coefficients go through batch norm; the networks stay in float32.
 
     Args:
-        labels: The class names, in the order of the logits.
-        sampling_rate: The rate of the audio, in Hz.
-        num_channels: The channels of the audio; they are averaged to mono.
-        slice_length: The samples the network looks at.
+        labels: See `AudioClassifier`, as for `sampling_rate`, `num_channels`
+            and `slice_length`.
         inputs: One of the three above.
         threshold_db: What counts as silence, in dB below the clip's peak.
         num_coefficients: MFCC that are kept.
@@ -124,36 +122,23 @@ class LSTMClassifier(AudioClassifier):
             fft_length = frame_length(sampling_rate)
         if frame_step is None:
             frame_step = max(1, fft_length // 2)
-        self._options: dict[str, Any] = {
-            "inputs": inputs,
-            "threshold_db": float(threshold_db),
-            "num_coefficients": int(num_coefficients),
-            "num_mel_bins": int(num_mel_bins),
-            "fft_length": int(fft_length),
-            "frame_step": int(frame_step),
-            "num_slice_frames": int(num_slice_frames),
-            "units": [int(count) for count in units],
-            "dropout": float(dropout),
-        }
-        self.network = LSTMClassifierNetwork(
-            num_classes=len(self.labels),
-            sampling_rate=sampling_rate,
-            slice_length=slice_length,
-            name="classifier",
+        self.build_network(
+            LSTMClassifierNetwork,
+            inputs=inputs,
+            threshold_db=float(threshold_db),
+            num_coefficients=int(num_coefficients),
+            num_mel_bins=int(num_mel_bins),
+            fft_length=int(fft_length),
+            frame_step=int(frame_step),
+            num_slice_frames=int(num_slice_frames),
+            units=[int(count) for count in units],
+            dropout=float(dropout),
             dtype="float32",
-            **self._options,
         )
-        self.network.build((None, slice_length, num_channels))
-        self.build((None, slice_length, num_channels))
-
-    @property
-    def num_features(self) -> int:
-        """The width of `features`."""
-        return self._options["units"][-1]
 
 
 @keras.saving.register_keras_serializable("keras_audiogan")
-class LSTMClassifierNetwork(keras.Model):
+class LSTMClassifierNetwork(ClassifierNetwork):
     """The network of `LSTMClassifier`; see there for the arguments."""
 
     def __init__(
@@ -195,36 +180,24 @@ class LSTMClassifierNetwork(keras.Model):
                 frame_step=frame_step,
                 name="mfcc",
             )
-        self.norm = keras.layers.BatchNormalization(
-            momentum=0.95, name="batch_norm", dtype="float32"
+        self.norm = self.make_layer(
+            keras.layers.BatchNormalization,
+            (None, self.width),
+            momentum=0.95,
+            name="batch_norm",
         )
+        widths = [self.width, *units]
         self.lstms = [
-            keras.layers.LSTM(
+            self.make_layer(
+                keras.layers.LSTM,
+                (self.sequence_frames, widths[index]),
                 count,
                 return_sequences=True,
                 name=f"lstm_{index}",
-                dtype="float32",
             )
             for index, count in enumerate(units)
         ]
-        self.dropout = keras.layers.Dropout(
-            dropout, name="dropout", dtype="float32"
-        )
-        self.dense = keras.layers.Dense(
-            num_classes, name="dense", dtype="float32"
-        )
-
-    def build(self, input_shape) -> None:
-        """Builds every layer under this model's name."""
-        if self.mfcc is not None:
-            self.mfcc.build((None, self.num_frames * self.frame_step, 1))
-        shape: tuple = (None, self.sequence_frames, self.width)
-        self.norm.build(shape)
-        for layer in self.lstms:
-            layer.build(shape)
-            shape = (None, self.sequence_frames, layer.units)
-        self.dense.build((None, shape[-1]))
-        self.built = True
+        self.build_head(units[-1], num_classes, dropout)
 
     def prepared(self, audio):
         """Returns frames of what the layers hear, and which of them sound.
@@ -236,9 +209,7 @@ class LSTMClassifierNetwork(keras.Model):
             float32 (batch, frames, width), and (batch, frames): 1 where the
             peak of a frame is above the threshold, else 0.
         """
-        audio = ops.mean(ops.cast(audio, "float32"), axis=2)
-        peak = ops.max(ops.abs(audio), axis=1, keepdims=True)
-        audio = audio / ops.maximum(peak, SILENCE_PEAK)
+        audio = self.peak_scaled(audio)
         total = self.num_frames * self.frame_step
         audio = ops.pad(audio[:, :total], ((0, 0), (0, total)))[:, :total]
         shape = (-1, self.num_frames, self.frame_step)
@@ -269,12 +240,3 @@ class LSTMClassifierNetwork(keras.Model):
         return ops.sum(means * heard, axis=1) / ops.maximum(
             ops.sum(heard, axis=1), 1.0
         )
-
-    def classify(self, features, training: bool | None = None):
-        """Returns float32 logits (batch, num_classes) of `features`."""
-        return self.dense(self.dropout(features, training=training))
-
-    def call(self, audio, training: bool | None = None):
-        """Returns float32 logits (batch, num_classes)."""
-        features = self.features(audio, training=training)
-        return self.classify(features, training=training)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -65,83 +66,71 @@ class MelGANGenerator(VocoderGenerator):
                 "`channels` is halved at every up-sampling. Received: "
                 f"channels={channels} for {len(upsample_rates)} of them"
             )
-        shared = {
+        shared: dict[str, Any] = {
             "norm": "weight" if weight_norm else None,
             "use_bias": use_bias,
         }
-        side = "causal" if causal else "same"
-        policy = self.dtype_policy
-
-        def conv(filters: int, size: int, name: str, **kwargs: Any) -> Any:
-            return NormalizedConv1D(
-                filters,
-                size,
-                padding=side,
-                padding_mode=padding if size > 1 else "zeros",
-                name=name,
-                **{"dtype": policy, **shared, **kwargs},
-            )
-
+        conv: Any = functools.partial(
+            self.make_layer,
+            NormalizedConv1D,
+            padding="causal" if causal else "same",
+            **shared,
+        )
+        padded: Any = functools.partial(conv, padding_mode=padding)
         self.negative_slope = negative_slope
         self.final_activation = final_activation
-        self.conv_in = conv(channels, kernel_size, "conv_in")
+        self.conv_in = padded(
+            (None, num_mel_bins), channels, kernel_size, name="conv_in"
+        )
+        upsamples = [
+            self.make_layer(
+                NormalizedConv1DTranspose,
+                (None, channels // 2**i),
+                channels // 2 ** (i + 1),
+                2 * factor,
+                factor,
+                crop=(factor + 1) // 2,
+                causal=causal,
+                name=f"upsample_{i}",
+                **shared,
+            )
+            for i, factor in enumerate(upsample_rates)
+        ]
+        # Filled in turn: optimisers' states are in the order of the weights.
         self.upsamples, self.stacks = [], []
         width, rate = channels, 1
         reach = float(kernel_size // 2)
         for i, factor in enumerate(upsample_rates):
+            self.upsamples.append(upsamples[i])
             width //= 2
             rate *= factor
             reach += 2.0 * factor / rate
-            self.upsamples.append(
-                NormalizedConv1DTranspose(
-                    width,
-                    2 * factor,
-                    factor,
-                    crop=(factor + 1) // 2,
-                    causal=causal,
-                    name=f"upsample_{i}",
-                    dtype=policy,
-                    **shared,
-                )
-            )
             stacks = []
             for j in range(num_stacks):
                 dilation = stack_kernel_size**j
                 reach += (stack_kernel_size - 1) * dilation / rate
-                stacks.append(
-                    (
-                        conv(
-                            width,
-                            stack_kernel_size,
-                            f"stack_{i}_{j}_conv",
-                            dilation_rate=dilation,
-                        ),
-                        conv(width, 1, f"stack_{i}_{j}_out"),
-                        conv(width, 1, f"stack_{i}_{j}_skip"),
-                    )
+                dilated = padded(
+                    (None, width),
+                    width,
+                    stack_kernel_size,
+                    dilation_rate=dilation,
+                    name=f"stack_{i}_{j}_conv",
                 )
+                out, skip = (
+                    conv((None, width), width, 1, name=f"stack_{i}_{j}_{end}")
+                    for end in ("out", "skip")
+                )
+                stacks.append((dilated, out, skip))
             self.stacks.append(stacks)
         reach += kernel_size / rate
-        self.conv_out = conv(
-            out_channels, kernel_size, "conv_out", dtype="float32"
+        self.conv_out = padded(
+            (None, width),
+            out_channels,
+            kernel_size,
+            name="conv_out",
+            dtype="float32",
         )
         self.context_frames = math.ceil(reach) + 1
-        self.build_convolutions(
-            (
-                (self.conv_in, num_mel_bins),
-                *(
-                    (layer, channels // 2**i)
-                    for i, layer in enumerate(self.upsamples)
-                ),
-                *(
-                    (layer, channels // 2 ** (i + 1))
-                    for i, stacks in enumerate(self.stacks)
-                    for stack in stacks
-                    for layer in stack
-                ),
-                (self.conv_out, width),
-            )
-        )
 
     def call(self, mel: Any, training: bool = False) -> Any:
         """Returns sound, or its bands, float32."""

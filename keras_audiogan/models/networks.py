@@ -12,13 +12,40 @@ class BuiltNetwork(keras.Model):
     """A network whose constructor builds its layers.
 
     A model knows all sizes when it is made, so its variables exist from then
-    on: optimisers and presets need no first call.
+    on: optimisers and presets need no first call. `dtype` is the policy that
+    its layers have by default.
     """
 
-    def build(self, input_shape: Any) -> None:
-        """Marks the model as built; the constructor builds the layers."""
-        del input_shape
+    def __init__(self, dtype: Any = None, name: str | None = None) -> None:
+        super().__init__(dtype=dtype, name=name)
         self.built = True
+
+    def make_layer(
+        self,
+        layer_class: Any,
+        shape: Iterable[int | None],
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        """Makes a layer, and builds it under this network's name.
+
+        Args:
+            layer_class: its class.
+            shape: of its input, without the batch.
+            *args: arguments of the class.
+            **kwargs: the same by name; `dtype` is the network's by default.
+        """
+        layer = layer_class(*args, **{"dtype": self.dtype_policy, **kwargs})
+        self.build_layers([(layer, (None, *shape))])
+        return layer
+
+    def make_dense(
+        self, inputs: int, units: int, name: str, **options: Any
+    ) -> Any:
+        """Makes a `Dense` layer of so many inputs; see `make_layer`."""
+        return self.make_layer(
+            keras.layers.Dense, (inputs,), units, name=name, **options
+        )
 
     def build_layers(self, layers: Iterable[tuple[Any, Any]]) -> None:
         """Builds layers under this network's name.
@@ -26,7 +53,6 @@ class BuiltNetwork(keras.Model):
         Args:
             layers: pairs of a layer and its input shape, batch included.
         """
-        self.build(None)
         with keras.name_scope(self.name, caller=self):
             for layer, shape in layers:
                 layer.build(shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -74,29 +75,25 @@ class ParallelWaveGANGenerator(VocoderGenerator):
                 f"gate_channels={gate_channels}"
             )
         norm = "weight" if weight_norm else None
-        policy = self.dtype_policy
-
-        def conv(filters: int, size: int, name: str, **kwargs: Any) -> Any:
-            options = {
-                "padding": "causal" if causal else "same",
-                "norm": norm,
-                "use_bias": use_bias,
-                "dtype": policy,
-                **kwargs,
-            }
-            return NormalizedConv1D(filters, size, name=name, **options)
-
+        conv: Any = functools.partial(
+            self.make_layer,
+            NormalizedConv1D,
+            padding="causal" if causal else "same",
+            norm=norm,
+            use_bias=use_bias,
+        )
+        end: Any = functools.partial(conv, kernel_size=1, use_bias=True)
         self.causal = causal
         self.context_window = context_window
         self.upsample_rates = list(upsample_rates)
         self.upsample_slope = upsample_slope
-        width = (context_window if causal else 2 * context_window) + 1
         self.upsample_conv_in = conv(
+            (None, num_mel_bins),
             num_mel_bins,
-            width,
-            "upsample_conv_in",
+            (context_window if causal else 2 * context_window) + 1,
             padding=(0, 0),
             use_bias=False,
+            name="upsample_conv_in",
         )
         side = frequency_kernel_size // 2
         self.upsamples = [
@@ -107,29 +104,38 @@ class ParallelWaveGANGenerator(VocoderGenerator):
                 norm=norm,
                 use_bias=False,
                 name=f"upsample_{i}",
-                dtype=policy,
+                dtype=self.dtype_policy,
             )
             for i, rate in enumerate(upsample_rates)
         ]
-        self.conv_in = conv(residual_channels, 1, "conv_in", use_bias=True)
+        self.conv_in = end((None, 1), residual_channels, name="conv_in")
         cycle = num_layers // num_stacks
+        half, skipped = (None, gate_channels // 2), (None, skip_channels)
         self.blocks = [
             (
                 conv(
+                    (None, residual_channels),
                     gate_channels,
                     kernel_size,
-                    f"block_{i}_conv",
                     dilation_rate=2 ** (i % cycle),
+                    name=f"block_{i}_conv",
                 ),
-                conv(gate_channels, 1, f"block_{i}_aux", use_bias=False),
-                conv(residual_channels, 1, f"block_{i}_out"),
-                conv(skip_channels, 1, f"block_{i}_skip"),
+                conv(
+                    (None, num_mel_bins),
+                    gate_channels,
+                    1,
+                    use_bias=False,
+                    name=f"block_{i}_aux",
+                ),
+                conv(half, residual_channels, 1, name=f"block_{i}_out"),
+                conv(half, skip_channels, 1, name=f"block_{i}_skip"),
             )
             for i in range(num_layers)
         ]
-        self.conv_out_0 = conv(skip_channels, 1, "conv_out_0", use_bias=True)
-        self.conv_out_1 = conv(
-            1, 1, "conv_out_1", use_bias=True, dtype="float32"
+        self.conv_out_0 = end(skipped, skip_channels, name="conv_out_0")
+        self.conv_out_1 = end(skipped, 1, name="conv_out_1", dtype="float32")
+        self.build_layers(
+            (layer, (None, None, num_mel_bins, 1)) for layer in self.upsamples
         )
         reach = (kernel_size - 1) * num_stacks * (2**cycle - 1)
         hop = math.prod(upsample_rates)
@@ -139,28 +145,6 @@ class ParallelWaveGANGenerator(VocoderGenerator):
             rate *= factor
             smoothing += 2.0 * factor / rate
         self.context_frames = math.ceil(frames + smoothing) + context_window + 1
-        half = gate_channels // 2
-        self.build_convolutions(
-            [
-                (self.upsample_conv_in, num_mel_bins),
-                (self.conv_in, 1),
-                *(
-                    pair
-                    for dilated, aux, out, skip in self.blocks
-                    for pair in (
-                        (dilated, residual_channels),
-                        (aux, num_mel_bins),
-                        (out, half),
-                        (skip, half),
-                    )
-                ),
-                (self.conv_out_0, skip_channels),
-                (self.conv_out_1, skip_channels),
-            ]
-        )
-        with keras.name_scope(self.name, caller=self):
-            for layer in self.upsamples:
-                layer.build((None, None, num_mel_bins, 1))
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Returns sound of `[mel, noise]`, float32."""

@@ -17,19 +17,17 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_audiogan.layers import StridedConv1DTranspose
 from keras_audiogan.models.conditional_gan import ConditionalGAN
 from keras_audiogan.models.discriminators import Discriminator
-from keras_audiogan.models.networks import BuiltNetwork
 from keras_audiogan.models.registry import register_architecture
 from keras_audiogan.models.wavegan import (
     NUM_START_FRAMES,
-    block_strides,
-    block_widths,
+    UpsamplingNetwork,
+    WaveGAN,
 )
 
 
-class ProjectionWaveGANGenerator(BuiltNetwork):
+class ProjectionWaveGANGenerator(UpsamplingNetwork):
     """`[latents, classes]` -> audio `(batch, time, channels)`.
 
     Args:
@@ -41,8 +39,6 @@ class ProjectionWaveGANGenerator(BuiltNetwork):
             the channels.
         kernel_size: taps of the transposed convolutions.
         embedding_dim: size of a label's vector.
-        dtype: dtype policy.
-        name: name of the model.
     """
 
     def __init__(
@@ -57,48 +53,24 @@ class ProjectionWaveGANGenerator(BuiltNetwork):
         dtype: Any = None,
         name: str = "generator",
     ) -> None:
-        super().__init__(dtype=dtype, name=name)
-        policy = self.dtype_policy
-        self.strides = block_strides(slice_length)
-        widths = block_widths(len(self.strides), dim, None)[::-1]
-        outputs = [*widths[1:], num_channels]
-        self.num_start_channels = widths[0]
-        self.embedding = keras.layers.Dense(
-            embedding_dim, use_bias=False, name="embedding", dtype=policy
+        super().__init__(slice_length, dim, None, dtype, name)
+        self.embedding = self.make_dense(
+            num_classes, embedding_dim, use_bias=False, name="embedding"
         )
-        self.dense = keras.layers.Dense(
-            NUM_START_FRAMES * widths[0], name="dense", dtype=policy
+        condition = latent_dim + embedding_dim
+        self.dense = self.make_dense(
+            condition, NUM_START_FRAMES * self.widths[0], "dense"
         )
         self.modulations = [
-            keras.layers.Dense(
+            self.make_dense(
+                condition,
                 2 * width,
                 kernel_initializer=keras.initializers.RandomNormal(stddev=0.02),
                 name=f"modulation_{i}",
-                dtype=policy,
             )
-            for i, width in enumerate(widths)
+            for i, width in enumerate(self.widths)
         ]
-        self.upconvs = [
-            StridedConv1DTranspose(
-                filters, kernel_size, stride, name=f"upconv_{i}", dtype=policy
-            )
-            for i, (filters, stride) in enumerate(
-                zip(outputs, self.strides, strict=True)
-            )
-        ]
-        condition = (None, latent_dim + embedding_dim)
-        layers: list[tuple[Any, Any]] = [
-            (self.embedding, (None, num_classes)),
-            (self.dense, condition),
-        ]
-        length = NUM_START_FRAMES
-        for modulation, upconv, width, stride in zip(
-            self.modulations, self.upconvs, widths, self.strides, strict=True
-        ):
-            layers.append((modulation, condition))
-            layers.append((upconv, (None, length, width)))
-            length *= stride
-        self.build_layers(layers)
+        self.upconvs = self.make_upconvs(num_channels, kernel_size)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Returns float32 audio in [-1, 1]."""
@@ -108,8 +80,7 @@ class ProjectionWaveGANGenerator(BuiltNetwork):
         condition = ops.concatenate(
             [ops.cast(latents, embedding.dtype), embedding], axis=-1
         )
-        x = self.dense(condition)
-        x = ops.reshape(x, (-1, NUM_START_FRAMES, self.num_start_channels))
+        x = self.as_frames(self.dense(condition))
         for modulation, upconv in zip(
             self.modulations, self.upconvs, strict=True
         ):
@@ -144,11 +115,8 @@ class ProjectionWaveGAN(ConditionalGAN):
     discriminator_defaults = {"spectral": {"augment": 1.0}}
     default_loss = "relativistic"
     tiny = {
+        **WaveGAN.tiny,
         "labels": ["yes", "no", "maybe"],
-        "slice_length": 256,
-        "sampling_rate": 8000,
-        "latent_dim": 6,
-        "dim": 2,
         "embedding_dim": 4,
         "discriminators": [
             {

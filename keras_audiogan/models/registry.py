@@ -34,11 +34,8 @@ def register_architecture(
     `keras_audiogan.models.arguments`.
 
     Args:
-        name: lower-case architecture name, e.g. `"wavegan"`.
+        name: lower-case architecture name, which `cls.architecture` becomes.
         aliases: further names that it is found by.
-
-    Returns:
-        A class decorator, which sets `cls.architecture` to `name`.
 
     Raises:
         ValueError: if another class holds the name already.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -108,15 +109,7 @@ class Sampling:
         truncation: float | None = None,
         labels: Labels = None,
     ) -> Iterator[np.ndarray]:
-        """Samples in batches, so that memory is that of one batch.
-
-        Args:
-            num_samples: how many clips in all.
-            seed: integer from 0; None draws one.
-            batch_size: clips at a time.
-            truncation: factor in (0, 1] on the latents; less is more typical
-                and less varied.
-            labels: for conditional generators; see `sample`.
+        """Samples as `sample` does, in the memory of one batch.
 
         Yields:
             Float32 `(up to batch_size, time, channels)` in [-1, 1].
@@ -151,13 +144,10 @@ class Sampling:
     ) -> np.ndarray:
         """Runs one batch, padded to `batch_size` so that no shape is new."""
         rows = len(latents)
-
-        def pad(x: np.ndarray) -> np.ndarray:
-            return np.pad(x, [(0, batch_size - rows)] + [(0, 0)] * (x.ndim - 1))
-
-        inputs = (
-            pad(latents) if classes is None else [pad(latents), pad(classes)]
-        )
+        missing = [(0, batch_size - rows), (0, 0)]
+        inputs: Any = np.pad(latents, missing)
+        if classes is not None:
+            inputs = [inputs, np.pad(classes, missing)]
         audio = distribution.predict(self, inputs)
         # A post filter may overshoot full scale.
         return np.clip(np.asarray(audio, "float32")[:rows], -1.0, 1.0)
@@ -179,7 +169,8 @@ class Sampling:
             seed: integer from 0: the same seed gives the same sound; None
                 draws one.
             batch_size: clips at a time.
-            truncation: factor in (0, 1] on the latents.
+            truncation: factor in (0, 1] on the latents; less is more typical
+                and less varied.
             latents: `(num_samples, latent_dim)`, instead of drawn ones.
             labels: what to say, for conditional generators: names or
                 indices, repeated in turn; None takes every label in turn.
@@ -200,12 +191,10 @@ class Sampling:
             )
             return np.concatenate(list(batches))
         latents = np.asarray(latents, "float32")
-        shape_is_right = latents.shape[1:] == (self.latent_dim,)
-        if not shape_is_right or not len(latents):
+        if latents.shape[1:] != (self.latent_dim,) or not len(latents):
             raise ValueError(
                 f"`latents` must have the shape (n, {self.latent_dim}), n "
-                "at least 1. "
-                f"Received: shape {latents.shape}"
+                f"at least 1. Received: shape {latents.shape}"
             )
         classes = self._classes_between(indices, 0, len(latents))
         return self._from_latents(latents, classes, batch_size)

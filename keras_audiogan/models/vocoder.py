@@ -78,12 +78,6 @@ class VocoderGenerator(BuiltNetwork):
 
     context_frames: int
 
-    def build_convolutions(self, sizes: Iterable[tuple[Any, int]]) -> None:
-        """Builds 1-D convolutions, each given with its input channels."""
-        self.build_layers(
-            (layer, (None, None, channels)) for layer, channels in sizes
-        )
-
 
 class Vocoder(AdversarialModel):
     """A generator of sound from mel spectrograms, and its discriminator.
@@ -108,8 +102,6 @@ class Vocoder(AdversarialModel):
             "multi_scale", "channels": 8}]`; the architecture's by default.
         level: how training files are levelled: `"peak"`, `"keep"` or a gain.
         ema_momentum: see `AudioGAN`.
-        dtype: dtype policy of the networks.
-        name: name of the model.
         **network: arguments of the generator.
 
     Raises:
@@ -158,7 +150,6 @@ class Vocoder(AdversarialModel):
             )
         for options in (network, *self.arguments["discriminators"]):
             _check_slope(options.get("negative_slope", 0.0))
-        features.build((None, None, 1))
         self.features = features
         # What the mel loss compares: as in HiFi-GAN these mels reach to half
         # the rate, whatever the input's do, and are not normalised.
@@ -166,7 +157,6 @@ class Vocoder(AdversarialModel):
             **{**mel, "max_frequency": None, "mean": None, "scale": None},
             name="loss_features",
         )
-        self._loss_features.build((None, None, 1))
         self.sampling_rate = sampling_rate
         self.slice_length = slice_length
         self.weight_norm = network["weight_norm"]
@@ -223,15 +213,13 @@ class Vocoder(AdversarialModel):
                 `"parallel_wavegan"`, `"hifigan"` or a `VocoderObjective`; the
                 architecture's own by default. It brings defaults for
                 everything below.
-            generator_optimizer: a Keras optimiser or what
-                `keras.optimizers.get` takes.
-            discriminator_optimizer: the same for the discriminator.
-            learning_rate: replaces that of both default optimisers.
+            generator_optimizer: see `AudioGAN.compile`, as the next three.
+            discriminator_optimizer: the discriminator's.
+            learning_rate: of both.
             seed: seed of noise in training.
             discriminator_start: steps before the discriminator enters; 0 if
                 it comes with a preset.
-            **kwargs: `jit_compile`, `run_eagerly` and `steps_per_execution`,
-                as in Keras.
+            **kwargs: see `AudioGAN.compile`.
         """
         for key in ("discriminator_steps", "critic_steps"):
             if kwargs.pop(key, None) not in (None, 1):
@@ -244,12 +232,11 @@ class Vocoder(AdversarialModel):
             objective = objective.changed(
                 discriminator_start=discriminator_start
             )
-        reconstructs = (
+        if objective.discriminator_start and not (
             objective.mel_weight
             or objective.stft_weight
             or objective.subband_stft_weight
-        )
-        if objective.discriminator_start and not reconstructs:
+        ):
             raise ValueError(
                 f"The loss {objective.name!r} is all adversarial: nothing is "
                 "learnt before the discriminator enters. Use another loss, or "
@@ -292,14 +279,7 @@ class Vocoder(AdversarialModel):
             self.make_train_function(force=True)
 
     def adversarial_step(self, batch: Batch) -> dict[str, Any]:
-        """Updates the generator, then the discriminator if it has entered.
-
-        Args:
-            batch: see the class.
-
-        Returns:
-            Float32 scalars by name.
-        """
+        """Updates the generator, then the discriminator if it has entered."""
         # TensorFlow's data come without lengths, which foldings need.
         length = batch["audio"].shape[1] or self.slice_length
         audio = ops.reshape(batch["audio"], (-1, length, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -24,12 +25,7 @@ def average_pool(
 ) -> Any:
     """Average pooling along time as PyTorch's `AvgPool1d`.
 
-    Args:
-        x: `(batch, time, channels)`.
-        size: steps under a mean.
-        strides: from one mean to the next.
-        padding: zeros at either end.
-        count_padding: whether they count as steps.
+    With `count_padding`, the zeros at either end count as steps.
     """
     widths = [[0, 0], [padding, padding], [0, 0]]
 
@@ -47,8 +43,67 @@ def average_pool(
     return pool(x) / pool(ops.ones_like(x[:1, :, :1]))
 
 
+class _StackDiscriminator(Discriminator):
+    """Discriminators of stacks of convolutions with leaky ReLUs between.
+
+    Attributes:
+        negative_slope: of the leaky ReLUs.
+        pool: size, strides and padding of the average pooling before each
+            scale but the first, and whether the padding counts.
+    """
+
+    negative_slope: float
+    pool: tuple[int, int, int, bool]
+
+    def make_stack(
+        self,
+        specs: list[dict[str, Any]],
+        names: list[str],
+        conv_class: Any = NormalizedConv1D,
+        **shared: Any,
+    ) -> list[Any]:
+        """Makes convolutions, each on top of the one before."""
+        layers: list[Any] = []
+        inputs = 1
+        rank = 2 if conv_class is NormalizedConv2D else 1
+        for spec, name in zip(specs, names, strict=True):
+            last = len(layers) == len(specs) - 1
+            options = {"dtype": "float32"} if last else {}
+            layers.append(
+                self.make_layer(
+                    conv_class,
+                    (*[None] * rank, inputs),
+                    name=name,
+                    **shared,
+                    **spec,
+                    **options,
+                )
+            )
+            inputs = spec["filters"]
+        return layers
+
+    def maps_of_stack(self, layers: list[Any], x: Any, training: bool) -> list:
+        """Returns what each convolution makes of `x`, the logits last."""
+        features = []
+        for layer in layers[:-1]:
+            x = leaky_relu(layer(x, training=training), self.negative_slope)
+            features.append(x)
+        return [*features, layers[-1](x, training=training)]
+
+    def maps_of_scales(
+        self, scales: list[list[Any]], audio: Any, training: bool
+    ) -> list[list[Any]]:
+        """Returns the maps of stacks that see the sound and its averages."""
+        outputs = []
+        for i, layers in enumerate(scales):
+            if i:
+                audio = average_pool(audio, *self.pool)
+            outputs.append(self.maps_of_stack(layers, audio, training))
+        return outputs
+
+
 @register_discriminator("multi_scale")
-class MultiScaleDiscriminator(Discriminator):
+class MultiScaleDiscriminator(_StackDiscriminator):
     """MelGAN's discriminators of the sound and of its averages.
 
     Source: arXiv:1910.06711; descriptinc/melgan-neurips and
@@ -70,8 +125,6 @@ class MultiScaleDiscriminator(Discriminator):
         pool_strides: its strides.
         pool_padding: its zeros at either end.
         pool_count_padding: whether they count.
-        dtype: dtype policy.
-        name: name of the model.
     """
 
     def __init__(
@@ -95,71 +148,47 @@ class MultiScaleDiscriminator(Discriminator):
         super().__init__(dtype=dtype, name=name)
         self.negative_slope = negative_slope
         self.pool = (pool_size, pool_strides, pool_padding, pool_count_padding)
-        self.scales = []
-        sizes = []
-        for s in range(num_scales):
-            specs: list[dict[str, Any]] = [
+        first = {
+            "kernel_size": math.prod(kernel_sizes),
+            "padding_mode": padding,
+        }
+        specs: list[dict[str, Any]] = [{"filters": channels, **first}]
+        width = channels
+        for rate in downsample_rates:
+            groups, width = width // 4, min(width * rate, max_channels)
+            specs.append(
                 {
-                    "filters": channels,
-                    "kernel_size": math.prod(kernel_sizes),
-                    "padding_mode": padding,
+                    "filters": width,
+                    "kernel_size": 10 * rate + 1,
+                    "strides": rate,
+                    "padding": (5 * rate, 5 * rate),
+                    "groups": groups,
                 }
-            ]
-            width = channels
-            for rate in downsample_rates:
-                wider = min(width * rate, max_channels)
-                specs.append(
-                    {
-                        "filters": wider,
-                        "kernel_size": 10 * rate + 1,
-                        "strides": rate,
-                        "padding": (5 * rate, 5 * rate),
-                        "groups": width // 4,
-                    }
-                )
-                width = wider
-            width = min(width * 2, max_channels)
-            specs.append({"filters": width, "kernel_size": kernel_sizes[0]})
-            specs.append({"filters": 1, "kernel_size": kernel_sizes[1]})
-            layers = []
-            inputs = 1
-            for i, spec in enumerate(specs):
-                last = i == len(specs) - 1
-                layer = NormalizedConv1D(
-                    **spec,
-                    norm="weight" if weight_norm else None,
-                    use_bias=use_bias,
-                    kernel_stddev=0.02,
-                    name=f"scale_{s}_conv_{i}",
-                    dtype="float32" if last else self.dtype_policy,
-                )
-                sizes.append((layer, (None, None, inputs)))
-                inputs = spec["filters"]
-                layers.append(layer)
-            self.scales.append(layers)
-        self.build_layers(sizes)
+            )
+        width = min(width * 2, max_channels)
+        specs.append({"filters": width, "kernel_size": kernel_sizes[0]})
+        specs.append({"filters": 1, "kernel_size": kernel_sizes[1]})
+        self.scales = [
+            self.make_stack(
+                specs,
+                [f"scale_{s}_conv_{i}" for i in range(len(specs))],
+                norm="weight" if weight_norm else None,
+                use_bias=use_bias,
+                kernel_stddev=0.02,
+            )
+            for s in range(num_scales)
+        ]
 
     def feature_maps(
         self, views: list[Any], training: bool = False, classes: Any = None
     ) -> list[list[Any]]:
         """Returns the feature maps of every scale, logits last."""
         (audio,) = views
-        outputs = []
-        for i, layers in enumerate(self.scales):
-            if i:
-                audio = average_pool(audio, *self.pool)
-            x, features = audio, []
-            for layer in layers[:-1]:
-                x = layer(x, training=training)
-                x = leaky_relu(x, self.negative_slope)
-                features.append(x)
-            features.append(layers[-1](x, training=training))
-            outputs.append(features)
-        return outputs
+        return self.maps_of_scales(self.scales, audio, training)
 
 
 @register_discriminator("dilated")
-class DilatedDiscriminator(Discriminator):
+class DilatedDiscriminator(_StackDiscriminator):
     """Parallel WaveGAN's discriminator: convolutions without strides.
 
     Source: arXiv:1910.11480; kan-bayashi/ParallelWaveGAN.
@@ -172,8 +201,6 @@ class DilatedDiscriminator(Discriminator):
         use_bias: whether convolutions have one.
         negative_slope: of the leaky ReLUs.
         weight_norm: whether kernels have weight norm.
-        dtype: dtype policy.
-        name: name of the model.
     """
 
     def __init__(
@@ -190,41 +217,28 @@ class DilatedDiscriminator(Discriminator):
     ) -> None:
         super().__init__(dtype=dtype, name=name)
         self.negative_slope = negative_slope
-        self.convs = []
+        specs = []
         for i in range(num_layers):
             last = i == num_layers - 1
             dilation = 1
             if i and not last:
                 dilation = i if dilation_factor == 1 else dilation_factor**i
-            self.convs.append(
-                NormalizedConv1D(
-                    1 if last else channels,
-                    kernel_size,
-                    dilation_rate=dilation,
-                    norm="weight" if weight_norm else None,
-                    use_bias=use_bias,
-                    name=f"conv_{i}",
-                    dtype="float32" if last else self.dtype_policy,
-                )
-            )
-        self.build_layers(
-            [
-                (conv, (None, None, channels if i else 1))
-                for i, conv in enumerate(self.convs)
-            ]
+            filters = 1 if last else channels
+            specs.append({"filters": filters, "dilation_rate": dilation})
+        self.convs = self.make_stack(
+            specs,
+            [f"conv_{i}" for i in range(num_layers)],
+            kernel_size=kernel_size,
+            norm="weight" if weight_norm else None,
+            use_bias=use_bias,
         )
 
     def feature_maps(
         self, views: list[Any], training: bool = False, classes: Any = None
     ) -> list[list[Any]]:
         """Returns one list of feature maps, a logit a sample last."""
-        (x,) = views
-        features = []
-        for conv in self.convs[:-1]:
-            x = conv(x, training=training)
-            x = leaky_relu(x, self.negative_slope)
-            features.append(x)
-        return [[*features, self.convs[-1](x, training=training)]]
+        (audio,) = views
+        return [self.maps_of_stack(self.convs, audio, training)]
 
 
 @register_discriminator("residual")
@@ -245,8 +259,6 @@ class ResidualDiscriminator(Discriminator):
         negative_slope: of the leaky ReLUs.
         weight_norm: whether kernels have weight norm.
         causal: whether an output sees no later sample.
-        dtype: dtype policy.
-        name: name of the model.
     """
 
     def __init__(
@@ -265,49 +277,34 @@ class ResidualDiscriminator(Discriminator):
         name: str = "discriminator",
     ) -> None:
         super().__init__(dtype=dtype, name=name)
-        policy = self.dtype_policy
-
-        def conv(filters: int, size: int, name: str, **kwargs: Any) -> Any:
-            options = {
-                "padding": "causal" if causal else "same",
-                "norm": "weight" if weight_norm else None,
-                "use_bias": use_bias,
-                "dtype": policy,
-                **kwargs,
-            }
-            return NormalizedConv1D(filters, size, name=name, **options)
-
         self.negative_slope = negative_slope
-        self.conv_in = conv(residual_channels, 1, "conv_in", use_bias=True)
-        cycle = num_layers // num_stacks
+        shared: dict[str, Any] = {
+            "padding": "causal" if causal else "same",
+            "norm": "weight" if weight_norm else None,
+        }
+        conv: Any = functools.partial(
+            self.make_layer, NormalizedConv1D, use_bias=use_bias, **shared
+        )
+        end: Any = functools.partial(conv, kernel_size=1, use_bias=True)
+        half = (None, gate_channels // 2)
+        self.conv_in = end((None, 1), residual_channels, name="conv_in")
         self.blocks = [
             (
                 conv(
+                    (None, residual_channels),
                     gate_channels,
                     kernel_size,
-                    f"block_{i}_conv",
-                    dilation_rate=2 ** (i % cycle),
+                    dilation_rate=2 ** (i % (num_layers // num_stacks)),
+                    name=f"block_{i}_conv",
                 ),
-                conv(residual_channels, 1, f"block_{i}_out"),
-                conv(skip_channels, 1, f"block_{i}_skip"),
+                conv(half, residual_channels, 1, name=f"block_{i}_out"),
+                conv(half, skip_channels, 1, name=f"block_{i}_skip"),
             )
             for i in range(num_layers)
         ]
-        self.conv_out_0 = conv(skip_channels, 1, "conv_out_0", use_bias=True)
-        self.conv_out_1 = conv(
-            1, 1, "conv_out_1", use_bias=True, dtype="float32"
-        )
-        half = gate_channels // 2
-        sizes = [(self.conv_in, 1)]
-        for dilated, out, skip in self.blocks:
-            sizes += [(dilated, residual_channels), (out, half), (skip, half)]
-        sizes += [
-            (self.conv_out_0, skip_channels),
-            (self.conv_out_1, skip_channels),
-        ]
-        self.build_layers(
-            [(layer, (None, None, channels)) for layer, channels in sizes]
-        )
+        skipped = (None, skip_channels)
+        self.conv_out_0 = end(skipped, skip_channels, name="conv_out_0")
+        self.conv_out_1 = end(skipped, 1, name="conv_out_1", dtype="float32")
 
     def feature_maps(
         self, views: list[Any], training: bool = False, classes: Any = None
@@ -332,7 +329,7 @@ class ResidualDiscriminator(Discriminator):
 
 
 @register_discriminator("multi_period_multi_scale")
-class MultiPeriodMultiScaleDiscriminator(Discriminator):
+class MultiPeriodMultiScaleDiscriminator(_StackDiscriminator):
     """HiFi-GAN's discriminators: of periods, then of scales.
 
     Source: arXiv:2010.05646; jik876/hifi-gan, and with
@@ -364,8 +361,6 @@ class MultiPeriodMultiScaleDiscriminator(Discriminator):
         pool_size: steps under a mean of the average pooling.
         pool_strides: its strides.
         pool_padding: its zeros at either end, which count.
-        dtype: dtype policy.
-        name: name of the model.
     """
 
     def __init__(
@@ -396,126 +391,84 @@ class MultiPeriodMultiScaleDiscriminator(Discriminator):
         self.periods = list(periods)
         self.negative_slope = negative_slope
         self.pool = (pool_size, pool_strides, pool_padding, True)
-        sizes: list[tuple[Any, tuple]] = []
-        policy = self.dtype_policy
-        self.period_layers = []
-        for p in range(len(self.periods)):
-            layers: list[Any] = []
-            inputs, width = 1, period_channels
-            side = (period_kernel_size - 1) // 2
-            for i, rate in enumerate(period_rates):
-                layers.append(
-                    NormalizedConv2D(
-                        width,
-                        (period_kernel_size, 1),
-                        rate,
-                        padding=(side, side, 0),
-                        norm=period_norm,
-                        name=f"period_{p}_conv_{i}",
-                        dtype=policy,
-                    )
-                )
-                sizes.append((layers[-1], (None, None, None, inputs)))
-                inputs, width = width, min(4 * width, period_max_channels)
-            side = period_last_kernel_size // 2
-            layers.append(
-                NormalizedConv2D(
-                    1,
-                    (period_last_kernel_size, 1),
-                    padding=(side, side, 0),
-                    norm=period_norm,
-                    name=f"period_{p}_conv_out",
-                    dtype="float32",
-                )
+        specs: list[dict[str, Any]] = []
+        width, side = period_channels, (period_kernel_size - 1) // 2
+        for rate in period_rates:
+            specs.append(
+                {
+                    "filters": width,
+                    "kernel_size": (period_kernel_size, 1),
+                    "strides": rate,
+                    "padding": (side, side, 0),
+                }
             )
-            sizes.append((layers[-1], (None, None, None, inputs)))
-            self.period_layers.append(layers)
+            width = min(4 * width, period_max_channels)
+        side = period_last_kernel_size // 2
+        specs.append(
+            {
+                "filters": 1,
+                "kernel_size": (period_last_kernel_size, 1),
+                "padding": (side, side, 0),
+            }
+        )
+        parts = [f"conv_{i}" for i in range(len(specs) - 1)] + ["conv_out"]
+        self.period_layers = [
+            self.make_stack(
+                specs,
+                [f"period_{p}_{part}" for part in parts],
+                NormalizedConv2D,
+                norm=period_norm,
+            )
+            for p in range(len(self.periods))
+        ]
         if scale_norms is None:
             scale_norms = ["spectral"] + ["weight"] * (num_scales - 1)
-        self.scale_layers = []
-        for s, norm in zip(range(num_scales), scale_norms, strict=False):
-            first, middle, late, last = scale_kernel_sizes
-            specs: list[dict[str, Any]] = [
-                {"filters": scale_channels, "kernel_size": first}
-            ]
-            width, groups = scale_channels, 4
-            for rate in scale_rates:
-                specs.append(
-                    {
-                        "filters": width,
-                        "kernel_size": middle,
-                        "strides": rate,
-                        "padding": (middle // 2, middle // 2),
-                        "groups": groups,
-                    }
-                )
-                inputs, width = width, min(2 * width, scale_max_channels)
-                groups = min(4 * groups, scale_max_groups)
-            specs.append({"filters": width, "kernel_size": late})
-            layers = []
-            inputs = 1
-            for i, spec in enumerate(specs):
-                layers.append(
-                    NormalizedConv1D(
-                        **spec,
-                        norm=norm,
-                        use_bias=use_bias,
-                        name=f"scale_{s}_conv_{i}",
-                        dtype=policy,
-                    )
-                )
-                sizes.append((layers[-1], (None, None, inputs)))
-                inputs = spec["filters"]
-            layers.append(
-                NormalizedConv1D(
-                    1,
-                    last,
-                    norm=norm,
-                    use_bias=use_bias,
-                    name=f"scale_{s}_conv_out",
-                    dtype="float32",
-                )
+        first, middle, late, last = scale_kernel_sizes
+        width, groups = scale_channels, 4
+        specs = [{"filters": width, "kernel_size": first}]
+        for rate in scale_rates:
+            specs.append(
+                {
+                    "filters": width,
+                    "kernel_size": middle,
+                    "strides": rate,
+                    "padding": (middle // 2, middle // 2),
+                    "groups": groups,
+                }
             )
-            sizes.append((layers[-1], (None, None, inputs)))
-            self.scale_layers.append(layers)
-        self.build_layers(sizes)
+            width = min(2 * width, scale_max_channels)
+            groups = min(4 * groups, scale_max_groups)
+        specs.append({"filters": width, "kernel_size": late})
+        specs.append({"filters": 1, "kernel_size": last})
+        parts = [f"conv_{i}" for i in range(len(specs) - 1)] + ["conv_out"]
+        self.scale_layers = [
+            self.make_stack(
+                specs,
+                [f"scale_{s}_{part}" for part in parts],
+                norm=norm,
+                use_bias=use_bias,
+            )
+            for s, norm in zip(range(num_scales), scale_norms, strict=False)
+        ]
 
     def feature_maps(
         self, views: list[Any], training: bool = False, classes: Any = None
     ) -> list[list[Any]]:
         """Returns the feature maps of periods, then of scales."""
         (audio,) = views
-        outputs = [
-            self._through(layers, fold(audio, period), training)
+        of_periods = [
+            self.maps_of_stack(layers, fold(audio, period), training)
             for period, layers in zip(
                 self.periods, self.period_layers, strict=True
             )
         ]
-        for i, layers in enumerate(self.scale_layers):
-            if i:
-                audio = average_pool(audio, *self.pool)
-            outputs.append(self._through(layers, audio, training))
-        return outputs
-
-    def _through(self, layers: list[Any], x: Any, training: bool) -> list[Any]:
-        features = []
-        for layer in layers[:-1]:
-            x = layer(x, training=training)
-            x = leaky_relu(x, self.negative_slope)
-            features.append(x)
-        return [*features, layers[-1](x, training=training)]
+        return of_periods + self.maps_of_scales(
+            self.scale_layers, audio, training
+        )
 
 
 def fold(audio: Any, period: int) -> Any:
-    """Returns sound as rows of a period, reflected at its end to whole rows.
-
-    Args:
-        audio: `(batch, time, 1)`; the time must be known.
-        period: samples in a row.
-
-    Returns:
-        `(batch, rows, period, 1)`.
-    """
+    """Returns sound, reflected at its end, as `(batch, rows, period, 1)`."""
     length = audio.shape[1]
     missing = -length % period
     if missing:
@@ -525,16 +478,7 @@ def fold(audio: Any, period: int) -> Any:
 
 @register_discriminator("none")
 class NoDiscriminator(Discriminator):
-    """Stands for none, in vocoders that are only used.
-
-    Args:
-        dtype: dtype policy.
-        name: name of the model.
-    """
-
-    def __init__(self, dtype: Any = None, name: str = "discriminator") -> None:
-        super().__init__(dtype=dtype, name=name)
-        self.build(None)
+    """Stands for none, in vocoders that are only used."""
 
     def feature_maps(
         self, views: list[Any], training: bool = False, classes: Any = None

@@ -8,7 +8,6 @@ average of the generator, and slice lengths that the original does not know.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -21,6 +20,7 @@ from keras_audiogan.layers import (
     StridedConv1DTranspose,
 )
 from keras_audiogan.layers.activations import leaky_relu
+from keras_audiogan.models.arguments import check_option
 from keras_audiogan.models.audio_gan import AudioGAN
 from keras_audiogan.models.discriminators import (
     Discriminator,
@@ -70,7 +70,68 @@ def block_widths(num_blocks: int, dim: int, max_channels: int | None) -> list:
     return widths
 
 
-class WaveGANGenerator(BuiltNetwork):
+class UpsamplingNetwork(BuiltNetwork):
+    """Base of generators that grow 16 frames to a slice, block by block.
+
+    Attributes:
+        strides: see `block_strides`.
+        widths: channels that the blocks take, the widest first.
+    """
+
+    def __init__(
+        self,
+        slice_length: int,
+        dim: int,
+        max_channels: int | None,
+        dtype: Any,
+        name: str,
+    ) -> None:
+        super().__init__(dtype=dtype, name=name)
+        self.strides = block_strides(slice_length)
+        self.widths = block_widths(len(self.strides), dim, max_channels)[::-1]
+
+    def make_upconvs(
+        self,
+        num_channels: int,
+        kernel_size: int,
+        num_added: int = 0,
+        transposed: bool = True,
+    ) -> list[Any]:
+        """Makes the convolutions of the blocks.
+
+        Args:
+            num_channels: that the last one makes.
+            kernel_size: taps.
+            num_added: channels that the first one takes beside its width.
+            transposed: whether they are what makes the sound longer.
+        """
+        upconvs = []
+        for i, stride in enumerate(self.strides):
+            filters = [*self.widths[1:], num_channels][i]
+            inputs = self.widths[i] + (0 if i else num_added)
+            options: dict[str, Any] = (
+                {"strides": stride} if transposed else {"padding": "same"}
+            )
+            upconvs.append(
+                self.make_layer(
+                    StridedConv1DTranspose
+                    if transposed
+                    else keras.layers.Conv1D,
+                    (None, inputs),
+                    filters,
+                    kernel_size,
+                    name=f"upconv_{i}",
+                    **options,
+                )
+            )
+        return upconvs
+
+    def as_frames(self, x: Any) -> Any:
+        """Returns numbers as the 16 frames that the first block takes."""
+        return ops.reshape(x, (-1, NUM_START_FRAMES, self.widths[0]))
+
+
+class WaveGANGenerator(UpsamplingNetwork):
     """Latents `(batch, latent_dim)` -> audio `(batch, time, channels)`.
 
     Args:
@@ -86,8 +147,6 @@ class WaveGANGenerator(BuiltNetwork):
         post_filter_length: taps of a filter learnt after tanh, 512 in the
             original; None for none.
         max_channels: cap on the channels of any block; None for none.
-        dtype: dtype policy.
-        name: name of the model.
 
     Raises:
         ValueError: if the length or an option is out of its range.
@@ -107,34 +166,24 @@ class WaveGANGenerator(BuiltNetwork):
         dtype: Any = None,
         name: str = "generator",
     ) -> None:
-        super().__init__(dtype=dtype, name=name)
-        if upsampling not in UPSAMPLING:
-            raise ValueError(
-                f"`upsampling` must be one of {UPSAMPLING}. "
-                f"Received: upsampling={upsampling!r}"
-            )
-        policy = self.dtype_policy
-        strides = block_strides(slice_length)
-        widths = block_widths(len(strides), dim, max_channels)[::-1]
+        super().__init__(slice_length, dim, max_channels, dtype, name)
+        check_option("upsampling", upsampling, UPSAMPLING)
         self.upsampling = upsampling
-        self.strides = strides
-        self.num_start_channels = widths[0]
-        self.dense = keras.layers.Dense(
-            NUM_START_FRAMES * widths[0], name="dense", dtype=policy
+        self.dense = self.make_dense(
+            latent_dim, NUM_START_FRAMES * self.widths[0], "dense"
         )
-        outputs = [*widths[1:], num_channels]
-        self.upconvs = [
-            self._upconv(filters, kernel_size, stride, i)
-            for i, (filters, stride) in enumerate(
-                zip(outputs, strides, strict=True)
-            )
-        ]
+        self.upconvs = self.make_upconvs(
+            num_channels, kernel_size, transposed=upsampling == "transposed"
+        )
         self.batch_norms = [
-            BatchNorm(name=f"batch_norm_{i}", dtype=policy)
-            for i in range(len(strides) if batch_norm else 0)
+            self.make_layer(BatchNorm, (None, width), name=f"batch_norm_{i}")
+            for i, width in enumerate(self.widths if batch_norm else ())
         ]
-        self.post_filter = (
-            keras.layers.Conv1D(
+        self.post_filter = None
+        if post_filter_length:
+            self.post_filter = self.make_layer(
+                keras.layers.Conv1D,
+                (None, num_channels),
                 num_channels,
                 post_filter_length,
                 padding="same",
@@ -142,47 +191,10 @@ class WaveGANGenerator(BuiltNetwork):
                 name="post_filter",
                 dtype="float32",
             )
-            if post_filter_length
-            else None
-        )
-        self.build_layers(self._sized_layers(latent_dim, [widths[0], *outputs]))
-
-    def _upconv(
-        self, filters: int, kernel_size: int, stride: int, index: int
-    ) -> keras.layers.Layer:
-        name = f"upconv_{index}"
-        if self.upsampling == "nearest":
-            return keras.layers.Conv1D(
-                filters,
-                kernel_size,
-                padding="same",
-                name=name,
-                dtype=self.dtype_policy,
-            )
-        return StridedConv1DTranspose(
-            filters, kernel_size, stride, name=name, dtype=self.dtype_policy
-        )
-
-    def _sized_layers(
-        self, latent_dim: int, channels: list[int]
-    ) -> Iterator[tuple[Any, Any]]:
-        yield self.dense, (None, latent_dim)
-        length = NUM_START_FRAMES
-        for i, upconv in enumerate(self.upconvs):
-            if self.batch_norms:
-                yield self.batch_norms[i], (None, length, channels[i])
-            if self.upsampling == "nearest":
-                length *= self.strides[i]
-            yield upconv, (None, length, channels[i])
-            if self.upsampling == "transposed":
-                length *= self.strides[i]
-        if self.post_filter is not None:
-            yield self.post_filter, (None, length, channels[-1])
 
     def call(self, latents: Any, training: bool = False) -> Any:
         """Returns float32 audio in [-1, 1] (before a post filter)."""
-        x = self.dense(latents)
-        x = ops.reshape(x, (-1, NUM_START_FRAMES, self.num_start_channels))
+        x = self.as_frames(self.dense(latents))
         for i, upconv in enumerate(self.upconvs):
             if self.batch_norms:
                 x = self.batch_norms[i](x, training=training)
@@ -208,8 +220,6 @@ class WaveGANDiscriminator(Discriminator):
         phase_shuffle: largest shift between the blocks; 0 for none.
         max_channels: cap on the channels of any block; None for none.
         num_outputs: numbers that come last, 1 for a score.
-        dtype: dtype policy.
-        name: name of the model.
     """
 
     view_scales = (0.1,)
@@ -229,44 +239,41 @@ class WaveGANDiscriminator(Discriminator):
         name: str = "discriminator",
     ) -> None:
         super().__init__(dtype=dtype, name=name)
-        policy = self.dtype_policy
         strides = block_strides(slice_length)
         widths = block_widths(len(strides), dim, max_channels)
+        inputs = [num_channels, *widths]
         self.downconvs = [
-            StridedConv1D(
-                filters, kernel_size, stride, name=f"downconv_{i}", dtype=policy
+            self.make_layer(
+                StridedConv1D,
+                (None, inputs[i]),
+                widths[i],
+                kernel_size,
+                stride,
+                name=f"downconv_{i}",
             )
-            for i, (filters, stride) in enumerate(
-                zip(widths, strides, strict=True)
-            )
+            for i, stride in enumerate(strides)
         ]
         self.batch_norms = [
-            BatchNorm(name=f"batch_norm_{i}", dtype=policy)
+            self.make_layer(
+                BatchNorm, (None, widths[i]), name=f"batch_norm_{i}"
+            )
             for i in range(1, len(strides) if batch_norm else 1)
         ]
         self.shuffles = [
-            PhaseShuffle(phase_shuffle, name=f"phase_shuffle_{i}", dtype=policy)
-            for i in range(len(strides) - 1)
+            self.make_layer(
+                PhaseShuffle,
+                (None, width),
+                phase_shuffle,
+                name=f"phase_shuffle_{i}",
+            )
+            for i, width in enumerate(widths[:-1])
         ]
-        self.score = keras.layers.Dense(
-            num_outputs, name="output", dtype="float32"
+        self.score = self.make_dense(
+            NUM_START_FRAMES * widths[-1],
+            num_outputs,
+            "output",
+            dtype="float32",
         )
-        self.build_layers(
-            self._sized_layers(slice_length, [num_channels, *widths], strides)
-        )
-
-    def _sized_layers(
-        self, length: int, channels: list[int], strides: list[int]
-    ) -> Iterator[tuple[Any, Any]]:
-        for i, downconv in enumerate(self.downconvs):
-            yield downconv, (None, length, channels[i])
-            length //= strides[i]
-            shape = (None, length, channels[i + 1])
-            if self.batch_norms and i:
-                yield self.batch_norms[i - 1], shape
-            if i < len(self.shuffles):
-                yield self.shuffles[i], shape
-        yield self.score, (None, length * channels[-1])
 
     def feature_maps(
         self, views: list[Any], training: bool = False, classes: Any = None

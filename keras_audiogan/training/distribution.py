@@ -98,14 +98,10 @@ def assign(variables: Sequence[keras.Variable], values: Sequence[Any]) -> None:
 
 
 def predict(model: keras.Model, inputs: Any) -> Any:
-    """Runs a model on this process's own device.
+    """Runs a model, on one batch, on this process's own device.
 
     Keras's `predict_on_batch` gathers what all workers made, so a worker that
     calls it alone would wait for the others for ever.
-
-    Args:
-        model: the model.
-        inputs: its inputs, in one batch.
     """
     strategy = getattr(model, "distribute_strategy", None)
     if strategy is None or strategy.num_replicas_in_sync == 1:

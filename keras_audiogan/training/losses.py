@@ -168,34 +168,22 @@ class GANLoss:
         return replace(self, **weights)
 
 
-def _adam(learning_rate: float, beta_1: float, beta_2: float) -> dict[str, Any]:
-    return {
-        "class_name": "Adam",
-        "config": {
-            "learning_rate": learning_rate,
-            "beta_1": beta_1,
-            "beta_2": beta_2,
-            "epsilon": 1e-8,
-        },
-    }
-
-
-def _rmsprop(learning_rate: float) -> dict[str, Any]:
-    return {
-        "class_name": "RMSprop",
-        "config": {
-            "learning_rate": learning_rate,
-            "rho": 0.9,
-            "epsilon": 1e-10,
-        },
-    }
-
-
-def _both(optimizer: dict[str, Any]) -> dict[str, Any]:
+def _both(name: str, **config: float) -> dict[str, Any]:
+    """Both optimisers of a loss."""
+    optimizer = {"class_name": name, "config": config}
     return {
         "generator_optimizer": optimizer,
         "discriminator_optimizer": optimizer,
     }
+
+
+def _adam(learning_rate: float, beta_1: float, beta_2: float) -> dict[str, Any]:
+    betas = {"beta_1": beta_1, "beta_2": beta_2}
+    return _both("Adam", learning_rate=learning_rate, **betas, epsilon=1e-8)
+
+
+def _rmsprop(learning_rate: float) -> dict[str, Any]:
+    return _both("RMSprop", learning_rate=learning_rate, rho=0.9, epsilon=1e-10)
 
 
 LOSSES = {
@@ -205,13 +193,13 @@ LOSSES = {
             "dcgan",
             minimax_discriminator,
             nonsaturating_generator,
-            **_both(_adam(2e-4, 0.5, 0.999)),
+            **_adam(2e-4, 0.5, 0.999),
         ),
         GANLoss(
             "lsgan",
             least_squares_discriminator,
             least_squares_generator,
-            **_both(_rmsprop(1e-4)),
+            **_rmsprop(1e-4),
         ),
         GANLoss(
             "wgan",
@@ -219,7 +207,7 @@ LOSSES = {
             wasserstein_generator,
             discriminator_steps=5,
             clip=0.01,
-            **_both(_rmsprop(5e-5)),
+            **_rmsprop(5e-5),
         ),
         GANLoss(
             "wgan-gp",
@@ -227,7 +215,7 @@ LOSSES = {
             wasserstein_generator,
             discriminator_steps=5,
             gradient_penalty=10.0,
-            **_both(_adam(1e-4, 0.5, 0.9)),
+            **_adam(1e-4, 0.5, 0.9),
         ),
         GANLoss(
             "hinge",
@@ -235,7 +223,7 @@ LOSSES = {
             wasserstein_generator,
             r1=3.0,
             penalty_stride=4,
-            **_both(_adam(2e-4, 0.0, 0.9)),
+            **_adam(2e-4, 0.0, 0.9),
         ),
         GANLoss(
             "relativistic",
@@ -245,7 +233,7 @@ LOSSES = {
             r1=1.0,
             r2=1.0,
             penalty_stride=4,
-            **_both(_adam(4e-4, 0.0, 0.9)),
+            **_adam(4e-4, 0.0, 0.9),
         ),
     )
 }

@@ -13,6 +13,10 @@ from typing import Any
 from keras import ops
 
 from keras_audiogan.layers.stft import stft_power
+from keras_audiogan.training.losses import (
+    least_squares_generator,
+    wasserstein_generator,
+)
 
 #: Spectra of Parallel WaveGAN (arXiv:1910.11480), and of the whole signal of
 #: multi-band MelGAN (arXiv:2005.05106).
@@ -207,12 +211,8 @@ def generator_adversarial_loss(
         ValueError: If `kind` is unknown or there are no outputs.
     """
     _check_kind(kind)
-    terms = []
-    for scores in _scores(fake_outputs):
-        if kind == "mse":
-            terms.append(ops.mean(ops.square(scores - 1.0)))
-        else:
-            terms.append(-ops.mean(scores))
+    loss = least_squares_generator if kind == "mse" else wasserstein_generator
+    terms = [loss(None, scores) for scores in _scores(fake_outputs)]
     return _total(terms, average_by_discriminators)
 
 
@@ -228,19 +228,11 @@ def discriminator_adversarial_loss(
     fake ones (arXiv:1611.04076), without a factor of a half; `"hinge"` the
     mean shortfall from a margin of 1 (arXiv:1705.02894).
 
-    Args:
-        fake_outputs: Scores of generated sound: a tensor, a list with one
-            for each discriminator, or lists of maps with the scores last.
-        real_outputs: The same of real sound.
-        kind: `"mse"` or `"hinge"`.
-        average_by_discriminators: Mean over the discriminators
-            (kan-bayashi), or their sum (jik876, descriptinc).
+    Takes what `generator_adversarial_loss` takes, and the outputs of real
+    sound.
 
     Returns:
         Loss on the real sound and loss on the generated, two scalars.
-
-    Raises:
-        ValueError: If `kind` is unknown or there are no outputs.
     """
     _check_kind(kind)
     real_terms, fake_terms = [], []
