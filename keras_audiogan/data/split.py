@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_audiogan.data.folder import AudioFolder
-from keras_audiogan.data.folder import in_words as in_words
 from keras_audiogan.data.walk import AudioFolderError, matches
 
 EVERY = 10

@@ -13,12 +13,12 @@ from keras_audiogan.data.prefetch import BatchIterator
 from keras_audiogan.metrics.bootstrap import bootstrap_interval
 from keras_audiogan.metrics.class_scores import confusion_matrix
 from keras_audiogan.metrics.classifier_scores import balanced_accuracy
-from keras_audiogan.metrics.tables import aligned
 from keras_audiogan.models.audio_classifier import (
     AudioClassifier,
     frame_length,
 )
 from keras_audiogan.models.registry import get_architecture
+from keras_audiogan.presets.words import columns
 
 REGIMES = ("real", "real and generated", "generated")
 # After fewer than some 200, the averages of batch norm still lag behind.
@@ -226,7 +226,7 @@ def format_study(report: dict[str, Any]) -> str:
         f"{report['batch_size']} clips, mean of {report['num_runs']} runs, on "
         f"{report['num_test']} real test clips; 95 % intervals"
     )
-    return "\n".join([title, *aligned(rows)]) + "\n"
+    return f"{title}\n{columns(rows)}\n"
 
 
 def study_for_card(report: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from keras_audiogan.data import AudioDataset, AudioFolder, hold_out
-from keras_audiogan.data.split import in_words
 from keras_audiogan.models.registry import get_architecture
 from keras_audiogan.presets.cards import data_sets
 from keras_audiogan.presets.config import read_config, read_training
@@ -209,7 +208,7 @@ def make_plan(options: TrainingOptions) -> RunPlan:
         sampling_rate=arguments["sampling_rate"],
         num_channels=arguments.get("num_channels", 1),
         batch_size=asked["batch_size"],
-        critic_steps=discriminator_steps,
+        discriminator_steps=discriminator_steps,
         level=arguments.get("level", "peak"),
         mode=asked["mode"],
         random_offset=asked["random_offset"],
@@ -314,19 +313,11 @@ def named(
     Args:
         data: The data set.
         label_names: A name for each label; None keeps the folders' names.
-        digits_in_words: Whether those are put in words where all of them are
-            digits.
+        digits_in_words: Whether those that are digits are put in words.
     """
     if label_names:
         return data.renamed(tuple(label_names))
-    present = data.labels or ()
-    if digits_in_words and present and all(map(_is_digit, present)):
-        return data.renamed([in_words(name) for name in present])
-    return data
-
-
-def _is_digit(name: str) -> bool:
-    return len(name) == 1 and name.isdecimal()
+    return data.digits_in_words() if digits_in_words else data
 
 
 def _classifier_of(options: TrainingOptions) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import keras
 
 from keras_audiogan import saving
 from keras_audiogan.data.keras_feed import KerasFeed
+from keras_audiogan.presets.figures import in_words
 from keras_audiogan.presets.tasks import TASKS
 from keras_audiogan.runs.alarms import Alarms
 from keras_audiogan.runs.callbacks import Checkpoints, Previews, resumed_at
@@ -355,7 +356,7 @@ class Trainer:
         chosen = self.plan.keep_best
         self.log.numbers({PREFIX + name: x for name, x in figures.items()})
         text = ", ".join(
-            f"{name} {figures[name]:.4g}"
+            in_words(name, figures[name])
             for name in dict.fromkeys((*SHOWN, chosen))
             if name in figures
         )
