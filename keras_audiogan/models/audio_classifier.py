@@ -18,7 +18,7 @@ from keras_audiogan.training import distribution
 
 # A clip whose peak is below this counts as silence and is not amplified
 # up to full scale (-60 dB re full scale).
-SILENCE_PEAK = 1e-3
+LEAST_PEAK = 1e-3
 # Of a training run: the share of its steps that the learning rate rises in.
 _WARM_UP = 0.1
 _WEIGHT_DECAY = 0.02
@@ -315,7 +315,7 @@ class ClassifierNetwork(BuiltNetwork):
         """Returns audio as float32 mono (batch, time) with a peak of 1."""
         audio = ops.mean(ops.cast(audio, "float32"), axis=2)
         peak = ops.max(ops.abs(audio), axis=1, keepdims=True)
-        return audio / ops.maximum(peak, SILENCE_PEAK)
+        return audio / ops.maximum(peak, LEAST_PEAK)
 
     def features(self, audio, training: bool | None = None):
         """Returns float32 (batch, num_features), the penultimate output."""
