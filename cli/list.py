@@ -51,6 +51,9 @@ def command(pattern: str, task: str | None, as_json: bool) -> None:
         ]
         click.echo(json.dumps(shown, indent=2, default=str))
         return
+    if not infos and pattern == "*":
+        click.echo(f"The zoo has no preset for the task {task} yet.")
+        return
     if not infos:
         wanted = f" for the task {task}" if task else ""
         names = [info["name"] for info in zoo.find_presets(task=task)]

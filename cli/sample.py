@@ -135,7 +135,7 @@ def command(
         preset, "sample" if interpolate is None else "interpolate"
     )
     _backend.prepare()
-    asked = _asked_labels(preset, config, labels, per_label is not None)
+    asked = _asked_labels(preset, folder, config, labels, per_label is not None)
     if per_label is not None:
         num_samples = per_label * len(asked or ())
     elif num_samples is None:
@@ -184,13 +184,16 @@ def command(
 
 
 def _asked_labels(
-    preset: str, config: dict[str, Any], labels: tuple[str, ...], needed: bool
+    preset: str,
+    folder: pathlib.Path,
+    config: dict[str, Any],
+    labels: tuple[str, ...],
+    needed: bool,
 ) -> list[str] | None:
     """Return the labels to take in turn; None if the preset takes none."""
-    from keras_audiogan.models import get_architecture
+    from keras_audiogan import saving
 
-    model_class: Any = get_architecture(config["architecture"])
-    if not model_class.conditional:
+    if not saving.preset_class(folder / "config.json", config).conditional:
         if labels or needed:
             raise click.UsageError(
                 f"{preset} takes no labels: its architecture, "

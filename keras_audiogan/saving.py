@@ -37,6 +37,7 @@ __all__ = [
     "is_preset_folder",
     "load_preset",
     "load_preset_weights",
+    "preset_class",
     "read_config",
     "read_training",
     "save_preset",
@@ -78,7 +79,7 @@ def load_preset(
     folder = Path(path).expanduser()
     config = read_config(folder)
     file = folder / CONFIG_FILE
-    model_class = _model_class(file, config)
+    model_class = preset_class(file, config)
     arguments = dict(config["config"])
     if dtype is not None:
         arguments["dtype"] = dtype
@@ -138,7 +139,17 @@ def load_preset_weights(
     return stems
 
 
-def _model_class(file: Path, config: dict[str, Any]) -> type:
+def preset_class(file: Path, config: dict[str, Any]) -> Any:
+    """Returns the class of a preset's model, checked against its config.
+
+    Args:
+        file: Its config.json, for the error.
+        config: As `read_config` returned it.
+
+    Raises:
+        PresetError: if the architecture is unknown, or class, task or sizes
+            are not the architecture's.
+    """
     import keras
 
     from keras_audiogan.models.registry import get_architecture
@@ -150,14 +161,17 @@ def _model_class(file: Path, config: dict[str, Any]) -> type:
             file,
             f"{str(error).rstrip('.')}; a newer keras-audiogan may know it",
         ) from error
-    name = keras.saving.get_registered_name(model_class)
-    if config["class_name"] != name:
-        raise PresetError(
-            file,
-            "`class_name` is not the class of `architecture`",
-            expected=name,
-            received=config["class_name"],
-        )
+    for field, own in (
+        ("class_name", keras.saving.get_registered_name(model_class)),
+        ("task", getattr(model_class, "task", None)),
+    ):
+        if config[field] != own:
+            raise PresetError(
+                file,
+                f"`{field}` is not that of `architecture`",
+                expected=own,
+                received=config[field],
+            )
     limits = getattr(model_class, "config_limits", {})
     check_limits(file, config["config"], limits)
     return model_class

@@ -226,6 +226,33 @@ def test_both_names_at_once_are_refused(both):
         cases.build("wavegan", **both)
 
 
+@pytest.mark.parametrize("critics", [[], "spectral", {"spectral": 1}])
+def test_critics_that_are_no_list_of_kinds(critics):
+    with pytest.raises(ValueError, match="`critics` must name.*Received"):
+        cases.build("wavegan", critics=critics)
+
+
+def test_a_vocoder_may_have_the_spectral_discriminator_of_clips():
+    model = cases.build("melgan", discriminators=[cases.SPECTRAL])
+    (maps,) = model.discriminator(np.zeros((1, 2048, 1), "float32"))
+    assert tuple(maps[-1].shape) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"kind": ["spectral"]},
+        {"kind": "spectral", "dim": "8"},
+        {"kind": "spectral", "frame_step": 0},
+        {"kind": "multi_period_multi_scale", "periods": [2] * 17},
+        {"kind": "multi_period_multi_scale", "num_scales": 1 << 20},
+    ],
+)
+def test_arguments_that_no_discriminator_takes(spec):
+    with pytest.raises(ValueError, match="Received"):
+        cases.build("wavegan", discriminators=[spec])
+
+
 def test_the_conditional_gan_of_genres():
     assert GenreCGAN is CGAN is get_architecture("genre_cgan")
     config = upgrade_config(
@@ -246,6 +273,8 @@ def test_the_conditional_gan_of_genres():
 
 def test_older_names_of_the_step():
     model = cases.build("wavegan")
+    with pytest.raises(ValueError, match="older name"):
+        model.compile(critic_steps=3, discriminator_steps=2)
     model.compile(critic_steps=3)
     assert model.critic_steps == model.discriminator_steps == 3
 

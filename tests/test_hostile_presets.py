@@ -99,6 +99,9 @@ def refused(folder, file, *words, **options):
     [
         ({"format_version": 3}, ["format version 3", "newer", "pip install"]),
         ({"format_version": 0}, ["unknown format_version"]),
+        ({"task": "vocode"}, ["`task` is not that of", "generate", "vocode"]),
+        ({"task": "Sing!"}, ["`task`"]),
+        ({"task": KeyError}, ["`task` is missing"]),
         ({"format_version": "1"}, ["format_version", "wrong type"]),
         ({"format_version": True}, ["format_version", "wrong type"]),
         ({"format_version": KeyError}, ["`format_version` is missing"]),

@@ -83,7 +83,7 @@ class AudioDataset:
         sampling_rate: int | None = None,
         num_channels: int | None = None,
         batch_size: int = 64,
-        discriminator_steps: int = 1,
+        discriminator_steps: int | None = None,
         *,
         level: Levelling = "peak",
         mode: str = "auto",
@@ -100,8 +100,14 @@ class AudioDataset:
         cache_bytes: int = 256 << 20,
         critic_steps: int | None = None,
     ) -> None:
-        if critic_steps is not None:
-            discriminator_steps = critic_steps
+        if None not in (critic_steps, discriminator_steps):
+            raise ValueError(
+                "`critic_steps` is the older name of `discriminator_steps`: "
+                f"give one of them. Received: critic_steps={critic_steps}, "
+                f"discriminator_steps={discriminator_steps}"
+            )
+        if discriminator_steps is None:
+            discriminator_steps = 1 if critic_steps is None else critic_steps
         if not isinstance(folder, AudioFolder):
             folder = AudioFolder.scan(
                 folder, sampling_rate=sampling_rate, num_channels=num_channels

@@ -66,6 +66,8 @@ class AdversarialModel(RecordedArguments, keras.Model):
         "slice_length": 1 << 24,
         "num_channels": 1024,
         "num_bands": 64,
+        "num_scales": 16,
+        "num_layers": 256,
         "num_mel_bins": 1024,
         "fft_length": 1 << 14,
     }
@@ -224,7 +226,12 @@ class AdversarialModel(RecordedArguments, keras.Model):
         self, spec: Mapping[str, Any], name: str, **context: Any
     ) -> Discriminator:
         """Builds a network of the discriminators' table."""
-        known = {**self.arguments, "dtype": self.dtype_policy, **context}
+        known = {
+            **self.arguments,
+            "num_channels": self.num_channels,
+            "dtype": self.dtype_policy,
+            **context,
+        }
         return make_discriminator(spec, name, known)
 
     def _side_by_side(self, built: list[Discriminator]) -> Discriminator:

@@ -144,7 +144,15 @@ class AudioGAN(Sampling, AdversarialModel):
             **kwargs: `jit_compile`, `run_eagerly` and `steps_per_execution`,
                 as in Keras.
         """
-        steps = kwargs.pop("critic_steps", discriminator_steps)
+        steps = kwargs.pop("critic_steps", None)
+        if steps is None:
+            steps = discriminator_steps
+        elif discriminator_steps is not None:
+            raise ValueError(
+                "`critic_steps` is the older name of `discriminator_steps`: "
+                f"give one of them. Received: critic_steps={steps}, "
+                f"discriminator_steps={discriminator_steps}"
+            )
         gan_loss = losses.get_loss(loss or self.default_loss)
         if penalty is not None:
             gan_loss = gan_loss.with_penalty(penalty)

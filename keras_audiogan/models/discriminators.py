@@ -73,7 +73,8 @@ def discriminator_specs(
     specs = []
     for entry in entries if isinstance(entries, Sequence) else ():
         spec = {"kind": entry} if isinstance(entry, str) else entry
-        if not isinstance(spec, Mapping) or spec.get("kind") not in _KINDS:
+        kind = spec.get("kind") if isinstance(spec, Mapping) else None
+        if not isinstance(kind, str) or kind not in _KINDS:
             raise ValueError(
                 f"`{argument}` must name a `kind`, one of "
                 f"{list_discriminators()}. Received: {argument}={entry!r}"
@@ -118,7 +119,13 @@ def make_discriminator(
         for key, value in available.items()
         if key in known and key in (*_CONTEXT, *discriminator_class.shares)
     }
-    return discriminator_class(**{**shared, **options}, name=name)
+    try:
+        return discriminator_class(**{**shared, **options}, name=name)
+    except (TypeError, ZeroDivisionError) as error:
+        raise ValueError(
+            f"The discriminator {kind!r} cannot be built from its arguments: "
+            f"{error}. Received: {options}"
+        ) from error
 
 
 class Discriminator(BuiltNetwork):

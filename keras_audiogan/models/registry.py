@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import warnings
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
@@ -17,6 +18,8 @@ T = TypeVar("T", bound=type)
 
 _ARCHITECTURES: dict[str, type] = {}
 _ALIASES: dict[str, str] = {}
+# Of plug-ins that cannot be loaded: others work without them.
+_BROKEN: list[str] = []
 
 PACKAGE = "keras_audiogan"
 ENTRY_POINT = "keras_audiogan.architectures"
@@ -70,13 +73,14 @@ def _import_all() -> None:
     for entry in importlib.metadata.entry_points(group=ENTRY_POINT):
         try:
             entry.load()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (it is a stranger's)
             source = entry.dist.name if entry.dist else entry.value
-            raise RuntimeError(
+            _BROKEN.append(
                 f"The plug-in {entry.name!r} of the package {source} cannot "
                 "be loaded. Mend, update or uninstall it. Received: "
                 f"{type(error).__name__}: {error}"
-            ) from error
+            )
+            warnings.warn(_BROKEN[-1], stacklevel=2)
 
 
 def list_architectures() -> list[str]:
@@ -95,6 +99,7 @@ def get_architecture(name: str) -> type:
     found = _ARCHITECTURES.get(_ALIASES.get(name, name))
     if found is None:
         raise ValueError(
-            f"Unknown architecture. Expected one of {known}. Received: {name!r}"
+            f"Unknown architecture. Expected one of {known}. Received: "
+            f"{name!r}{''.join(f'. {text}' for text in _BROKEN)}"
         )
     return found

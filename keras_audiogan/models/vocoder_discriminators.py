@@ -19,6 +19,9 @@ from keras_audiogan.models.discriminators import (
     register_discriminator,
 )
 
+# More periods or scales than anybody has tried.
+_MOST = 16
+
 
 def average_pool(
     x: Any, size: int, strides: int, padding: int, count_padding: bool
@@ -388,6 +391,11 @@ class MultiPeriodMultiScaleDiscriminator(_StackDiscriminator):
         name: str = "discriminator",
     ) -> None:
         super().__init__(dtype=dtype, name=name)
+        if max(len(periods), num_scales) > _MOST:
+            raise ValueError(
+                f"There may be {_MOST} `periods` and {_MOST} scales at most. "
+                f"Received: {len(periods)} periods, num_scales={num_scales}"
+            )
         self.periods = list(periods)
         self.negative_slope = negative_slope
         self.pool = (pool_size, pool_strides, pool_padding, True)
@@ -489,6 +497,6 @@ class NoDiscriminator(Discriminator):
             ValueError: always.
         """
         raise ValueError(
-            "This vocoder has no discriminator to train with: it was made for "
+            "This model has no discriminator to train with: it was made for "
             "use. Load it with its weight norm, or name its `discriminators`."
         )

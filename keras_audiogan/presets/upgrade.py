@@ -122,7 +122,12 @@ def upgrade_gan(
     for name in old:
         value = new.pop(name)
         if name == "critics":
-            kinds = value
+            if not value or isinstance(value, (str, Mapping)):
+                raise ValueError(
+                    "`critics` must name one or more kinds in a list, e.g. "
+                    f'["spectral"]. Received: critics={value!r}'
+                )
+            kinds = list(value)
         else:
             kind, argument = _OF_DISCRIMINATORS[name]
             of_kind.setdefault(kind, {})[argument] = value
