@@ -112,11 +112,7 @@ def source_section(
     which both rates share, so that its samples fall where those of the whole
     resampled file fall.
 
-    Args:
-        start: First wanted sample, at `target_rate`.
-        length: Number of wanted samples, at `target_rate`.
-        source_rate: Rate of the file in Hz.
-        target_rate: Wanted rate in Hz.
+    `start` and `length` are samples at `target_rate`.
 
     Returns:
         `(first, stop, skip)`: read source samples `first` to `stop` (it may

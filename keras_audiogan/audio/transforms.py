@@ -63,12 +63,8 @@ def frame(audio: Any, frame_length: int, frame_step: int) -> Any:
 def overlap_add(frames: Any, frame_step: int) -> Any:
     """Adds frames up where they lie over each other.
 
-    Args:
-        frames: `(rows, frames, frame_length)`, the number of frames known.
-        frame_step: Samples from one frame's start to the next.
-
-    Returns:
-        `(rows, (frames - 1) * frame_step + frame_length)`.
+    `(rows, frames, frame_length)`, the number of frames known, become
+    `(rows, (frames - 1) * frame_step + frame_length)`.
     """
     xp = namespace(frames)
     count, length = frames.shape[-2:]

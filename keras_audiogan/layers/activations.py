@@ -14,10 +14,6 @@ def leaky_relu(x: Any, negative_slope: float) -> Any:
     Under a gradient penalty TensorFlow sends zeros back through the whole
     network from every leaky ReLU; this one ends there. It is for
     discriminators: a custom gradient rides into every export.
-
-    Args:
-        x: A tensor.
-        negative_slope: Factor on negative numbers.
     """
     if keras.backend.backend() != "tensorflow":
         return ops.leaky_relu(x, negative_slope)

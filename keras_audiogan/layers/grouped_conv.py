@@ -23,12 +23,8 @@ def convolve(
 ) -> Any:
     """Returns a convolution, channels last, in as many groups as fit.
 
-    Args:
-        inputs: `(batch, ..., channels)`, of one or two axes in between.
-        kernel: `(..., channels // groups, filters)`.
-        strides: one number, or one an axis.
-        dilation_rate: one number, or one an axis.
-        padding: `"valid"` or `"same"`.
+    It is called as `keras.ops.conv`; the kernel is `(..., channels // groups,
+    filters)`.
     """
     in_groups = inputs.shape[-1] != kernel.shape[-2]
     if in_groups and keras.backend.backend() == "tensorflow":

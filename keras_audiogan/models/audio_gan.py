@@ -293,14 +293,9 @@ class AudioGAN(Sampling, AdversarialModel):
     def generator_loss(
         self, batch: Batch, latents: Any
     ) -> tuple[Any, dict[str, Any]]:
-        """Loss of one generator update.
+        """Returns the loss of one generator update, and logs.
 
-        Args:
-            batch: the last discriminator update's share of the batch.
-            latents: `(batch, latent_dim)`.
-
-        Returns:
-            `(loss, logs)`.
+        The batch is the last discriminator update's share.
         """
         gan_loss = self.compiled_loss()
         fake = self._generated(latents, batch)

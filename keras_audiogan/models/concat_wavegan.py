@@ -35,12 +35,7 @@ CONDITIONS = ("label", "sample")
 def in_label_channel(view: Any, classes: Any) -> Any:
     """Puts a view in the channels of its class, and zeros in the others.
 
-    Args:
-        view: `(batch, ..., channels)`.
-        classes: weights of the classes, `(batch, num_classes)`.
-
-    Returns:
-        `(batch, ..., num_classes * channels)`, class by class.
+    The result is `(batch, ..., num_classes * channels)`, class by class.
     """
     weights = planes(view, classes)
     placed = ops.expand_dims(weights, -1) * ops.expand_dims(view, -2)

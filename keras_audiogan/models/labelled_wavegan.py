@@ -143,14 +143,9 @@ def planes(view: Any, classes: Any) -> Any:
 
 
 def beside_planes(view: Any, classes: Any) -> Any:
-    """Adds a constant channel for each class to a view.
+    """Adds a constant channel for each class behind those of a view.
 
-    Args:
-        view: `(batch, ..., channels)`.
-        classes: weights of the classes, `(batch, num_classes)`.
-
-    Returns:
-        `(batch, ..., channels + num_classes)`, the classes last.
+    The classes are weights, `(batch, num_classes)`.
     """
     added = planes(view, classes)
     shape = (*ops.shape(view)[:-1], added.shape[-1])
