@@ -11,12 +11,11 @@ import sys
 import numpy as np
 import pytest
 import soundfile
-from click.testing import CliRunner
+from cli_support import audiogan
 from hub_server import HubServer, User
 from training_support import assert_same_bits, state
 
 from keras_audiogan import saving
-from keras_audiogan.cli.main import main
 from keras_audiogan.data import (
     AudioDataset,
     AudioFolder,
@@ -246,9 +245,6 @@ def test_the_command_of_a_run_can_be_typed_again(tmp_path):
 def test_train_resume_and_info_from_the_command_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("AUDIOGAN_DEBUG", raising=False)
-
-    def audiogan(*arguments):
-        return CliRunner().invoke(main, [str(part) for part in arguments])
 
     begin = ("train", "digit_classifier", DIGITS, "-o", "run")
     result = audiogan(

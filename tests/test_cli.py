@@ -14,6 +14,7 @@ import warnings
 
 import click
 import pytest
+from cli_support import audiogan
 from click.testing import CliRunner
 
 from keras_audiogan import zoo
@@ -27,7 +28,7 @@ PATIENCE = 1.0
 HEAVY = ("keras", "tensorflow", "jax", "torch", "numpy", "rich")
 
 
-def audiogan(*arguments, **environment):
+def in_a_process(*arguments, **environment):
     return subprocess.run(
         [sys.executable, "-P", "-m", "keras_audiogan.cli", *arguments],
         env={**os.environ, **environment},
@@ -57,7 +58,7 @@ def run_raising(error, **options):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_with_an_example(name):
-    result = CliRunner().invoke(main, [name, "--help"])
+    result = audiogan(name, "--help")
     assert result.exit_code == 0, result.output
     assert f"audiogan {name}" in result.output.partition("Example")[2]
 
@@ -72,7 +73,7 @@ def test_the_table_of_commands_says_what_their_help_says(name):
 @pytest.mark.parametrize("arguments", [["--help"], ["list"], ["--version"]])
 def test_light_commands_are_quick_and_import_nothing_heavy(arguments):
     begin = time.perf_counter()
-    result = audiogan(*arguments)
+    result = in_a_process(*arguments)
     seconds = time.perf_counter() - begin
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
@@ -93,7 +94,7 @@ def test_light_commands_are_quick_and_import_nothing_heavy(arguments):
 
 
 def test_list_fits_a_terminal_of_a_hundred_columns():
-    result = audiogan("list", COLUMNS="100")
+    result = in_a_process("list", COLUMNS="100")
     lines = result.stdout.splitlines()
     assert max(map(len, lines)) <= 100
     for name in ("preset", "task", "sound", "size", "where", "measured"):
@@ -103,12 +104,12 @@ def test_list_fits_a_terminal_of_a_hundred_columns():
 
 
 def test_list_of_a_task():
-    result = CliRunner().invoke(main, ["list", "--task", "vocode", "--json"])
+    result = audiogan("list", "--task", "vocode", "--json")
     infos = json.loads(result.stdout)
     assert {info["task"] for info in infos} == {"vocode"}
     assert "hifigan_speech" in [info["name"] for info in infos]
     assert {info["where"] for info in infos} <= {"package", "checkout"}
-    result = CliRunner().invoke(main, ["list", "wave*", "--task", "classify"])
+    result = audiogan("list", "wave*", "--task", "classify")
     assert result.exit_code == 1
     assert "for the task classify matches 'wave*'" in result.output
     assert "digit_classifier" in result.output
@@ -127,7 +128,7 @@ def test_list_of_a_task():
 def test_the_shell_completes(typed, wanted):
     words = f"audiogan {typed}"
     begin = time.perf_counter()
-    result = audiogan(
+    result = in_a_process(
         _AUDIOGAN_COMPLETE="bash_complete",
         COMP_WORDS=words,
         COMP_CWORD=str(len(words.split()) - 1),
@@ -155,13 +156,13 @@ def test_completing_a_preset_imports_nothing_heavy():
 
 
 def test_unknown_command_names_the_nearest():
-    result = CliRunner().invoke(main, ["fintune"])
+    result = audiogan("fintune")
     assert result.exit_code == 2
     assert "Did you mean finetune?" in result.output
 
 
 def test_unknown_flag_names_the_nearest():
-    result = CliRunner().invoke(main, ["sample", "x", "--sed", "1"])
+    result = audiogan("sample", "x", "--sed", "1")
     assert result.exit_code == 2
     assert "--seed" in result.output
 
@@ -334,7 +335,7 @@ def test_no_backend_at_all_says_what_to_install(monkeypatch, no_choice):
     "uri", ["me/gan", "hf://gan", "hf://a/b/c", "hf://../x", "hf://a/b@"]
 )
 def test_wrong_hub_addresses_are_refused_with_the_form(uri):
-    result = CliRunner().invoke(main, ["pull", uri])
+    result = audiogan("pull", uri)
     assert result.exit_code == 2
     assert "hf://owner/name[@revision]" in result.output
 

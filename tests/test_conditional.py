@@ -8,7 +8,7 @@ import architecture_cases as cases
 import keras
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from cli_support import audiogan
 from keras import ops
 from training_support import (
     DIGITS,
@@ -19,7 +19,6 @@ from training_support import (
 )
 
 from keras_audiogan import saving
-from keras_audiogan.cli.main import main
 from keras_audiogan.data import AudioFolder
 from keras_audiogan.models import (
     CGAN,
@@ -666,8 +665,7 @@ def preset(tmp_path_factory):
 
 
 def sample(preset, output, *flags):
-    arguments = ["sample", preset, "-o", str(output), "--no-plot", *flags]
-    return CliRunner().invoke(main, arguments)
+    return audiogan("sample", preset, "-o", output, "--no-plot", *flags)
 
 
 def table(output):

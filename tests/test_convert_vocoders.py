@@ -19,12 +19,11 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from click.testing import CliRunner
+from cli_support import audiogan
 from hub_client import fresh_client
 from hub_server import HubServer, User
 
 from keras_audiogan import zoo
-from keras_audiogan.cli.main import main
 from keras_audiogan.converters import (
     ConversionError,
     MissingPackageError,
@@ -702,9 +701,7 @@ def test_nothing_known(tmp_path):
 
 
 def test_command_makes_a_preset(tmp_path):
-    done = CliRunner().invoke(
-        main, ["convert", str(DATA / "multiband_melgan"), str(tmp_path / "out")]
-    )
+    done = audiogan("convert", DATA / "multiband_melgan", tmp_path / "out")
     assert done.exit_code == 0, done.output
     vocoder = load_preset(tmp_path / "out")
     outputs = np.load(DATA / "multiband_melgan" / "outputs.npz")

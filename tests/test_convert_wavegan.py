@@ -14,10 +14,9 @@ import sys
 import keras
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from cli_support import audiogan
 from tensorflow_checkpoint_support import variables_of, write_checkpoint
 
-from keras_audiogan.cli.main import main
 from keras_audiogan.converters import (
     ConversionError,
     convert,
@@ -396,7 +395,7 @@ def test_command_writes_a_preset_of_what_is_there(tmp_path):
     write_checkpoint(source / "model.ckpt-5", without("D/")(held))
     shutil.copy(NEAREST / "args.txt", source)
     preset = tmp_path / "preset"
-    result = CliRunner().invoke(main, ["convert", str(source), str(preset)])
+    result = audiogan("convert", source, preset)
     assert result.exit_code == 0, result.output
     assert not (preset / "discriminator.safetensors").exists()
     gan = load_preset(preset)

@@ -7,11 +7,10 @@ import shutil
 import architecture_cases as cases
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from cli_support import audiogan
 
 from keras_audiogan import metrics, saving, zoo
 from keras_audiogan.cli import _evaluation
-from keras_audiogan.cli.main import main
 from keras_audiogan.data import AudioFolder, with_labels
 from keras_audiogan.runs.augmentation_study import (
     LabelledAudio,
@@ -27,10 +26,6 @@ DIGITS = pathlib.Path(__file__).parent / "data" / "digits"
 def in_a_new_folder(monkeypatch, tmp_path):
     monkeypatch.delenv("AUDIOGAN_DEBUG", raising=False)
     monkeypatch.chdir(tmp_path)
-
-
-def audiogan(*arguments):
-    return CliRunner().invoke(main, [str(part) for part in arguments])
 
 
 def words(**options):
