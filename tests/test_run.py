@@ -607,4 +607,4 @@ def test_evaluation_keeps_the_best(tmp_path, capsys):
     assert zoo.from_preset(str(run / "best")).slice_length == 1024
     newest = run / "checkpoints" / "step_00000002" / "checkpoint.json"
     assert _json(newest)["details"]["best"] == best[key]
-    assert "frechet_distance" in capsys.readouterr().err
+    assert "Frechet distance" in capsys.readouterr().err
