@@ -285,6 +285,24 @@ def test_whole_runs_are_found_where_they_stood():
     assert "run_training" not in training.__all__
 
 
+# Settings of Keras
+
+
+@every_architecture
+def test_no_layer_follows_the_format_of_keras_json(name):
+    model_class = get_architecture(name)
+    options = dict(model_class.tiny)
+    if "upsampling" in inspect.signature(model_class).parameters:
+        options |= {"upsampling": "nearest", "post_filter_length": 6}
+    keras.config.set_image_data_format("channels_first")
+    try:
+        model = model_class(**options)
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    for layer in model._flatten_layers():
+        assert getattr(layer, "data_format", None) in (None, "channels_last")
+
+
 # Frozen layers
 
 

@@ -243,6 +243,7 @@ class SpectralDiscriminator(Discriminator):
                 4,
                 strides=2,
                 padding="same",
+                data_format="channels_last",
                 name=f"conv_{i}",
             )
             for i in range(4)

@@ -110,7 +110,9 @@ class UpsamplingNetwork(BuiltNetwork):
             filters = [*self.widths[1:], num_channels][i]
             inputs = self.widths[i] + (0 if i else num_added)
             options: dict[str, Any] = (
-                {"strides": stride} if transposed else {"padding": "same"}
+                {"strides": stride}
+                if transposed
+                else {"padding": "same", "data_format": "channels_last"}
             )
             upconvs.append(
                 self.make_layer(
@@ -187,6 +189,7 @@ class WaveGANGenerator(UpsamplingNetwork):
                 num_channels,
                 post_filter_length,
                 padding="same",
+                data_format="channels_last",
                 use_bias=False,
                 name="post_filter",
                 dtype="float32",
