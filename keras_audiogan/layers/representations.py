@@ -6,6 +6,7 @@ and the deviation of each frequency bin, are arguments that `fit` finds.
 
 from __future__ import annotations
 
+import abc
 import inspect
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -91,7 +92,7 @@ def get_representation(
     return cls(**{**fitting, **options})
 
 
-class Representation:
+class Representation(abc.ABC):
     """What networks see in place of sound; the base of all.
 
     Tensors are float32, batches of any size, and gradients pass through
@@ -110,31 +111,28 @@ class Representation:
         instance._config = dict(list(bound.arguments.items())[1:])
         return instance
 
-    def __init__(self) -> None:
-        pass
-
+    @abc.abstractmethod
     def analyse(self, audio: Any) -> Any:
         """Returns what networks see of sound `(batch, time, channels)`."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def synthesise(self, x: Any) -> Any:
         """Returns sound `(batch, time, channels)` of what networks see."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def shape(self, slice_length: int, num_channels: int) -> tuple[int, ...]:
         """Returns the shape of `analyse` of one clip, without the batch.
 
         Raises:
             ValueError: If clips of this length cannot be represented.
         """
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def level(self, x: Any) -> Any:
         """Returns the RMS of the sound of a whole batch `x`, a scalar.
 
         Cheap: no sound is made, so that it is exact for waveforms only.
         """
-        raise NotImplementedError
 
     def fit(self, clips: Iterable[np.ndarray]) -> dict[str, Any]:
         """Finds the statistics of a corpus.
@@ -167,6 +165,9 @@ class Representation:
 @register_representation("waveform")
 class Waveform(Representation):
     """Sound as it is."""
+
+    def __init__(self) -> None:
+        pass
 
     def analyse(self, audio: Any) -> Any:
         """Returns `audio`."""

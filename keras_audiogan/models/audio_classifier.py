@@ -319,7 +319,9 @@ class ClassifierNetwork(BuiltNetwork):
 
     def features(self, audio, training: bool | None = None):
         """Returns float32 (batch, num_features), the penultimate output."""
-        raise NotImplementedError
+        raise TypeError(
+            f"{type(self).__name__} must define `features(audio, training)`."
+        )
 
     def classify(self, features, training: bool | None = None):
         """Returns float32 logits (batch, num_classes) of `features`."""
