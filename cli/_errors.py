@@ -5,7 +5,7 @@ import errno
 import os
 import pathlib
 import re
-import shutil
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 
@@ -18,8 +18,9 @@ _OWN_FOLDERS = tuple(
 )
 # Whose errors are written for people: ours, such as HubError, and the Hub's.
 _WELL_SPOKEN = ("keras_audiogan.", "huggingface_hub")
+# Their advice is about the cache, and complete.
+_OF_THE_HUB = "keras_audiogan.zoo.hub"
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-_LITTLE_SPACE = 1 << 20
 _OUT_OF_MEMORY = ("ResourceExhaustedError", "OutOfMemoryError", "MemoryError")
 
 
@@ -68,9 +69,13 @@ def advice(error: Exception, flags: Mapping[str, str]) -> str:
         message = "Memory ran out."
         if "batch_size" in flags:
             message += f" Choose a smaller {flags['batch_size']}."
+    elif type(error).__module__.startswith(_OF_THE_HUB):
+        message = str(error)
     elif _disk_is_full(error):
         name = getattr(error, "path", None) or getattr(error, "filename", None)
         where = f" while writing {str(name)!r}" if name is not None else ""
+        if name == tempfile.gettempdir():
+            elsewhere = " or name a folder that has some with TMPDIR"
         message = f"The disk is full{where}. Free some space{elsewhere}."
     elif isinstance(error, OSError) and error.errno is not None:
         message = _system_message(error, elsewhere)
@@ -93,20 +98,13 @@ def advice(error: Exception, flags: Mapping[str, str]) -> str:
 
 
 def _disk_is_full(error: BaseException) -> bool:
-    """Return whether `error`, or what it came from, is for want of space.
-
-    libsndfile knows only "System error": there the disk itself is asked.
-    """
+    """Return whether `error`, or what it came from, is for want of space."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno in _NO_SPACE:
             return True
         cause = cause.__cause__
-    path = getattr(error, "path", None)
-    if path is None or "System error" not in str(error):
-        return False
-    folder = pathlib.Path(path).parent
-    return folder.is_dir() and shutil.disk_usage(folder).free < _LITTLE_SPACE
+    return False
 
 
 def _system_message(error: OSError, elsewhere: str) -> str:

@@ -197,7 +197,7 @@ def show(
 def save(folder: pathlib.Path, figures: dict[str, Any]) -> None:
     """Write figures, and the command that gave them, to a preset's folder."""
     from keras_audiogan.metrics.figures import finite
-    from keras_audiogan.presets.atomic_folder import write_json
+    from keras_audiogan.presets.atomic_folder import write_json, write_text
     from keras_audiogan.saving import read_training
     from keras_audiogan.zoo import cards
 
@@ -212,4 +212,4 @@ def save(folder: pathlib.Path, figures: dict[str, Any]) -> None:
     write_json(folder / "training.json", training)
     card = folder / "README.md"
     if not card.is_file() or cards.is_generated(card.read_bytes()):
-        card.write_text(cards.render_card(folder), "utf-8")
+        write_text(card, cards.render_card(folder))

@@ -186,7 +186,10 @@ def check_new(folder: pathlib.Path, hint: str) -> None:
 
 
 def find_preset(
-    preset: str, *capabilities: str, hint: str = "PRESET"
+    preset: str,
+    *capabilities: str,
+    hint: str = "PRESET",
+    weights: Sequence[str] | None = None,
 ) -> tuple[pathlib.Path, dict[str, Any]]:
     """Return folder and config of a preset; Keras stays out.
 
@@ -195,6 +198,7 @@ def find_preset(
         *capabilities: methods, see `keras_audiogan.presets.tasks`, of which
             one is enough.
         hint: the argument or flag that named it.
+        weights: which weights are needed, of a preset on the Hub.
 
     Raises:
         click.BadParameter: if it has none of these; the message says what it
@@ -204,7 +208,13 @@ def find_preset(
     from keras_audiogan.presets.tasks import task_of
     from keras_audiogan.saving import read_config
 
-    folder = zoo.resolve(preset)
+    try:
+        folder = zoo.resolve(preset, weights=weights, samples=False)
+    except ValueError:
+        if not preset.startswith("hf://"):
+            raise
+        # It has no such weights: what is it, then?
+        folder = zoo.resolve(preset, weights=(), samples=False)
     config = read_config(folder)
     task = task_of(config)
     if task.can(*capabilities):

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import io
 import pathlib
 import re
 import secrets
@@ -132,7 +133,9 @@ def command(
             seed = secrets.randbelow(2**32)
         seed_name = str(seed)
     folder, config = _options.find_preset(
-        preset, "sample" if interpolate is None else "interpolate"
+        preset,
+        "sample" if interpolate is None else "interpolate",
+        weights=["generator"],
     )
     _backend.prepare()
     asked = _asked_labels(preset, folder, config, labels, per_label is not None)
@@ -293,20 +296,19 @@ class SampleWriter:
             The first clips, for the picture.
         """
         from keras_audiogan import audio
+        from keras_audiogan.presets.atomic_folder import AppendedFile
         from keras_audiogan.runs.bars import progress
 
         pictured: list[np.ndarray] = []
-        earlier = dict(self.earlier or {})
-        with (
-            # Line by line, for a process that is killed.
-            self.manifest.open(
-                "w", buffering=1, newline="", encoding="utf-8"
-            ) as file,
-            progress("Sampling", self.num_samples) as advance,
-        ):
-            table = csv.DictWriter(file, MANIFEST_FIELDS, restval="")
-            table.writeheader()
-            try:
+        if self.earlier is None:
+            self._write_table({})
+        try:
+            with (
+                # Line by line, for a process that is killed.
+                AppendedFile(self.manifest) as file,
+                progress("Sampling", self.num_samples) as advance,
+            ):
+                table = csv.DictWriter(file, MANIFEST_FIELDS, restval="")
                 for index, clip in enumerate(chain.from_iterable(batches)):
                     path = self.file(index)
                     audio.write_audio(path, clip, sampling_rate)
@@ -315,27 +317,35 @@ class SampleWriter:
                     if "-" in self.seed_name:
                         # On a path between two seeds.
                         position = f"{index / (self.num_samples - 1):.6g}"
-                    table.writerow(
-                        {
-                            "file": path.name,
-                            "seed": self.seed_name,
-                            "index": index,
-                            "position": position,
-                            "label": label,
-                            **fields,
-                        }
-                    )
-                    earlier.pop(path.name, None)
+                    row = {
+                        "file": path.name,
+                        "seed": self.seed_name,
+                        "index": index,
+                        "position": position,
+                        "label": label,
+                        **fields,
+                    }
+                    table.writerow(row)
                     if len(pictured) < NUM_PICTURED:
                         pictured.append(clip.copy())
                     advance()
-            finally:
-                table.writerows(
-                    row
-                    for name, row in earlier.items()
-                    if (self.folder / name).is_file()
-                )
+        finally:
+            if self.earlier:
+                # What was made anew stands there twice, the newer one below.
+                self._write_table(_listed_files(self.manifest) or {})
         return pictured
+
+    def _write_table(self, rows: dict[str, dict[str, str]]) -> None:
+        """Write the table anew, with the files of `rows` that are there."""
+        from keras_audiogan.presets.atomic_folder import write_text
+
+        text = io.StringIO(newline="")
+        table = csv.DictWriter(text, MANIFEST_FIELDS, restval="")
+        table.writeheader()
+        table.writerows(
+            row for name, row in rows.items() if (self.folder / name).is_file()
+        )
+        write_text(self.manifest, text.getvalue())
 
 
 def _listed_files(manifest: pathlib.Path) -> dict[str, dict[str, str]] | None:

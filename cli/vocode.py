@@ -129,7 +129,9 @@ def command(
       audiogan vocode melgan_speech *.wav -o out/ --report out/report.json
     """
     _options.check_report(report, (".json",))
-    folder, config = _options.find_preset(preset, "vocode")
+    folder, config = _options.find_preset(
+        preset, "vocode", weights=["generator"]
+    )
     jobs, skipped = find_jobs(inputs, output, f".{audio_format}")
     picture = output / f"{_options.preset_stem(preset)}.png" if plot else None
     if strict and skipped:

@@ -15,7 +15,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -328,7 +328,24 @@ def _room(frames: int, bins: int) -> Iterator[np.ndarray]:
         yield np.empty((frames, bins), "float32")
         return
     with tempfile.TemporaryFile() as file:
-        yield np.memmap(file, "float32", "w+", shape=(frames, bins))
+        try:
+            _reserve(file, frames * bins * 4)
+        except OSError as error:
+            # The file has no name, but its folder has.
+            place = tempfile.gettempdir()
+            raise OSError(error.errno, error.strerror, place) from error
+        yield np.memmap(file, "float32", "r+", shape=(frames, bins))
+
+
+def _reserve(file: IO[bytes], num_bytes: int) -> None:
+    """Takes room on the disk: a memory map that finds none ends the process."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), 0, num_bytes)
+        return
+    block = bytes(1 << 20)
+    for start in range(0, num_bytes, len(block)):
+        file.write(block[: num_bytes - start])
+    file.flush()
 
 
 def _compared(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 from keras_audiogan.converters import ConversionError, choose_files
@@ -19,11 +20,13 @@ def pull_any(
     uri: str,
     *,
     token: str | bool | None = None,
+    weights: Iterable[str] | None = None,
+    samples: bool = True,
     notify: Notify | None = None,
 ) -> Path:
     """Fetches a preset, or else an original author's checkpoint.
 
-    Arguments are those of `pull`.
+    Arguments are those of `pull`; of a checkpoint all is fetched.
 
     Returns:
         A folder in the client's cache: a preset, or a checkpoint's newest
@@ -34,7 +37,9 @@ def pull_any(
     """
     notify = notify or _log.warning
     try:
-        return pull(uri, token=token, notify=notify)
+        return pull(
+            uri, token=token, weights=weights, samples=samples, notify=notify
+        )
     except NotAPresetError as error:
         refusal: HubError = error
     except HubError as error:

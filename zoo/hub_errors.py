@@ -7,9 +7,11 @@ again first.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import json
+import logging
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -21,9 +23,18 @@ Notify = Callable[[str], None]
 # Seconds before each new attempt, where the Hub does not name a time.
 WAITS = (1.0, 2.0, 4.0)
 MAX_WAIT = 300.0
-# The client tries most requests again by itself, for up to half a minute: no
-# further attempt begins later than this.
+# No further attempt begins later than this.
 MAX_TOTAL = 90.0
+
+# The client tries some requests again by itself, for up to half a minute, and
+# says so here, in lines with addresses.
+_CLIENT_VOICES = (
+    "huggingface_hub.file_download",
+    "huggingface_hub.utils._http",
+)
+_RETRIES = re.compile(
+    "Trying to resume|Retrying in|Max retries|thrown while req|Rate limited"
+)
 
 PASSING = frozenset({408, 429, 500, 502, 503, 504})
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -104,11 +115,15 @@ def _attempt(
     left = list(WAITS if waits is None else waits)
     start = time.monotonic()
     while True:
+        client = _ClientRetries(notify)
         try:
-            return function(repo_id, *args, **kwargs)
+            with client:
+                return function(repo_id, *args, **kwargs)
         except _client_errors() as error:
             delay = _delay(error, left.pop(0)) if left else None
             is_late = time.monotonic() - start > MAX_TOTAL
+            # What the client has tried again and again is not tried here, too.
+            is_late |= client.has_retried and not _is_torn(error)
             if delay is None or is_late:
                 raise explain(error, task) from error
             problem = _problem(error)[0]
@@ -117,6 +132,41 @@ def _attempt(
                 f"{delay:.0f} s."
             )
         time.sleep(delay)
+
+
+class _ClientRetries(logging.Filter, contextlib.AbstractContextManager):
+    """Says once, in our words, that the client tries again by itself.
+
+    Attributes:
+        has_retried: Whether it did.
+    """
+
+    def __init__(self, notify: Notify) -> None:
+        super().__init__()
+        self.has_retried = False
+        self._notify = notify
+        self._loggers = [logging.getLogger(name) for name in _CLIENT_VOICES]
+
+    def __enter__(self) -> _ClientRetries:
+        for logger in self._loggers:
+            logger.addFilter(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for logger in self._loggers:
+            logger.removeFilter(self)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keeps a line about a new attempt from those who read the log."""
+        if not _RETRIES.search(record.getMessage()):
+            return True
+        if not self.has_retried:
+            self.has_retried = True
+            self._notify(
+                "The connection to the Hub was cut, or it is busy; trying "
+                "again, for half a minute at most."
+            )
+        return False
 
 
 def explain(error: BaseException, task: str) -> HubError:
@@ -191,6 +241,12 @@ def is_xet_trouble(error: BaseException | None) -> bool:
         offline = isinstance(error, errors.OfflineModeIsEnabled)
         return error.errno is None and not offline
     return type(error) is RuntimeError
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """Tells whether there was no room for a file."""
+    codes = {e.errno for e in _chain(error) if isinstance(e, OSError)}
+    return bool(codes & _NO_ROOM)
 
 
 def _is_torn(error: BaseException) -> bool:

@@ -25,7 +25,7 @@ from keras_audiogan.zoo.hub_errors import (
     HubError,
     Notify,
     caller,
-    explain,
+    is_full_disk,
 )
 from keras_audiogan.zoo.hub_files import (
     OPTIONAL,
@@ -52,6 +52,7 @@ def pull(
     token: str | bool | None = None,
     output: str | os.PathLike[str] | None = None,
     weights: Iterable[str] | None = None,
+    samples: bool = True,
     notify: Notify | None = None,
 ) -> Path:
     """Fetches a preset from the Hub through the client's cache.
@@ -70,6 +71,7 @@ def pull(
             empty.
         weights: Names of the weights files to fetch, such as
             `["generator"]`; None fetches all.
+        samples: Whether to fetch the sounds and pictures of samples/.
         notify: Is told what is waited for; by default a warning is logged.
 
     Returns:
@@ -80,7 +82,9 @@ def pull(
         ValueError: if the URI is malformed or the preset has no such weights.
         FileExistsError: if `output` holds something.
         PresetError: if config.json is broken.
-        HubError: if the Hub refuses or cannot be reached.
+        HubError: if the Hub refuses or cannot be reached, or the cache's
+            disk is full: of what did not fit nothing is left there.
+        OSError: if `output` cannot be written.
     """
     target = parse_uri(uri)
     destination = None if output is None else Path(output)
@@ -91,26 +95,46 @@ def pull(
                 "Not a new or empty folder; name another one",
                 str(destination),
             )
-    folder, names = _fetch(
-        client(token),
-        target,
-        None if weights is None else sorted(set(weights)),
-        notify or _log.warning,
-    )
+    try:
+        folder, names = _fetch(
+            client(token),
+            target,
+            None if weights is None else sorted(set(weights)),
+            samples,
+            notify or _log.warning,
+        )
+    except HubError as error:
+        if is_full_disk(error):
+            _remove_unfinished(target)
+        raise
     if destination is None:
         return folder
-    try:
-        with replaced_folder(destination) as temporary:
-            for name in names:
-                (temporary / name).parent.mkdir(exist_ok=True)
-                shutil.copyfile(folder / name, temporary / name)
-    except OSError as error:
-        raise explain(error, f"copy {target} to {destination}") from error
+    with replaced_folder(destination) as temporary:
+        for name in names:
+            (temporary / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(folder / name, temporary / name)
     return destination
 
 
+def _remove_unfinished(target: HubURI) -> None:
+    """Removes what the client had of files when its cache's disk was full.
+
+    It would keep that, under names of its own, to go on with some day.
+    """
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import repo_folder_name
+
+    name = repo_folder_name(repo_id=target.repo_id, repo_type="model")
+    for file in Path(constants.HF_HUB_CACHE, name).rglob("*.incomplete"):
+        file.unlink(missing_ok=True)
+
+
 def _fetch(
-    api: HfApi, target: HubURI, stems: list[str] | None, notify: Notify
+    api: HfApi,
+    target: HubURI,
+    stems: list[str] | None,
+    samples: bool,
+    notify: Notify,
 ) -> tuple[Path, list[str]]:
     """Returns a folder of the cache, and which of its files are wanted."""
     from huggingface_hub.errors import EntryNotFoundError
@@ -140,7 +164,11 @@ def _fetch(
         api.snapshot_download,
         # The commit that config.json is of: a push in between does no harm.
         revision=folder.name,
-        allow_patterns=[*weights, *OPTIONAL, f"{SAMPLES_FOLDER}/*"],
+        allow_patterns=[
+            *weights,
+            *OPTIONAL,
+            *([f"{SAMPLES_FOLDER}/*"] if samples else []),
+        ],
         ignore_patterns=[f"{SAMPLES_FOLDER}/*/*", f"{SAMPLES_FOLDER}/.*"],
         local_files_only=not is_reachable,
     )
@@ -157,7 +185,12 @@ def _fetch(
             "its author must push it again. Received: "
             f"{', '.join(f'{n}: {why}' for n, why in spoilt.items())}"
         )
-    return folder, [CONFIG_FILE, *weights, *optional_names(folder)]
+    others = [
+        name
+        for name in optional_names(folder)
+        if samples or name in OPTIONAL  # They may be there from before.
+    ]
+    return folder, [CONFIG_FILE, *weights, *others]
 
 
 def _listed_weights(

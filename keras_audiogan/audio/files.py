@@ -6,11 +6,13 @@ WAV, FLAC, Ogg Vorbis and Opus, MP3, AIFF, AU, CAF, W64 and others.
 
 import contextlib
 import dataclasses
+import io
 import os
 import pathlib
 import stat
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -376,6 +378,26 @@ def with_channels(audio: np.ndarray) -> np.ndarray:
     return audio
 
 
+class _Target(io.FileIO):
+    """A file that libsndfile writes to, and what the disk said of it.
+
+    libsndfile itself knows "System error" at best; of compressed formats it
+    does not look whether what it wrote has arrived.
+    """
+
+    problem: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """Writes all of `data`, or notes why it cannot."""
+        left = memoryview(data)
+        try:
+            while left and self.problem is None:
+                left = left[super().write(left) or 0 :]
+        except OSError as error:
+            self.problem = error
+        return len(data) - len(left)
+
+
 class AudioWriter:
     """A sound file written part by part, in the memory of one part.
 
@@ -414,13 +436,15 @@ class AudioWriter:
             f".{path.stem}.{uuid.uuid4().hex}{path.suffix}"
         )
         self._sound: soundfile.SoundFile | None = None
+        self._target: _Target | None = None
 
     def __enter__(self) -> "AudioWriter":
         """Opens the file; missing folders are made."""
         with self._explained():
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._target = _Target(self._temporary, "w+")
             self._sound = soundfile.SoundFile(
-                self._temporary,
+                self._target,
                 "w",
                 samplerate=self.sampling_rate,
                 channels=self.num_channels,
@@ -444,6 +468,7 @@ class AudioWriter:
         with self._explained():
             for start in range(0, len(audio), _WRITE_BLOCK):
                 self._sound.write(audio[start : start + _WRITE_BLOCK])
+            self._check_disk()
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         """Gives the file its name, or removes it after an error."""
@@ -452,25 +477,43 @@ class AudioWriter:
             with self._explained():
                 if sound is not None:
                     sound.close()
+                if self._target is not None:
+                    self._target.close()
+                self._check_disk()
                 if kind is None:
                     os.replace(self._temporary, self.path)
         finally:
+            if self._target is not None:
+                self._target.close()
             self._temporary.unlink(missing_ok=True)
+
+    def _check_disk(self) -> None:
+        if self._target is not None and self._target.problem is not None:
+            raise self._target.problem
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except (soundfile.SoundFileError, OSError, ValueError) as error:
+        except (
+            soundfile.SoundFileError,
+            OSError,
+            ValueError,
+            # soundfile asserts that all was written.
+            AssertionError,
+        ) as error:
             self._temporary.unlink(missing_ok=True)
+            cause = (self._target and self._target.problem) or error
             raise AudioFileError(
                 self.path,
                 f"cannot write {self.num_channels} channel(s) at "
                 f"{self.sampling_rate} Hz as {self._container} "
-                f"{self._subtype} ({_short(error)})",
-            ) from error
+                f"{self._subtype} ({_short(cause)})",
+            ) from cause
 
 
 def _short(error: BaseException) -> str:
-    text = getattr(error, "error_string", None) or str(error)
+    text = getattr(error, "error_string", None) or str(
+        getattr(error, "strerror", None) or error
+    )
     return " ".join(text.split()).rstrip(".")

@@ -13,7 +13,7 @@ import numpy as np
 from keras_audiogan.audio.plots import save_sheet
 from keras_audiogan.audio.spectra import log_mel_spectrogram, to_mono
 from keras_audiogan.metrics.figures import blocks_of, finite
-from keras_audiogan.presets.atomic_folder import write_json
+from keras_audiogan.presets.atomic_folder import write_json, write_text
 from keras_audiogan.presets.words import as_html
 
 # Colours span this range below the loudest value of a picture.
@@ -139,7 +139,7 @@ def write_report(
             for left, right in zip(*cells, strict=True)
         ),
     )
-    path.write_text(page, "utf-8")
+    write_text(path, page)
     return path
 
 

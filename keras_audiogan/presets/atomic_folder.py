@@ -1,4 +1,4 @@
-"""Write folders and JSON files whose place holds the old or the new, whole."""
+"""Write folders and files whose place holds the old or the new, whole."""
 
 from __future__ import annotations
 
@@ -64,6 +64,12 @@ def replaced_folder(target: Path) -> Iterator[Path]:
         sync_folder(folder)
         _exchange(folder, target)
         sync_folder(target.parent)
+    except OSError as error:
+        # A write that fails names no file, and nobody knows the temporary one.
+        place = os.fspath(error.filename or folder)
+        if error.errno is None or not place.startswith(os.fspath(folder)):
+            raise
+        raise _named(error, target) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -81,16 +87,88 @@ def write_json(path: Path, value: Any) -> None:
         OSError: if the disk is full, the folder not writable, or the like.
     """
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file that is never seen half written.
+
+    Args:
+        path: The file; missing folders are made.
+        text: What it shall hold, written as UTF-8.
+
+    Raises:
+        OSError: if the disk is full, the folder not writable, or the like.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        raise _named(error, path) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+class AppendedFile:
+    """A file that grows by whole lines or records, whatever the disk does.
+
+    What finds no room is taken back: the file then ends as it did before.
+
+    Args:
+        path: The file; made if there is none.
+
+    Raises:
+        OSError: if it cannot be opened.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        # Without a buffer, which would be tried again when it is closed.
+        self._file = open(path, "ab", buffering=0)
+
+    def write(self, data: str | bytes) -> int:
+        """Appends text, as UTF-8, or bytes: all of it or nothing.
+
+        Returns:
+            The length of `data`.
+
+        Raises:
+            OSError: if the disk is full or the like.
+        """
+        left = memoryview(data.encode() if isinstance(data, str) else data)
+        size = os.fstat(self._file.fileno()).st_size
+        try:
+            while left:
+                left = left[self._file.write(left) or 0 :]
+        except OSError as error:
+            self._file.truncate(size)
+            raise _named(error, self.path) from error
+        return len(data)
+
+    def flush(self) -> None:
+        """Does nothing: what is written is with the system already."""
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    def __enter__(self) -> AppendedFile:
+        """Returns itself."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Closes the file."""
+        self.close()
+
+
+def _named(error: OSError, path: Path) -> OSError:
+    """The same error with the file that was to be written, for people."""
+    return OSError(error.errno, error.strerror, os.fspath(path))
 
 
 def sync_folder(folder: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import errno
+import os
 import time
 from collections.abc import Iterator
 from typing import Protocol, TextIO
@@ -70,7 +72,8 @@ class Bar:
                 get_renderable=self._table,
                 refresh_per_second=4,
             )
-            self._live.start()
+            with _spoken():
+                self._live.start()
 
     def set(self, done: int) -> None:
         """Notes how many are done."""
@@ -84,7 +87,8 @@ class Bar:
 
     def say(self, text: str, style: str | None = None) -> None:
         """Prints a line, above the bar if there is one."""
-        self._console.print(Text(text, style=style or ""))
+        with _spoken():
+            self._console.print(Text(text, style=style or ""))
 
     def where(self) -> str:
         """Returns e.g. `step 200 of 10000, 1.73 steps/s, 1 h 34 min left`."""
@@ -102,7 +106,8 @@ class Bar:
     def close(self) -> None:
         """Leaves the bar as it is and gives the terminal back."""
         if self._live is not None:
-            self._live.stop()
+            with _spoken():
+                self._live.stop()
             self._live = None
 
     def _table(self) -> Table:
@@ -113,6 +118,31 @@ class Bar:
         if self.below:
             table.add_row(Text(self.below, style="dim"))
         return table
+
+
+def leave_dead_terminal() -> None:
+    """Lets what is still said go nowhere where the terminal is gone.
+
+    Each write to it would fail, and end what is worth more than words.
+    """
+    for stream in (1, 2):
+        try:
+            os.write(stream, b"")
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream)
+            os.close(nowhere)
+
+
+@contextlib.contextmanager
+def _spoken() -> Iterator[None]:
+    """Goes on where the terminal was closed, as of a job that was disowned."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        leave_dead_terminal()
 
 
 class Advance(Protocol):

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+import safetensors
 import safetensors.numpy
 
 from keras_audiogan.presets.atomic_folder import replaced_folder, write_json
@@ -295,7 +296,15 @@ def _write_state(
     details: Mapping[str, Any],
 ) -> None:
     file = folder / STATE_FILE
-    safetensors.numpy.save_file(dict(state), file)
+    try:
+        safetensors.numpy.save_file(dict(state), file)
+    except safetensors.SafetensorError as error:
+        # It is written by a library that has no OSError.
+        code = re.search(r"\(os error (\d+)\)", str(error))
+        if code is None:
+            raise
+        number = int(code[1])
+        raise OSError(number, os.strerror(number), str(file)) from error
     with open(file, "rb") as stream:
         os.fsync(stream.fileno())
     entry = {

@@ -10,15 +10,25 @@ from typing import Any
 
 import keras
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from keras_audiogan.runs.bars import leave_dead_terminal
+
+# A terminal that is closed sends SIGHUP; Windows has none.
+_HANGUP = getattr(signal, "SIGHUP", None)
+SIGNALS = tuple(
+    number
+    for number in (signal.SIGINT, signal.SIGTERM, _HANGUP)
+    if number is not None
+)
 
 
 class StopOnSignal(keras.callbacks.Callback):
-    """Ends `fit` after the current step at Ctrl-C or SIGTERM.
+    """Ends `fit` after the current step at Ctrl-C, SIGTERM or SIGHUP.
 
     `fit` then returns as at its proper end, so that the other callbacks write
-    their last checkpoint and preview. A second signal acts at once. Signals
-    reach the main thread only: elsewhere this callback does nothing.
+    their last checkpoint and preview. A second signal acts at once, save
+    SIGHUP, which a closed terminal sends twice. A SIGHUP that is ignored, as
+    `nohup` has it, stays ignored. Signals reach the main thread only:
+    elsewhere this callback does nothing.
 
     Args:
         report: Called with a line for people when a signal arrives.
@@ -37,6 +47,10 @@ class StopOnSignal(keras.callbacks.Callback):
         """Begins to listen."""
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
+                if number == _HANGUP and (
+                    signal.getsignal(number) == signal.SIG_IGN
+                ):
+                    continue
                 self._before[number] = signal.signal(number, self._receive)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -51,6 +65,11 @@ class StopOnSignal(keras.callbacks.Callback):
             signal.signal(number, handler)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
+        if number == _HANGUP:
+            leave_dead_terminal()
+            if self.signal is not None:
+                # The shell sends a second one, for the same closed window.
+                return
         if self.signal is not None:
             self.restore()
             signal.raise_signal(number)

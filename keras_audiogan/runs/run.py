@@ -2,6 +2,7 @@
 
 ```
 run/
+    run.lock         the process that works here, while it does
     options.json     resolved options and the model's arguments
     data.json        what was found, skipped and how it is cut
     log.jsonl        means of the losses, alarms, evaluations
@@ -16,9 +17,13 @@ run/
 
 from __future__ import annotations
 
+import contextlib
+
 from keras_audiogan.runs.classifier_run import ClassifierTrainer
 from keras_audiogan.runs.options import TrainingOptions
 from keras_audiogan.runs.plan import make_plan
+from keras_audiogan.runs.run_lock import check_not_in_use, run_lock
+from keras_audiogan.runs.run_records import stored_run
 from keras_audiogan.runs.trainer import RunResult, Trainer
 from keras_audiogan.training.distribution import get_distribution
 
@@ -44,8 +49,9 @@ def describe_run(options: TrainingOptions) -> str:
 def run_training(options: TrainingOptions, *, quiet: bool = False) -> RunResult:
     """Trains a model on a folder of sounds, or continues to.
 
-    Ctrl-C and SIGTERM end it after the current step, with a checkpoint (and
-    the preset, of a generator); `resume` continues. On one CPU with
+    Ctrl-C, SIGTERM and SIGHUP (unless it is ignored) end it after the current
+    step, with a checkpoint (and the preset, of a generator); `resume`
+    continues. While it lasts, no other process may use its folder. On one CPU with
     TensorFlow in float32 the resumed run's weights equal those of an
     uninterrupted one bit for bit.
 
@@ -61,10 +67,18 @@ def run_training(options: TrainingOptions, *, quiet: bool = False) -> RunResult:
         AudioFolderError: If the data hold nothing usable.
         PresetError: If the preset to fine-tune is broken.
         CheckpointError: If the checkpoint is of another model.
+        RunInUseError: If another process works in the folder.
+        OSError: If the disk is full or the like; what was saved before stays.
     """
+    check_not_in_use(options.folder)
     plan = make_plan(options)
     distribution = get_distribution(plan.distribute or None)
     distribution.check_batch(plan.dataset.batch_size)
-    with distribution.scope():
+    with contextlib.ExitStack() as stack:
+        if distribution.is_chief:
+            stack.enter_context(run_lock(plan.folder))
+            # Another process may have begun one meanwhile.
+            stored_run(options)
+        stack.enter_context(distribution.scope())
         trainer = TRAINERS.get(plan.model_class.task, Trainer)
         return trainer(plan, distribution, quiet).train()

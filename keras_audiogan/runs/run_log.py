@@ -17,6 +17,7 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from keras_audiogan.presets.atomic_folder import AppendedFile, write_text
 from keras_audiogan.runs.callbacks import Previews, StepCallback
 from keras_audiogan.runs.step_log import Means, Numbers
 
@@ -38,8 +39,7 @@ class EventLog:
         folder.mkdir(parents=True, exist_ok=True)
         name = f"events.out.tfevents.{time.time_ns() / 1e9:.6f}"
         name += f".{socket.gethostname()}.{os.getpid()}"
-        self._file = open(folder / name, "wb")
-        self._records = RecordWriter(self._file)
+        self._file = AppendedFile(folder / name)
         self._add(Event(file_version="brain.Event:2"))
         start = SessionLog(status=SessionLog.START)
         self._add(Event(step=start_step + 1, session_log=start))
@@ -98,8 +98,9 @@ class EventLog:
 
     def _add(self, event: Event) -> None:
         event.wall_time = time.time()
-        self._records.write(event.SerializeToString())
-        self._file.flush()
+        record = io.BytesIO()
+        RecordWriter(record).write(event.SerializeToString())
+        self._file.write(record.getvalue())
 
     def close(self) -> None:
         """Closes the file."""
@@ -143,7 +144,7 @@ class RunLog(StepCallback):
         self._write = write
         self._shown: int | None = None
         self._means = Means()
-        self._lines: io.TextIOWrapper | None = None
+        self._lines: AppendedFile | None = None
         self._events: EventLog | None = None
         self._begin = (0, 0.0)
 
@@ -158,7 +159,7 @@ class RunLog(StepCallback):
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / LOG_FILE
         _drop_lines_after(path, self.step)
-        self._lines = open(path, "a", encoding="utf-8")
+        self._lines = AppendedFile(path)
         if self._tensorboard:
             self._events = EventLog(self.folder / TENSORBOARD_FOLDER, self.step)
 
@@ -219,7 +220,6 @@ class RunLog(StepCallback):
             if isinstance(value, float) and not math.isfinite(value):
                 entry[key] = None
         self._lines.write(json.dumps(entry, allow_nan=False) + "\n")
-        self._lines.flush()
 
     def _show_previews(self) -> None:
         previews, events = self._previews, self._events
@@ -259,9 +259,4 @@ def _drop_lines_after(path: Path, step: int) -> None:
     if not path.exists():
         return
     kept = [entry for entry in read_log(path) if entry.get("step", 0) <= step]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.writelines(json.dumps(entry) + "\n" for entry in kept)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    write_text(path, "".join(json.dumps(entry) + "\n" for entry in kept))

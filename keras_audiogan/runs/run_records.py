@@ -15,6 +15,7 @@ import keras
 from keras_audiogan.data import AudioDataset
 from keras_audiogan.presets.atomic_folder import write_json
 from keras_audiogan.runs.options import TrainingOptions
+from keras_audiogan.runs.run_lock import LOCK_FILE
 from keras_audiogan.training.precision import has_gpu
 
 OPTIONS_FILE = "options.json"
@@ -39,7 +40,7 @@ def stored_run(options: TrainingOptions) -> dict[str, Any]:
     path = folder / OPTIONS_FILE
     if not options.resume:
         # A start that was killed leaves no more than these.
-        begun = (DATA_FILE, f".{DATA_FILE}.", f".{OPTIONS_FILE}")
+        begun = (DATA_FILE, f".{DATA_FILE}.", f".{OPTIONS_FILE}", LOCK_FILE)
         if folder.exists() and any(
             not entry.name.startswith(begun) for entry in folder.iterdir()
         ):

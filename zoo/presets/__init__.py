@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterable
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from importlib import import_module
@@ -128,7 +129,11 @@ def read_index() -> dict[str, dict[str, Any]]:
 
 
 def resolve(
-    name: str | os.PathLike[str], *, token: str | bool | None = None
+    name: str | os.PathLike[str],
+    *,
+    token: str | bool | None = None,
+    weights: Iterable[str] | None = None,
+    samples: bool = True,
 ) -> Path:
     """Returns the folder of a preset, fetched from the Hub if it is there.
 
@@ -141,6 +146,8 @@ def resolve(
             `hf://owner/name[@revision]`.
         token: For private repositories of the Hub; by default the client's
             own.
+        weights: Which weights to fetch from the Hub; see `pull`.
+        samples: Whether to fetch samples/ from there.
 
     Raises:
         ValueError: if it is none of these; the message names the forms and
@@ -155,7 +162,7 @@ def resolve(
     if name.startswith(HUB_SCHEME):
         # By name, since the Hub client takes a second to import.
         hub = import_module("keras_audiogan.zoo.hub")
-        return hub.pull(name, token=token)
+        return hub.pull(name, token=token, weights=weights, samples=samples)
     if "://" in name:
         raise ValueError(_wrong_scheme(name))
     looks_like_path = "/" in name or os.sep in name or name[:1] in (".", "~")
@@ -271,7 +278,7 @@ def from_preset(
         HubError: if the Hub refuses or cannot be reached.
     """
     _check_task(task)
-    path = _resolve_any(name, token)
+    path = _resolve_any(name, token, kwargs.get("weights"))
     from keras_audiogan import converters, saving
 
     if not saving.is_preset_folder(path) and _is_checkpoint(path):
@@ -304,12 +311,14 @@ def _check_is_for(
 
 
 def _resolve_any(
-    name: str | os.PathLike[str], token: str | bool | None
+    name: str | os.PathLike[str],
+    token: str | bool | None,
+    weights: Iterable[str] | None,
 ) -> Path:
     """Returns a preset's folder, or where a checkpoint of others is."""
     if isinstance(name, str) and name.startswith(HUB_SCHEME):
         hub = import_module("keras_audiogan.zoo.hub_checkpoint")
-        return hub.pull_any(name, token=token)
+        return hub.pull_any(name, token=token, weights=weights, samples=False)
     try:
         return resolve(name, token=token)
     except ValueError:
