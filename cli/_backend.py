@@ -15,6 +15,11 @@ import click
 from keras_audiogan.cli._errors import BACKENDS, debugging
 
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "ERROR"}
+# What Keras's settings file may say; for other numbers there is --precision.
+_SETTINGS = {
+    "floatx": ("float32", "float16", "float64"),
+    "image_data_format": ("channels_last", "channels_first"),
+}
 
 
 def prepare() -> str:
@@ -40,6 +45,7 @@ def prepare() -> str:
 
 def _choose() -> str:
     installed = [name for name in BACKENDS if importlib.util.find_spec(name)]
+    wanted = _configured_backend()
     asked = os.environ.get("KERAS_BACKEND")
     if asked:
         if asked not in installed:
@@ -54,7 +60,6 @@ def _choose() -> str:
             "Keras needs a backend and none is installed. Install one with: "
             "pip install tensorflow"
         )
-    wanted = _configured_backend()
     chosen = wanted if wanted in installed else installed[0]
     if chosen != wanted:
         click.echo(
@@ -88,9 +93,19 @@ def _hushed() -> Iterator[None]:
 def _configured_backend() -> str:
     """Return the backend of Keras's settings file, or its default."""
     home = os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras"
+    file = pathlib.Path(home) / "keras.json"
     try:
-        settings = json.loads((pathlib.Path(home) / "keras.json").read_text())
+        settings = json.loads(file.read_text())
     except (OSError, ValueError):
         return "tensorflow"
-    backend = settings.get("backend") if isinstance(settings, dict) else None
+    if not isinstance(settings, dict):
+        return "tensorflow"
+    for name, allowed in _SETTINGS.items():
+        if settings.get(name, allowed[0]) not in allowed:
+            # The frameworks only say that an assertion failed.
+            raise click.ClickException(
+                f"Keras cannot be imported: in {str(file)!r} {name!r} must be "
+                f"one of {', '.join(allowed)}. Received: {settings[name]!r}"
+            )
+    backend = settings.get("backend")
     return backend if backend in BACKENDS else "tensorflow"

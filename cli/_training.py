@@ -9,7 +9,12 @@ from typing import Any
 import click
 
 from keras_audiogan.cli import _backend, _options
-from keras_audiogan.runs.options import DEFAULTS, MEASURES, TrainingOptions
+from keras_audiogan.runs.options import (
+    CHANGEABLE,
+    DEFAULTS,
+    MEASURES,
+    TrainingOptions,
+)
 
 LOSSES = (
     "wgan-gp",
@@ -253,8 +258,10 @@ _SHARED = (
     click.option(
         "--resume",
         is_flag=True,
-        help="Continue the run in --output; give the same data, and no other "
-        "options.",
+        help="Continue the run in --output on the same data. Options may be "
+        "left out or repeated; only these may change: "
+        + ", ".join("--" + name.replace("_", "-") for name in CHANGEABLE)
+        + " (but of a classifier not --steps).",
     ),
     click.option(
         "-n",

@@ -73,9 +73,11 @@ def load_preset(
         A model of the preset's class, not compiled.
 
     Raises:
+        ValueError: if the policy is one of quantised networks.
         PresetError: if anything in the folder is not as it must be; it names
             the file, and the tensor if there is one.
     """
+    _check_policy(dtype)
     folder = Path(path).expanduser()
     config = read_config(folder)
     file = folder / CONFIG_FILE
@@ -175,6 +177,20 @@ def preset_class(file: Path, config: dict[str, Any]) -> Any:
     limits = getattr(model_class, "config_limits", {})
     check_limits(file, config["config"], limits)
     return model_class
+
+
+def _check_policy(dtype: Any) -> None:
+    """Refuses policies whose layers have weights that no preset holds."""
+    import keras
+
+    policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
+    if isinstance(policy, keras.dtype_policies.QuantizedDTypePolicy):
+        raise ValueError(
+            "The weights of presets are of floating point. Load with a "
+            '`dtype` such as "float32" or "mixed_bfloat16", or choose such a '
+            "global one by keras.config.set_dtype_policy. "
+            f"Received: {policy.name}"
+        )
 
 
 def _measure(file: Path, model_class: type, arguments: dict[str, Any]) -> Any:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 from cli_support import audiogan
 
 from keras_audiogan.cli import _training, finetune, train
-from keras_audiogan.runs.options import TrainingOptions
+from keras_audiogan.runs.options import CHANGEABLE, TrainingOptions
 from keras_audiogan.training import losses, vocoder_objectives
 
 pytestmark = pytest.mark.usefixtures("in_a_new_folder")
@@ -170,3 +171,10 @@ def test_ctrl_c_stops_a_real_training_and_keeps_it(tmp_path):
     assert "--resume" in stdout
     assert "Traceback" not in stderr
     assert (tmp_path / "run" / "preset" / "config.json").is_file()
+
+
+@pytest.mark.parametrize("command", [train.command, finetune.command])
+def test_the_help_of_resume_names_what_may_change(command):
+    (text,) = (p.help for p in command.params if p.name == "resume")
+    named = re.findall(r"--([\w-]+)", text.partition(" (but of a")[0])
+    assert named == ["output", *(x.replace("_", "-") for x in CHANGEABLE)]

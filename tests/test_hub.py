@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -12,10 +13,12 @@ from pathlib import Path
 import hub_repos
 import numpy as np
 import pytest
+from fault_support import largest_file
 from hub_client import fresh_client
 from hub_server import HubServer, User
 from safetensors.numpy import save_file
 
+from keras_audiogan import zoo
 from keras_audiogan.presets import cards
 from keras_audiogan.saving import PresetError
 from keras_audiogan.zoo import hub, hub_errors
@@ -961,3 +964,78 @@ def test_the_server_of_these_tests_checks_what_it_is_given(server, repo_id):
     assert isinstance(caught.value.__cause__, BadRequestError)
     assert "does not match its checksum" in str(caught.value.__cause__)
     assert server.files(repo_id) == {}
+
+
+# One retry, one voice; and no more than is needed.
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "voice"),
+    [
+        # The client goes on with a download; of a question we ask again.
+        ("GET", "^/store/", ["trying again, for half a minute at most"]),
+        ("HEAD", "/config.json", 3 * ["next attempt in 0 s"]),
+    ],
+)
+def test_a_connection_that_stays_cut_is_tried_by_one(
+    server, pushed, uri, method, path, voice, no_wait, monkeypatch, caplog
+):
+    naps = []
+    monkeypatch.setattr("time.sleep", naps.append)
+    server.fail(path, method=method, times=999, drop_answer=True)
+    notes = []
+    with caplog.at_level("WARNING"), pytest.raises(hub.HubError, match="cut"):
+        hub.pull(uri, notify=notes.append)
+    assert len(notes) == len(voice)
+    assert all(x in note for x, note in zip(voice, notes, strict=True))
+    assert not caplog.records
+    assert sum(naps) <= 30
+    # Three files, each asked for six times.
+    assert server.count(method, path) <= 18
+
+
+def test_the_clients_other_warnings_are_heard(uri):
+    notes, heard = [], []
+    retries = hub_errors._ClientRetries(notes.append)
+    logger = logging.getLogger("huggingface_hub.file_download")
+    with retries, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            logger, "handle", lambda r: heard.append(retries.filter(r))
+        )
+        logger.warning("Error while downloading from x: y\nTrying to resume")
+        logger.warning("Xet Storage is enabled for this repo, but")
+    assert heard == [False, True]
+    assert len(notes) == 1 and retries.has_retried
+    assert retries not in logger.filters
+
+
+def test_what_is_needed_is_fetched_and_no_more(server, pushed, uri, tmp_path):
+    server.requests.clear()
+    folder = zoo.resolve(uri, weights=["generator"], samples=False)
+    wanted = {"config.json", "training.json", "generator.safetensors"}
+    assert set(contents(folder)) - {"README.md"} == wanted
+    assert server.count("GET", "^/store/") == 1
+    assert server.count("GET", "samples|discriminator") == 0
+    out = hub.pull(uri, output=tmp_path / "out")
+    assert without_card(contents(out)) == without_card(contents(pushed))
+    few = hub.pull(
+        uri, weights=["generator"], samples=False, output=tmp_path / "few"
+    )
+    assert set(contents(few)) - {"README.md"} == wanted
+    assert hub.pull(uri, weights=[], samples=False) == folder
+
+
+def test_a_full_disk_leaves_no_part_of_a_download(
+    server, pushed, uri, repo_id, settings
+):
+    with largest_file(4096), pytest.raises(hub.HubError, match="no room left"):
+        hub.pull(uri)
+    folder = repo_id.replace("/", "--")
+    cache = Path(settings["HF_HOME"], "hub", f"models--{folder}")
+    assert not list(cache.rglob("*.incomplete"))
+    assert not list(cache.rglob("*.safetensors"))
+    out = Path(settings["HF_HOME"], "out", "preset")
+    hub.pull(uri)
+    with largest_file(4096), pytest.raises(OSError, match="out/preset"):
+        hub.pull(uri, output=out)
+    assert list(out.parent.iterdir()) == []

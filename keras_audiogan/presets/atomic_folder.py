@@ -66,7 +66,7 @@ def replaced_folder(target: Path) -> Iterator[Path]:
         sync_folder(target.parent)
     except OSError as error:
         # A write that fails names no file, and nobody knows the temporary one.
-        place = os.fspath(error.filename or folder)
+        place = os.fspath(error.filename2 or error.filename or folder)
         if error.errno is None or not place.startswith(os.fspath(folder)):
             raise
         raise _named(error, target) from error

@@ -19,6 +19,8 @@ from __future__ import annotations
 
 import contextlib
 
+import keras
+
 from keras_audiogan.runs.classifier_run import ClassifierTrainer
 from keras_audiogan.runs.options import TrainingOptions
 from keras_audiogan.runs.plan import make_plan
@@ -70,6 +72,7 @@ def run_training(options: TrainingOptions, *, quiet: bool = False) -> RunResult:
         RunInUseError: If another process works in the folder.
         OSError: If the disk is full or the like; what was saved before stays.
     """
+    _check_floatx()
     check_not_in_use(options.folder)
     plan = make_plan(options)
     distribution = get_distribution(plan.distribute or None)
@@ -82,3 +85,14 @@ def run_training(options: TrainingOptions, *, quiet: bool = False) -> RunResult:
         stack.enter_context(distribution.scope())
         trainer = TRAINERS.get(plan.model_class.task, Trainer)
         return trainer(plan, distribution, quiet).train()
+
+
+def _check_floatx() -> None:
+    """Refuses what would end in an error of types in the first step."""
+    if keras.config.floatx() != "float32":
+        raise ValueError(
+            "Training needs Keras's `floatx` to be float32, by "
+            "keras.config.set_floatx or in its settings file keras.json; what "
+            "the networks compute in is the `precision`. "
+            f"Received: floatx={keras.config.floatx()!r}"
+        )
