@@ -198,6 +198,7 @@ def test_sample_on_a_full_disk(full_disk, in_a_new_folder, tmp_path):
     assert (out / "tiny_0.csv").read_text().splitlines()[1:] == rows[:-2]
 
 
+@pytest.mark.slow
 def test_a_training_run_on_a_full_disk(full_disk, in_a_new_folder, tmp_path):
     run = full_disk / "run"
     arguments = ("train", "wavegan", DIGITS, "-o", run)
@@ -221,11 +222,14 @@ def test_a_training_run_on_a_full_disk(full_disk, in_a_new_folder, tmp_path):
 # Signals.
 
 
+@pytest.mark.slow
 def test_sighup_saves_as_sigterm_does(tmp_path):
     """The terminal is closed: two SIGHUPs, and no more writing to it."""
     run = tmp_path / "run"
     pid, terminal = pty.fork()
     if pid == 0:
+        # Tests that `nohup` started would hand down that it is ignored.
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         os.execv(sys.executable, [*TRAIN, f"--output={run}"])
     while b"step 2" not in os.read(terminal, 4096).replace(b"\x1b", b""):
         pass
@@ -273,6 +277,7 @@ with run_lock(pathlib.Path(sys.argv[1])):
 """
 
 
+@pytest.mark.slow
 def test_a_run_folder_has_one_process(tmp_path):
     run = tmp_path / "runs" / "run"
     command = [sys.executable, "-c", HOLD, str(run)]
