@@ -139,7 +139,9 @@ def find_sound(
 
     def read(first: int, stop: int) -> np.ndarray:
         first, stop = max(0, first), min(stop, num_samples)
-        return convert_channels(decode(sound, first, stop - first), num_channels)
+        return convert_channels(
+            decode(sound, first, stop - first), num_channels
+        )
 
     def levels(first: int, stop: int) -> np.ndarray:
         return _levels(read(first * block, stop * block), block)
@@ -157,7 +159,9 @@ def find_sound(
     else:
         peak = max(
             float(levels(i, i + _PROBE_BLOCKS).max())
-            for i in np.linspace(0, count - _PROBE_BLOCKS, _NUM_PROBES, dtype=int)
+            for i in np.linspace(
+                0, count - _PROBE_BLOCKS, _NUM_PROBES, dtype=int
+            )
         )
         ends = _ends(levels, count, peak, factor)
         if ends is None:
@@ -179,9 +183,7 @@ def find_sound(
     )
 
 
-def _crossing(
-    loud: np.ndarray, silence: np.ndarray, threshold: float
-) -> int:
+def _crossing(loud: np.ndarray, silence: np.ndarray, threshold: float) -> int:
     """First sample of a loud block that leaves the silence beside it."""
     rest = silence.mean(axis=0) if len(silence) else 0.0
     return int(np.argmax((np.abs(loud - rest) > threshold).any(axis=1)))
@@ -297,6 +299,4 @@ def describe_trim(folder: "AudioFolder") -> str:
     if not count:
         return f"none to trim ({what})"
     files = "1 file" if count == 1 else f"{count:,} files"
-    return (
-        f"{lengths.sum():,.1f} s trimmed off the ends of {files} ({what})"
-    )
+    return f"{lengths.sum():,.1f} s trimmed off the ends of {files} ({what})"
