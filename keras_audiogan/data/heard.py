@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from keras_audiogan.data.folder import AudioFile, AudioFolder
+from keras_audiogan.data.reports import count
 
 #: Keys of a data set's entry in training.json: prints, end to end.
 HEARD_KEY, HELD_OUT_KEY = "heard_files", "held_out_files"
@@ -186,30 +187,29 @@ class TestFiles:
 
     def __str__(self) -> str:
         """A sentence or two for people."""
-        files = f"{self.num_files} test file" + "s" * (self.num_files != 1)
+        files = count(self.num_files, "test file")
         if self.num_heard:
             return (
-                f"SEEN: {self.num_heard} of the {files} were heard in "
-                "training. What stands as real test sound is not held out, "
-                "and figures come out too good."
+                f"SEEN: training heard {self.num_heard} of the {files}. What "
+                "stands as real test sound was not held out, and figures may "
+                "come out too good."
+            )
+        if "" in self.unknown and self.chosen:
+            return (
+                f"The {files}: chosen by name; the preset does not record "
+                "which files it was trained on."
             )
         if "" in self.unknown:
-            if self.chosen:
-                return (
-                    f"The {files} were chosen by name; the preset does not "
-                    "record which files it was trained on."
-                )
             return (
-                f"UNKNOWN: the {files} stand in for held-out ones: the preset "
-                "does not record which files it was trained on, and has "
-                "probably heard them. Name those held out with --test."
+                "UNKNOWN: the preset does not record which files it was "
+                f"trained on. The {files} in place of held-out ones have "
+                "probably been heard; name those held out with --test."
             )
+        heard = f"Training heard none of the {files}"
         if self.unknown:
-            return (
-                f"The {files} were not heard in training; whether before, by "
-                f"{' and '.join(self.unknown)}, is not recorded."
-            )
-        return f"The {files} were not heard in training."
+            heard += "; whether before, by "
+            heard += f"{' and '.join(self.unknown)}, is not recorded"
+        return f"{heard}."
 
     def as_json(self) -> dict[str, Any]:
         """Returns it as a report has it."""
