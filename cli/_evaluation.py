@@ -97,16 +97,19 @@ def split(
         train, test = (
             chosen.subset(part.nonzero()[0]) for part in (~is_test, is_test)
         )
-    else:
+        return train, test, TestFiles.of(train, test, sets)
+    how = "chosen by name" if test_pattern else ""
+    stated = recipe.get("test")
+    try:
         # What a run of an older version was told to hold out.
-        stated = str(recipe.get("test")) if not is_test.any() else None
-        try:
-            train, test = hold_out(chosen, test_pattern or stated)
-        except AudioFolderError:
-            if test_pattern is not None:
-                raise
-            train, test = hold_out(chosen)
-    return train, test, TestFiles.of(train, test, sets, bool(test_pattern))
+        if test_pattern is None and isinstance(stated, str):
+            test_pattern, how = stated, f"those of its recipe's test={stated!r}"
+        train, test = hold_out(chosen, test_pattern)
+    except AudioFolderError:
+        if how == "chosen by name":
+            raise
+        (train, test), how = hold_out(chosen), ""
+    return train, test, TestFiles.of(train, test, sets, how)
 
 
 def stated_trim(recipe: dict[str, Any]) -> str | float:

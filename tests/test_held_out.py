@@ -111,7 +111,7 @@ def test_what_was_heard_is_known_by_its_content(tmp_path):
     earlier = heard.heard_record(folder.subset([9]), folder.subset([10]))
     earlier["heard_by"] = "the preset old, before"
 
-    def tested(*data, part=test, chosen=False):
+    def tested(*data, part=test, chosen=""):
         return TestFiles.of(train, part, data, chosen)
 
     assert tested(own).status == "held out"
@@ -127,8 +127,8 @@ def test_what_was_heard_is_known_by_its_content(tmp_path):
     assert tested({"hash": train.content_hash}).status == "held out"
     assert tested({"hash": folder.content_hash}).num_heard == 4
     for data in ([], [{"hash": "other"}], [{"name": "x"}]):
-        assert str(tested(*data)).startswith("UNKNOWN: the preset does not record")
-        named = tested(*data, chosen=True)
+        assert str(tested(*data)).startswith("UNKNOWN: the preset does")
+        named = tested(*data, chosen="chosen by name")
         assert named.status == "unknown" and "by name" in named.brief
     unknown = {"hash": "other", "heard_by": "the preset old, before"}
     assert tested(own, unknown).brief == (

@@ -13,7 +13,11 @@ from keras_audiogan.data.prefetch import Batch, BatchIterator
 from keras_audiogan.data.reports import describe_cut, listed
 from keras_audiogan.data.slices import SlicePlan, plan_slices
 from keras_audiogan.data.store import AudioStore
-from keras_audiogan.data.trimming import Trimming, without_silence
+from keras_audiogan.data.trimming import (
+    DEFAULT_TRIM,
+    Trimming,
+    without_silence,
+)
 
 if TYPE_CHECKING:
     from keras_audiogan.data.keras_feed import KerasFeed
@@ -117,7 +121,7 @@ class AudioDataset:
                 folder,
                 sampling_rate=sampling_rate,
                 num_channels=num_channels,
-                **({} if trim is None else {"trim": trim}),
+                trim=DEFAULT_TRIM if trim is None else trim,
             )
         elif trim is not None:
             raise ValueError(

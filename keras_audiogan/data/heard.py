@@ -124,7 +124,8 @@ class TestFiles:
         num_heard: How many of them it was trained on.
         unknown: Data sets, by what heard them, of which it is not recorded
             which files they were; `""` is the model's own training.
-        chosen: Whether somebody chose them by name.
+        chosen: How they were chosen, in words; `""` for no choice, where
+            nothing says what was held out.
     """
 
     __test__ = False  # No test, whatever pytest thinks.
@@ -132,7 +133,7 @@ class TestFiles:
     num_files: int
     num_heard: int
     unknown: tuple[str, ...] = ()
-    chosen: bool = False
+    chosen: str = ""
 
     @classmethod
     def of(
@@ -140,7 +141,7 @@ class TestFiles:
         train: AudioFolder,
         test: AudioFolder,
         data: Sequence[Mapping[str, Any]],
-        chosen: bool = False,
+        chosen: str = "",
     ) -> TestFiles:
         """Compares files with what a preset says of its training.
 
@@ -148,7 +149,7 @@ class TestFiles:
             train: Files that stand for those trained on.
             test: Those to test on.
             data: The data sets of its training.json, the newest first.
-            chosen: Whether the test files were chosen by name.
+            chosen: How the test files were chosen, in words.
         """
         prints = [fingerprint(entry) for entry in test.files]
         heard = np.zeros(len(prints), bool)
@@ -180,7 +181,7 @@ class TestFiles:
         if self.num_heard:
             return f"{self.num_heard} of {self.num_files} heard in training"
         if "" in self.unknown:
-            chosen = ", chosen by name" if self.chosen else ""
+            chosen = f", {self.chosen}" if self.chosen else ""
             return f"not known whether heard in training{chosen}"
         earlier = f", not known of {' and '.join(self.unknown)}"
         return "not heard in training" + (earlier if self.unknown else "")
@@ -196,7 +197,7 @@ class TestFiles:
             )
         if "" in self.unknown and self.chosen:
             return (
-                f"The {files}: chosen by name; the preset does not record "
+                f"The {files}: {self.chosen}; the preset does not record "
                 "which files it was trained on."
             )
         if "" in self.unknown:

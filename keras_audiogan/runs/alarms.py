@@ -59,9 +59,9 @@ class Alarms(StepCallback):
 
     - `silence`: the level of generated sound stays more than 17 dB below
       that of real sound;
-    - `silent_data`: an eighth or more of the real clips are below -60 dBFS,
-      which is looked at before the first step, or the level of real sound
-      stays there;
+    - `silent_data`: a quarter or more of the real clips are below -60 dBFS,
+      which is looked at in the first step, or the level of real sound stays
+      there;
     - `collapse`: previews differ from each other less than a third as much as
       real clips do, in log-mel spectra, twice in a row;
     - `non_finite`: 5 or more of the last 100 steps skipped an update or had
@@ -145,8 +145,8 @@ class Alarms(StepCallback):
     def _look_at_real_sound(self, level: float) -> None:
         if self._real_is_silent is None:
             clips = self._real_clips
-            self._real_is_silent = clips is not None and (
-                np.mean(rms(clips) < SILENT_LEVEL) >= 0.125
+            self._real_is_silent = clips is not None and bool(
+                np.mean(rms(clips) < SILENT_LEVEL) >= 0.25
             )
             if self._real_is_silent:
                 self._raise("silent_data")
