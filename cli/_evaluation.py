@@ -114,7 +114,7 @@ def split(
 
 def stated_trim(recipe: dict[str, Any]) -> str | float:
     """Return what a preset's training trimmed, off if it does not say."""
-    from keras_audiogan.data.trimming import as_trim
+    from keras_audiogan.data.trim_option import as_trim
 
     try:
         return as_trim(recipe.get("trim", "off"))

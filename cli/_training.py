@@ -54,7 +54,7 @@ class Trim(_options.ParsedType):
 
     def parse(self, text: str) -> str | float:
         """Return off or the number."""
-        from keras_audiogan.data.trimming import as_trim
+        from keras_audiogan.data.trim_option import as_trim
 
         try:
             return as_trim(text if text == "off" else float(text))

@@ -13,11 +13,8 @@ from keras_audiogan.data.prefetch import Batch, BatchIterator
 from keras_audiogan.data.reports import describe_cut, listed
 from keras_audiogan.data.slices import SlicePlan, plan_slices
 from keras_audiogan.data.store import AudioStore
-from keras_audiogan.data.trimming import (
-    DEFAULT_TRIM,
-    Trimming,
-    without_silence,
-)
+from keras_audiogan.data.trim_option import DEFAULT_TRIM, Trimming
+from keras_audiogan.data.trimming import without_silence
 
 if TYPE_CHECKING:
     from keras_audiogan.data.keras_feed import KerasFeed

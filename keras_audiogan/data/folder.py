@@ -26,12 +26,8 @@ from keras_audiogan.data.reports import (
     describe_nothing,
     listed,
 )
-from keras_audiogan.data.trimming import (
-    DEFAULT_TRIM,
-    Trimming,
-    as_trim,
-    trimmed,
-)
+from keras_audiogan.data.trim_option import DEFAULT_TRIM, Trimming, as_trim
+from keras_audiogan.data.trimming import trimmed
 from keras_audiogan.data.walk import (
     AudioFolderError,
     FoundFile,

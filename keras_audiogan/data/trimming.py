@@ -18,6 +18,7 @@ from keras_audiogan.audio.files import (
     decode,
     open_sound,
 )
+from keras_audiogan.data.trim_option import Trimming
 
 if TYPE_CHECKING:
     import soundfile
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
     from keras_audiogan.data.folder import AudioFile, AudioFolder
     from keras_audiogan.data.slices import SlicePlan
 
-#: `"off"`, or what counts as silence in dB re the peak of its file.
-Trimming = str | float
-
-DEFAULT_TRIM = -60.0
 #: What is kept before the first sound and behind the last one.
 KEPT_SECONDS = 0.005
 
@@ -41,28 +38,6 @@ _CHUNK = 512
 _SHORT_SECONDS = 8.0
 _NUM_PROBES = 8
 _PROBE_BLOCKS = 10
-
-_QUIETEST, _LOUDEST = -150.0, -1.0
-
-
-def as_trim(value: Trimming) -> Trimming:
-    """Returns a way of trimming in one form: `"off"`, or dB below 0.
-
-    60 and -60 are the same: 60 dB below the peak.
-
-    Raises:
-        ValueError: If it is neither `"off"` nor from 1 to 150 dB.
-    """
-    if value == "off":
-        return "off"
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        decibels = -abs(float(value))
-        if _QUIETEST <= decibels <= _LOUDEST:
-            return decibels
-    raise ValueError(
-        '`trim` must be "off" or what counts as silence in dB below the '
-        f"file's peak, from 1 to 150. Received: trim={value!r}"
-    )
 
 
 def as_factor(trim: Trimming) -> float:

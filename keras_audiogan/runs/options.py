@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_audiogan.data.trimming import DEFAULT_TRIM, as_trim
+from keras_audiogan.data.trim_option import DEFAULT_TRIM, as_trim
 from keras_audiogan.presets.atomic_folder import write_json as write_json
 
 PathLike = str | os.PathLike[str]
