@@ -13,7 +13,7 @@ from keras_audiogan.cli import _options
 if TYPE_CHECKING:
     import numpy as np
 
-    from keras_audiogan.data import AudioFolder
+    from keras_audiogan.data import AudioFolder, TestFiles
 
 MOST_CLIPS = 10_000
 """Real clips of a kind that are kept in memory and compared."""
@@ -42,19 +42,38 @@ class RealClips(NamedTuple):
 
 
 def split(
-    data: pathlib.Path, config: dict[str, Any], test_pattern: str | None
-) -> "tuple[AudioFolder, AudioFolder]":
-    """Return the sounds that were trained on, and those held out.
+    data: pathlib.Path,
+    config: dict[str, Any],
+    folder: pathlib.Path,
+    test_pattern: str | None,
+) -> "tuple[AudioFolder, AudioFolder, TestFiles]":
+    """Return the sounds that were trained on, those to test on, and of these
+    what is known.
 
     Of a preset with labels, only the folders that have one of them count;
-    where none has, all of them do.
+    where none has, all of them do. Test files are those of the pattern, else
+    those that the preset's run held out, else every tenth file. Silence is
+    trimmed as in training.
     """
-    from keras_audiogan.data import AudioFolder, hold_out, with_labels
+    from keras_audiogan.data import (
+        AudioFolder,
+        AudioFolderError,
+        TestFiles,
+        hold_out,
+        with_labels,
+    )
+    from keras_audiogan.data.heard import known_held_out
+    from keras_audiogan.presets.cards import data_sets
+    from keras_audiogan.saving import read_training
 
+    training = read_training(folder)
+    recipe = training.get("recipe")
+    recipe = recipe if isinstance(recipe, dict) else {}
     everything = AudioFolder.scan(
         data,
         sampling_rate=config["sampling_rate"],
         num_channels=config["num_channels"],
+        trim=stated_trim(recipe),
     )
     if everything.num_files < 2:
         raise click.BadParameter(
@@ -72,7 +91,35 @@ def split(
             f"{everything.num_files} files).",
             err=True,
         )
-    return hold_out(chosen, test_pattern)
+    sets = data_sets(training)
+    is_test = known_held_out(chosen, sets)
+    if test_pattern is None and is_test.any() and not is_test.all():
+        train, test = (
+            chosen.subset(part.nonzero()[0]) for part in (~is_test, is_test)
+        )
+        return train, test, TestFiles.of(train, test, sets)
+    how = "chosen by name" if test_pattern else ""
+    stated = recipe.get("test")
+    try:
+        # What a run of an older version was told to hold out.
+        if test_pattern is None and isinstance(stated, str):
+            test_pattern, how = stated, f"those of its recipe's test={stated!r}"
+        train, test = hold_out(chosen, test_pattern)
+    except AudioFolderError:
+        if how == "chosen by name":
+            raise
+        (train, test), how = hold_out(chosen), ""
+    return train, test, TestFiles.of(train, test, sets, how)
+
+
+def stated_trim(recipe: dict[str, Any]) -> str | float:
+    """Return what a preset's training trimmed, off if it does not say."""
+    from keras_audiogan.data.trim_option import as_trim
+
+    try:
+        return as_trim(recipe.get("trim", "off"))
+    except ValueError:
+        return "off"
 
 
 def check_labels(folder: "AudioFolder", gan: Any) -> None:
@@ -194,8 +241,13 @@ def show(
     )
 
 
-def save(folder: pathlib.Path, figures: dict[str, Any]) -> None:
-    """Write figures, and the command that gave them, to a preset's folder."""
+def save(
+    folder: pathlib.Path, figures: dict[str, Any], tested: "TestFiles"
+) -> None:
+    """Write figures to a preset's folder, and how they were measured.
+
+    That is the command, and whether the test files were heard in training.
+    """
     from keras_audiogan.metrics.figures import finite
     from keras_audiogan.presets.atomic_folder import write_json, write_text
     from keras_audiogan.saving import read_training
@@ -207,7 +259,8 @@ def save(folder: pathlib.Path, figures: dict[str, Any]) -> None:
     kept = training.get("metrics")
     metrics = dict(kept) if isinstance(kept, dict) else {}
     for name, entry in finite(figures).items():
-        metrics[name] = {**entry, "command": shown}
+        about = {"command": shown, "test_files": tested.brief}
+        metrics[name] = {**entry, **about}
     training["metrics"] = metrics
     write_json(folder / "training.json", training)
     card = folder / "README.md"

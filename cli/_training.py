@@ -52,6 +52,24 @@ class Level(_options.ParsedType):
         return gain
 
 
+class Trim(_options.ParsedType):
+    """Off, or what counts as silence in dB below a file's peak."""
+
+    name = "db|off"
+
+    def parse(self, text: str) -> str | float:
+        """Return off or the number."""
+        from keras_audiogan.data.trim_option import as_trim
+
+        try:
+            return as_trim(text if text == "off" else float(text))
+        except ValueError:
+            raise ValueError(
+                "expected off, or what counts as silence in dB below the "
+                f"file's peak, from 1 to 150. Received: {text}"
+            ) from None
+
+
 class Assignment(_options.ParsedType):
     """NAME=VALUE, where the value is JSON or else a word."""
 
@@ -211,12 +229,27 @@ _SHARED = (
     ),
     option(
         "--test",
-        "Files held out of training, e.g. '*_[0-4].wav', last-tenth for the "
-        "last tenth of each label, or tenth for every tenth file, which is "
-        "what audiogan evaluate measures on if not told otherwise.",
+        "Files held out of training, in place of --hold-out: e.g. "
+        "'*_[0-4].wav', last-tenth for the last tenth of each label, or tenth "
+        "for every tenth file.",
         str,
         "none; of classifiers, which are tested on them, tenth",
         metavar="PATTERN",
+    ),
+    option(
+        "--hold-out",
+        "Part of each label's files held out of training, which audiogan "
+        "evaluate measures on; the same ones when files are added. 0 trains "
+        "on all.",
+        click.FloatRange(0, 1, max_open=True),
+        metavar="PART",
+    ),
+    option(
+        "--trim",
+        "Leave silence at both ends of files out, and slices that are wholly "
+        "silent: what is so many dB below the file's peak.",
+        Trim(),
+        metavar="DB|off",
     ),
     option(
         "--strict/--no-strict",

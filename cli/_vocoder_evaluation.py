@@ -38,7 +38,7 @@ def run(
     check_options(foreign)
     _options.check_report(report, (".json", ".png"))
     _backend.prepare()
-    _, test = _evaluation.split(data, config, test_pattern)
+    _, test, tested = _evaluation.split(data, config, folder, test_pattern)
     from keras_audiogan import metrics
     from keras_audiogan.metrics.figures import SYSTEMS, finite
     from keras_audiogan.presets.atomic_folder import write_json
@@ -57,14 +57,24 @@ def run(
             keep_sounds=NUM_PICTURED,
         )
     sounds = found.pop("sounds")
-    found = {"preset": preset, "precision": precision, "seed": seed, **found}
+    found = {
+        "preset": preset,
+        "precision": precision,
+        "seed": seed,
+        "test_files": tested.as_json(),
+        **found,
+    }
     if report is not None and report.suffix == ".json":
         write_json(report, finite(found))
     elif report is not None:
         shown = {SYSTEMS[name]: sounds[name] for name in ("real", *SYSTEMS)}
-        draw_rows(report, shown, names, vocoder.sampling_rate)
+        # The picture says it as well.
+        above = [f"{name} ({tested.brief})" for name in names[:1]]
+        titles = [*above, *names[1:]]
+        draw_rows(report, shown, titles, vocoder.sampling_rate)
     if save:
-        _evaluation.save(folder, metrics.vocoder_metrics_for_card(found))
+        figures = metrics.vocoder_metrics_for_card(found)
+        _evaluation.save(folder, figures, tested)
     _evaluation.show(found, as_json, metrics.format_vocoder_table)
 
 
@@ -98,7 +108,13 @@ def _read(test: Any, vocoder: Any, num_clips: int) -> tuple[list[str], list]:
     places = np.linspace(0, len(entries) - 1, count).round().astype(int)
     chosen = [entries[place] for place in places]
     clips = [
-        read_audio(entry.path, rate, 1, duration=MOST_SECONDS)[0][:, 0]
+        read_audio(
+            entry.path,
+            rate,
+            1,
+            start=entry.start / entry.sampling_rate,
+            duration=min(MOST_SECONDS, entry.duration),
+        )[0][:, 0]
         for entry in chosen
     ]
     return [entry.name for entry in chosen], clips

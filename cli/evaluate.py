@@ -27,8 +27,8 @@ from keras_audiogan.cli import (
     "test_pattern",
     metavar="PATTERN",
     help="Files of it that were held out of training, e.g. '*_[0-4].wav', or "
-    "last-tenth for the last tenth of each folder. Default: every tenth file "
-    "stands in for held-out ones.",
+    "last-tenth for the last tenth of each folder. Default: what the preset's "
+    "run held out; where that is not recorded, every tenth file stands in.",
 )
 @click.option(
     "-n",
@@ -105,7 +105,9 @@ def command(preset: str, save: bool, **options: Any) -> None:
     """Measure a preset against a folder of real sounds.
 
     Every figure stands beside that of real held-out sound, which is what a
-    perfect generator would reach. A conditional preset is asked for every
+    perfect generator would reach: of files that the preset's run held out.
+    Where training heard the test files, or may have, that is said wherever
+    the figures are. A conditional preset is asked for every
     label in turn: clip i for label i modulo their number.
 
     Of a vocoder, held-out recordings go to mels and back, and Griffin-Lim's
@@ -166,7 +168,7 @@ def _evaluate_clips(
             param_hint="-n / --num-samples",
         )
     _backend.prepare()
-    train, test = _evaluation.split(data, config, test_pattern)
+    train, test, tested = _evaluation.split(data, config, folder, test_pattern)
     chosen = _evaluation.choose_classifier(classifier, config, test.labels)
 
     from keras_audiogan import metrics, zoo
@@ -190,8 +192,11 @@ def _evaluate_clips(
             batch_size=batch_size,
             seed=seed,
         )
+        report_of_study["test_files"] = tested.as_json()
         if save:
-            _evaluation.save(folder, study_for_card(report_of_study))
+            _evaluation.save(folder, study_for_card(report_of_study), tested)
+        if not as_json:
+            click.echo(str(tested))
         _evaluation.show(report_of_study, as_json, format_study)
         return
     classifier_model = zoo.from_preset(chosen) if chosen else None
@@ -213,6 +218,7 @@ def _evaluate_clips(
         test_targets=held_out.targets(classifier_model),
     )
     figures["classifier_preset"] = chosen
+    figures["test_files"] = tested.as_json()
     if report is not None:
         metrics.write_report(
             report,
@@ -224,7 +230,7 @@ def _evaluate_clips(
             title=preset,
         )
     if save:
-        _evaluation.save(folder, metrics.metrics_for_card(figures))
+        _evaluation.save(folder, metrics.metrics_for_card(figures), tested)
     _evaluation.show(figures, as_json, metrics.format_table)
     if classifier_model is None and not as_json:
         click.echo(

@@ -90,6 +90,25 @@ def _alarms(**options):
     return alarms, raised
 
 
+def test_silent_slices_of_the_data_raise_an_alarm(relativistic):
+    clips = np.full((16, 256, 1), 0.1, "float32")
+    clips[:3] = 0.0  # So many of sixteen may be.
+    alarms, raised = _alarms(real_clips=clips)
+    steps = _Steps(relativistic, alarms)
+    steps.show(2, level_real=0.0009)
+    steps.show(2)
+    assert raised == []
+    # Too quiet for as long as `patience`: below -60 dBFS.
+    steps.show(3, level_real=0.0009, level_fake=0.1)
+    assert [name for name, _ in raised] == ["silent_data"]
+    clips[7] = 0.0009  # Just below -60 dBFS.
+    alarms, raised = _alarms(real_clips=clips)
+    _Steps(relativistic, alarms).show(5)
+    ((name, advice),) = raised
+    assert name == "silent_data" and "--trim" in advice
+    assert alarms.counts == {"silent_data": 1}
+
+
 @pytest.mark.parametrize(
     ("name", "bad"),
     [

@@ -221,7 +221,7 @@ def test_wrong_options(tmp_path, changes, message):
 def test_epochs_are_turned_into_steps(tmp_path):
     text = describe_run(options(tmp_path / "run", steps=None, epochs=3))
     assert "steps                9" in text  # 9 files, 4 a step.
-    assert "Held out: 3 files" in text
+    assert "held out  3 of 12 files" in text
     assert not (tmp_path / "run").exists()
 
 

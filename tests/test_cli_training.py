@@ -66,6 +66,7 @@ def test_dry_run_shows_data_and_options_and_writes_nothing(tmp_path):
     result = audiogan(
         *("train", "wavegan", DIGITS, "-o", "run", "--dry-run", *TINY),
         *("--set", "upsampling=nearest", "--exclude", "*_7.flac"),
+        *("--hold-out", 0),
     )
     assert result.exit_code == 0, result.output
     for wanted in ("9 files", "one (3)", "{'upsampling': 'nearest', 'dim': 1}"):

@@ -41,6 +41,7 @@ def result(tmp_path_factory):
             log_every=2,
             level="keep",
             exclude="*/theo_*",
+            hold_out=0,
             data_name="Ten digits",
             data_license="CC-BY-SA-4.0",
             data_url="https://example.org/digits",

@@ -17,6 +17,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "BatchIterator": "prefetch",
         "SkippedFile": "folder",
         "SlicePlan": "slices",
+        "TestFiles": "heard",
         "choose_mode": "slices",
         "hold_out": "split",
         "plan_slices": "slices",

@@ -13,13 +13,15 @@ from keras_audiogan.data.prefetch import Batch, BatchIterator
 from keras_audiogan.data.reports import describe_cut, listed
 from keras_audiogan.data.slices import SlicePlan, plan_slices
 from keras_audiogan.data.store import AudioStore
+from keras_audiogan.data.trim_option import DEFAULT_TRIM, Trimming
+from keras_audiogan.data.trimming import without_silence
 
 if TYPE_CHECKING:
     from keras_audiogan.data.keras_feed import KerasFeed
 
 # Keys of the random streams. The first entry differs, because NumPy takes
 # (1, 2) and (1, 2, 0) for the same key.
-_SHUFFLE, _AUGMENT, _CLIPS = 1, 2, 3
+_SHUFFLE, _AUGMENT, _CLIPS, _SILENT = 1, 2, 3, 5
 
 
 class AudioDataset:
@@ -63,6 +65,8 @@ class AudioDataset:
         cache_bytes: Memory for decoded files, in bytes. It decides which
             files are kept, and (below what can be heard, in files that are
             resampled or MP3) the bits of a slice: keep it when resuming.
+        trim: Of a path to scan, see `AudioFolder.scan`, which has a default;
+            a scanned folder is trimmed already.
         critic_steps: Older name of `discriminator_steps`.
 
     Attributes:
@@ -98,6 +102,7 @@ class AudioDataset:
         workers: int = 1,
         prefetch: int = 4,
         cache_bytes: int = 256 << 20,
+        trim: Trimming | None = None,
         critic_steps: int | None = None,
     ) -> None:
         if None not in (critic_steps, discriminator_steps):
@@ -110,7 +115,16 @@ class AudioDataset:
             discriminator_steps = 1 if critic_steps is None else critic_steps
         if not isinstance(folder, AudioFolder):
             folder = AudioFolder.scan(
-                folder, sampling_rate=sampling_rate, num_channels=num_channels
+                folder,
+                sampling_rate=sampling_rate,
+                num_channels=num_channels,
+                trim=DEFAULT_TRIM if trim is None else trim,
+            )
+        elif trim is not None:
+            raise ValueError(
+                "`trim` is for a path; a folder that was scanned is trimmed "
+                "already: pass it to `AudioFolder.scan`. "
+                f"Received: trim={trim!r}."
             )
         for name, value, least in (
             ("batch_size", batch_size, 1),
@@ -149,11 +163,15 @@ class AudioDataset:
             folder, self.sampling_rate, self.num_channels, level, cache_bytes
         )
         lengths = self._store.lengths
-        self.plan = plan_slices(
+        plan = plan_slices(
             lengths, slice_length, mode, overlap, offset_augmentation
         )
-        mode = self.plan.mode
-        self._base_plan = plan_slices(lengths, slice_length, mode, overlap)
+        mode = plan.mode
+        base_plan = plan_slices(lengths, slice_length, mode, overlap)
+        self.plan, self._base_plan = (
+            without_silence(cut, folder, self.sampling_rate)
+            for cut in (plan, base_plan)
+        )
         if random_offset is None:
             random_offset = mode == "slice"
         self.random_offset = random_offset
@@ -358,7 +376,17 @@ class AudioDataset:
     ) -> int:
         """Reads a slice, or a stand-in for a bad one; returns its label."""
         for index in self._with_stand_ins(plan, chosen):
-            if self._read_file(plan, index, out, offset):
+            sounds = self._read_file(plan, index, out, offset)
+            if sounds is False:
+                # Others of the file are drawn evenly, not the next one.
+                first, stop = plan.of_file(int(plan.files[index]))
+                key = (_SILENT, self.seed, index)
+                order = np.random.default_rng(key).permutation(stop - first)
+                sounds = any(
+                    self._read_file(plan, first + int(other), out)
+                    for other in order
+                )
+            if sounds:
                 return int(self._file_labels[plan.files[index]])
         raise AudioFolderError(
             f"None of the {self.folder.num_files} files of "
@@ -372,18 +400,22 @@ class AudioDataset:
         index: int,
         out: np.ndarray,
         offset: float | None = None,
-    ) -> bool:
-        """Reads a slice; of a bad file it is False, and the file noted."""
-        start = int(plan.starts[index])
+    ) -> bool | None:
+        """Reads a slice, and says whether it sounds.
+
+        Silence at its random place makes it begin at its own. A bad file is
+        noted, and None.
+        """
+        file, start = int(plan.files[index]), int(plan.starts[index])
+        starts = [start]
         if offset is not None:
             low, high = int(plan.lows[index]), int(plan.highs[index])
-            start = low + int(offset * (high - low + 1))
+            starts.insert(0, low + int(offset * (high - low + 1)))
         try:
-            self._store.read(int(plan.files[index]), start, out)
+            return any(self._store.read(file, start, out) for start in starts)
         except AudioFileError as error:
             self.folder.skip(error.path, error.reason)
-            return False
-        return True
+            return None
 
     def _with_stand_ins(self, plan: SlicePlan, chosen: int) -> Iterator[int]:
         yield chosen

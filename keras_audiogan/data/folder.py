@@ -26,6 +26,8 @@ from keras_audiogan.data.reports import (
     describe_nothing,
     listed,
 )
+from keras_audiogan.data.trim_option import DEFAULT_TRIM, Trimming, as_trim
+from keras_audiogan.data.trimming import trimmed
 from keras_audiogan.data.walk import (
     AudioFolderError,
     FoundFile,
@@ -59,6 +61,10 @@ class AudioFile:
         label: Index of its label, or None.
         peak: Largest magnitude at the data set's rate and channels, or None
             while nobody has looked inside.
+        start: First sample that is used, at `sampling_rate`: what is before
+            it is silence.
+        stop: End of what is used; None for the end of the file.
+        pauses: Silent stretches in between: pairs of first sample and end.
     """
 
     path: str
@@ -69,11 +75,20 @@ class AudioFile:
     num_bytes: int
     label: int | None = None
     peak: float | None = None
+    start: int = 0
+    stop: int | None = None
+    pauses: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def num_used(self) -> int:
+        """Samples that are used, at `sampling_rate`."""
+        stop = self.num_samples if self.stop is None else self.stop
+        return stop - self.start
 
     @property
     def duration(self) -> float:
-        """Length in seconds."""
-        return self.num_samples / self.sampling_rate
+        """Length in seconds, without silence that is trimmed."""
+        return self.num_used / self.sampling_rate
 
 
 @dataclasses.dataclass(eq=False, repr=False)
@@ -94,6 +109,7 @@ class AudioFolder:
         num_excluded: Number of sound files left out by name.
         strict: Whether a bad file is an error.
         scan_seconds: How long the scan took.
+        trim: What counted as silence; see `scan`.
     """
 
     roots: Sequence[str]
@@ -106,6 +122,7 @@ class AudioFolder:
     strict: bool = False
     scan_seconds: float = 0.0
     num_excluded: int = 0
+    trim: Trimming = "off"
 
     def __post_init__(self) -> None:
         self.roots, self.files = tuple(self.roots), tuple(self.files)
@@ -131,6 +148,7 @@ class AudioFolder:
         strict: bool = False,
         check: str = "auto",
         workers: int | None = None,
+        trim: Trimming = DEFAULT_TRIM,
     ) -> "AudioFolder":
         """Finds the sounds in a folder, nested folders included.
 
@@ -160,6 +178,11 @@ class AudioFolder:
             check: `"full"` decodes every file, `"fast"` none, `"auto"` does
                 so up to an hour.
             workers: Threads. Defaults to one per processor, 8 at most.
+            trim: Silence at both ends of a file is left out, and slices that
+                are wholly silent are not drawn: what is so many dB below the
+                file's peak, e.g. -60 (5 ms are kept), or `"off"`. Where files
+                are not decoded (see `check`), their ends and some samples of
+                them are.
 
         Returns:
             The index.
@@ -170,6 +193,7 @@ class AudioFolder:
             ValueError: If an option is unknown, or `labels` miss a folder.
         """
         began = time.perf_counter()
+        trim = as_trim(trim)
         if check not in ("auto", "fast", "full"):
             raise ValueError(
                 '`check` must be "auto", "fast" or "full". '
@@ -205,9 +229,10 @@ class AudioFolder:
         skipped += bad
         rate, channels = sampling_rate or 0, num_channels or 0
         folder = cls(roots, files, skipped, None, rate, channels, others)
-        if check == "full" or (
+        whole = check == "full" or (
             check == "auto" and folder.hours <= _FULL_CHECK_HOURS
-        ):
+        )
+        if whole:
             folder = folder._measured(workers)
             # A long bad file may have set the rate or the channels.
             again = dataclasses.replace(
@@ -217,6 +242,8 @@ class AudioFolder:
                 folder = again._measured(workers)
         if not folder.files:
             raise AudioFolderError(describe_nothing(folder))
+        if trim != "off":
+            folder = folder._trimmed(trim, whole, workers)
         folder = folder._labelled(labels)
         folder.strict = strict
         folder.num_excluded = named - len(found)
@@ -262,9 +289,12 @@ class AudioFolder:
         return {name: counts[i] for i, name in enumerate(self.labels or ())}
 
     def lengths(self, sampling_rate: int) -> np.ndarray:
-        """Lengths of the files in samples at `sampling_rate`, as int64."""
+        """Lengths of the files in samples at `sampling_rate`, as int64.
+
+        Silence that is trimmed does not count.
+        """
         lengths = [
-            resampled_length(f.num_samples, f.sampling_rate, sampling_rate)
+            resampled_length(f.num_used, f.sampling_rate, sampling_rate)
             for f in self.files
         ]
         return np.array(lengths, np.int64)
@@ -315,6 +345,15 @@ class AudioFolder:
         files, bad = _in_threads(measure, self.files, workers)
         skipped = self.skipped + bad
         return dataclasses.replace(self, files=files, skipped=skipped)
+
+    def _trimmed(
+        self, trim: Trimming, whole: bool, workers: int
+    ) -> "AudioFolder":
+        def without_silent_ends(entry: AudioFile) -> AudioFile:
+            return trimmed(entry, self.num_channels, trim, whole)
+
+        files, _ = _in_threads(without_silent_ends, self.files, workers)
+        return dataclasses.replace(self, files=files, trim=trim)
 
     def subset(self, indices: Iterable[int]) -> "AudioFolder":
         """Returns this data set with some of its files, by their indices."""

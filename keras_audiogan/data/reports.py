@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_audiogan.data.trimming import describe_trim
+
 if TYPE_CHECKING:
     from keras_audiogan.data.dataset import AudioDataset
     from keras_audiogan.data.folder import AudioFolder
@@ -41,6 +43,7 @@ def describe_folder(folder: "AudioFolder") -> str:
             f"median {np.median(durations):.2f} s"
         )
         lines.append(_row("lengths", lengths))
+        lines.append(_row("silence", describe_trim(folder)))
     if folder.labels is not None:
         labels = f"{len(folder.labels)}: {_counted(folder.class_counts)}"
         lines.append(_row("labels", labels))
@@ -154,6 +157,9 @@ def describe_cut(dataset: "AudioDataset") -> str:
         if plan.num_padded:
             number = count(plan.num_padded, "shorter file")
             text += f"; {number} filled up with zeros"
+    if plan.num_silent:
+        number = count(plan.num_silent, "slice")
+        text += f"; {number} of nothing but silence left out"
     epoch = (
         f"{count(dataset.num_slices, 'slice')} in "
         f"{count(dataset.steps_per_epoch, 'step')} of {dataset.batch_size}"

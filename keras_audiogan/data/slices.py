@@ -24,6 +24,7 @@ class SlicePlan:
         num_padded: Number of files that are shorter than a slice.
         num_cut: Number of files of which only the beginning is used.
         samples_unused: Samples of sound that no slice reaches.
+        num_silent: Number of slices left out since they are silent.
     """
 
     mode: str
@@ -35,6 +36,7 @@ class SlicePlan:
     num_padded: int
     num_cut: int
     samples_unused: int
+    num_silent: int = 0
 
     def __len__(self) -> int:
         """Number of slices."""

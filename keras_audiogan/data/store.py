@@ -17,6 +17,7 @@ from keras_audiogan.data.checks import (
     measure_peak,
 )
 from keras_audiogan.data.folder import AudioFile, AudioFolder
+from keras_audiogan.data.trimming import as_factor, sounds
 
 T = TypeVar("T")
 
@@ -49,6 +50,7 @@ class AudioStore:
         self.num_channels = num_channels
         self.level = level
         self.lengths = folder.lengths(sampling_rate)
+        self._silence = as_factor(folder.trim)
         self._kept = _choose_kept(
             folder.files, self.lengths, sampling_rate, num_channels, cache_bytes
         )
@@ -80,14 +82,18 @@ class AudioStore:
             raise AudioFileError(verdict.path, verdict.reason)
         return verdict
 
-    def read(self, index: int, start: int, out: np.ndarray) -> None:
-        """Reads a levelled section of a file.
+    def read(self, index: int, start: int, out: np.ndarray) -> bool:
+        """Reads a levelled section of a file, counted from where it is used.
 
         Args:
             index: Number of the file.
             start: First sample; may be negative.
             out: float32 array `(length, num_channels)` to fill; what lies
                 outside of the file becomes zero.
+
+        Returns:
+            Whether it is more than silence, if the data set is trimmed; else
+            yes.
 
         Raises:
             AudioFileError: If the file, or this section of it, is bad.
@@ -97,7 +103,7 @@ class AudioStore:
         first, stop = max(start, 0), min(start + len(out), total)
         out[:] = 0.0
         if stop <= first:
-            return
+            return self._silence < 0.0
         if self._kept[index]:
             section = self._once(self._cache, index, self._decode)[first:stop]
         else:
@@ -116,6 +122,7 @@ class AudioStore:
         else:
             np.multiply(section, np.float32(self.level), out=inside)
         np.clip(inside, -1.0, 1.0, out=inside)
+        return sounds(section, peak, self._silence)
 
     def _once(
         self, known: dict[int, T], index: int, find: Callable[[int], T]
@@ -133,11 +140,14 @@ class AudioStore:
     def _decode(
         self, index: int, first: int = 0, stop: int | None = None
     ) -> np.ndarray:
-        path = self.folder.files[index].path
+        entry = self.folder.files[index]
+        path = entry.path
         length = (int(self.lengths[index]) if stop is None else stop) - first
         # Opened afresh each time: an MP3 decoder that was used before gives
         # other last bits after a seek.
         with open_sound(path) as sound:
+            # Rounded down, so that no section ends behind the file.
+            first += entry.start * self.sampling_rate // entry.sampling_rate
             audio = read_section(
                 sound, first, length, self.sampling_rate, self.num_channels
             )

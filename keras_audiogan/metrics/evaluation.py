@@ -132,7 +132,7 @@ def evaluate_gan(
         and `high` (95 % interval); `class_histogram`; `confusion` (rows:
         asked for, columns: heard) and `label_recall` if there are targets;
         `nearest`, the training clip nearest to each of the
-        first samples.
+        first samples; `warnings`, sentences on real clips that are silent.
 
     Raises:
         ValueError: Rates or shapes that do not go together, fewer than
@@ -282,6 +282,14 @@ class _Evaluation:
         self.add("peak", _mean, peaks)
         silent = [(x < SILENCE_DB).astype("float64") for x in levels]
         self.add("silent", _mean, silent)
+        # In parts, since levels are measured in float64.
+        train = [
+            rms_db(self.train[i : i + 256]) < SILENCE_DB
+            for i in range(0, len(self.train), 256)
+        ]
+        self.report["warnings"] = _of_silence(
+            {"training": np.concatenate(train), "test": silent[1]}
+        )
         tilt = spectral_tilt(self.train, rate)
         self.add(
             "spectral_tilt_difference",
@@ -467,6 +475,22 @@ def _as_indices(values: Any, count: int, name: str) -> np.ndarray | None:
             f"Received: shape {indices.shape}"
         )
     return indices
+
+
+def _of_silence(silent: dict[str, np.ndarray]) -> list[str]:
+    """Says how many real clips of each kind are silent; nothing if none is."""
+    counts = {name: int(clips.sum()) for name, clips in silent.items()}
+    if not any(counts.values()):
+        return []
+    found = " and ".join(
+        f"{counts[name]} of {len(clips)} {name} clips"
+        for name, clips in silent.items()
+    )
+    return [
+        f"SILENCE: {found} of real sound are below {SILENCE_DB:g} dBFS, and "
+        "silence counts as real in every figure. Trim it from the files, or "
+        "train with --trim."
+    ]
 
 
 def _mean(values: np.ndarray) -> float:

@@ -143,8 +143,8 @@ def format_vocoder_table(report: dict[str, Any]) -> str:
         for note, count in report["notes"].items()
     ]
     rows, terms = _figures(report["figures"], headings, {"vocoder"})
-    blocks: list[Block] = [title, rows, ceiling, _MEANINGS, terms, *notes]
-    return as_terminal(blocks) + "\n"
+    blocks: list[Block] = [title, *_tested(report), rows, ceiling]
+    return as_terminal([*blocks, _MEANINGS, terms, *notes]) + "\n"
 
 
 def blocks_of(report: dict[str, Any]) -> list[Block]:
@@ -159,7 +159,7 @@ def blocks_of(report: dict[str, Any]) -> list[Block]:
     rows[0].insert(-1, "Ratio")
     for row, key in zip(rows[1:], ordered, strict=True):
         row.insert(-1, _ratio(report["figures"][key]))
-    blocks: list[Block] = [title, rows]
+    blocks: list[Block] = [title, *_tested(report), rows]
     histogram = report.get("class_histogram")
     if histogram:
         heard = [["Heard as", *COLUMNS.values()]]
@@ -171,6 +171,12 @@ def blocks_of(report: dict[str, Any]) -> list[Block]:
         blocks.append("Labels asked for, and how often each was heard:")
         blocks.append(_confusion(report))
     return [*blocks, _MEANINGS, terms]
+
+
+def _tested(report: dict[str, Any]) -> list[Block]:
+    """Whether test files were heard in training, and other warnings."""
+    tested = report.get("test_files")
+    return [*([tested["note"]] if tested else []), *report.get("warnings", ())]
 
 
 def _figures(

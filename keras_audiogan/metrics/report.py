@@ -120,6 +120,8 @@ def write_report(
             list(itertools.chain.from_iterable(zip(*columns, strict=True)))
             for columns in (clips, captions)
         )
+        if "test_files" in report:
+            title = f"{title} (test files: {report['test_files']['brief']})"
         titles[:1] = [f"{title}: {text}" for text in titles[:1]]
         save_sheet(path, pairs_of_clips, rate, titles=titles, columns=2)
         return path

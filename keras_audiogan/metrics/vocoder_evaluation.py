@@ -13,6 +13,7 @@ import numpy as np
 from keras_audiogan.audio.levels import Levelling, level_gain
 from keras_audiogan.audio.phase_recovery import griffin_lim
 from keras_audiogan.metrics.figures import SYSTEMS, described
+from keras_audiogan.metrics.signals import SILENCE_DB
 from keras_audiogan.metrics.speech_scores import as_clip, pesq
 from keras_audiogan.metrics.vocoder_scores import (
     FIGURES,
@@ -157,7 +158,7 @@ def evaluate_vocoder(
             | {system: rows[system][i] for system in SYSTEMS}
             for i, (name, clip) in enumerate(zip(names, real, strict=True))
         ],
-        "notes": reports["vocoder"]["notes"],
+        "notes": {**reports["vocoder"]["notes"], **_of_silence(real)},
         "num_clips": len(real),
         "seconds": sum(map(len, real)) / rate,
         "num_iterations": num_iterations,
@@ -179,6 +180,12 @@ def _of_itself(clip: np.ndarray, rate: int) -> dict[str, float]:
     with contextlib.suppress(ImportError, ValueError):
         row["pesq"] = pesq(clip, clip, rate)
     return row
+
+
+def _of_silence(clips: Sequence[np.ndarray]) -> dict[str, int]:
+    silent = sum(_decibels(clip) < SILENCE_DB for clip in clips)
+    note = f"SILENCE: the recording is below {SILENCE_DB:g} dBFS"
+    return {note: silent} if silent else {}
 
 
 def _decibels(clip: np.ndarray) -> float:

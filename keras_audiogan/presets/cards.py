@@ -73,11 +73,14 @@ _DATA_NAMES = {
     "hours": "Length",
     "num_files": "Files",
     "hash": "Hash",
+    "num_held_out": "Files held out",
     "num_slices": "Clips",
     "num_skipped": "Files skipped",
     "files_per_label": "Files of each label",
     "heard_by": "Heard by",
 }
+# Which files they were, for `audiogan evaluate`.
+_NOT_SHOWN = {"heard_files", "held_out_files"}
 # What a figure is compared with: key in training.json -> heading.
 _BESIDE = {
     "real_test": "Real sound",
@@ -176,7 +179,7 @@ def data_rows(entry: Mapping[str, Any]) -> Rows:
     return [
         (_DATA_NAMES.get(key, key), _worded(key, value))
         for key, value in {**known, **entry}.items()
-        if value is not None
+        if value is not None and key not in _NOT_SHOWN
     ]
 
 

@@ -24,6 +24,11 @@ ADVICE = {
         "the generated sound is far quieter than the real one. Lower the "
         "learning rate, or use wgan-gp; look whether the data are levelled."
     ),
+    "silent_data": (
+        "much of the real sound that is trained on is silent, and the "
+        "generator learns that. Trim the files (--trim), leave quiet ones "
+        "out, or use a longer slice; look at what --dry-run says."
+    ),
     "collapse": (
         "the generator makes nearly the same sound from every latent. Go back "
         "to an earlier checkpoint with a lower learning rate, or use more "
@@ -45,12 +50,18 @@ ADVICE = {
     ),
 }
 
+# -60 dBFS.
+SILENT_LEVEL = 1e-3
+
 
 class Alarms(StepCallback):
     """Watches a training run for the ways in which GANs fail.
 
     - `silence`: the level of generated sound stays more than 17 dB below
       that of real sound;
+    - `silent_data`: a quarter or more of the real clips are below -60 dBFS,
+      which is looked at in the first step, or the level of real sound stays
+      there;
     - `collapse`: previews differ from each other less than a third as much as
       real clips do, in log-mel spectra, twice in a row;
     - `non_finite`: 5 or more of the last 100 steps skipped an update or had
@@ -66,7 +77,8 @@ class Alarms(StepCallback):
         previews: The `Previews` of the same `fit`, before this in the list
             of callbacks; needed to see a collapse.
         real_clips: Real sound `(clips, time, channels)` as the model is
-            trained on; needed to see a collapse. 16 or more are best.
+            trained on; needed to see a collapse or silent ones. 16 or more
+            are best.
         report: Called with the name of an alarm and a line of advice.
         patience: Steps.
         warmup: Steps before which only `non_finite` is raised: an untrained
@@ -96,6 +108,7 @@ class Alarms(StepCallback):
         self._collapse_warmup = collapse_warmup
         self._watches = {
             "silence": _Watch(patience),
+            "silent_data": _Watch(patience),
             "collapse": _Watch(2),
             "non_finite": _Watch(1, 100),
             "discriminator_won": _Watch(patience),
@@ -105,6 +118,7 @@ class Alarms(StepCallback):
         self._troubled: collections.deque[bool] = collections.deque(maxlen=100)
         self._distances = _Distances()
         self._real_diversity: float | None = None
+        self._real_is_silent: bool | None = None
         self._seen_preview: int | None = None
 
     @property
@@ -114,6 +128,7 @@ class Alarms(StepCallback):
 
     def on_step(self, numbers: Numbers) -> None:
         """Looks at a step's logs, and at the previews if there are new ones."""
+        self._look_at_real_sound(numbers.get("level/real", math.nan))
         self._check("non_finite", self._is_troubled(numbers))
         distance = self._distances.add(-numbers.get("adv/discriminator", 0.0))
         if self.step > self._warmup:
@@ -126,6 +141,17 @@ class Alarms(StepCallback):
             self._check("discriminator_lost", _has_lost(numbers))
         if self.step > self._collapse_warmup:
             self._look_at_previews()
+
+    def _look_at_real_sound(self, level: float) -> None:
+        if self._real_is_silent is None:
+            clips = self._real_clips
+            self._real_is_silent = clips is not None and bool(
+                np.mean(rms(clips) < SILENT_LEVEL) >= 0.25
+            )
+            if self._real_is_silent:
+                self._raise("silent_data")
+        if not self._real_is_silent:
+            self._check("silent_data", level < SILENT_LEVEL)
 
     def _is_troubled(self, numbers: Numbers) -> bool:
         skipped = numbers.get("skipped", 0.0)
@@ -161,9 +187,17 @@ class Alarms(StepCallback):
 
     def _check(self, name: str, bad: bool) -> None:
         if self._watches[name].update(bad):
-            self.counts[name] += 1
-            if self._report is not None:
-                self._report(name, ADVICE[name])
+            self._raise(name)
+
+    def _raise(self, name: str) -> None:
+        self.counts[name] += 1
+        if self._report is not None:
+            self._report(name, ADVICE[name])
+
+
+def rms(clips: np.ndarray) -> np.ndarray:
+    """Returns the level of each of `(clips, time, channels)`."""
+    return np.sqrt(np.mean(np.square(clips, dtype="float64"), axis=(1, 2)))
 
 
 class _Watch:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from keras_audiogan.data.trim_option import DEFAULT_TRIM, as_trim
 from keras_audiogan.presets.atomic_folder import write_json as write_json
 
 PathLike = str | os.PathLike[str]
@@ -131,8 +132,13 @@ class TrainingOptions:
         exclude: Pattern of names that are left out; none.
         test: Pattern of names that are held out of training, or `"tenth"`
             for every tenth file of each label, or `"last-tenth"` for the
-            last tenth. Classifiers are tested on them, and have `"tenth"` as
-            the default; generators none.
+            last tenth; in place of `hold_out`. Classifiers are tested on
+            them, and have `"tenth"` as the default.
+        hold_out: Part of the files of each label that is held out of
+            training, for `audiogan evaluate`; see `keras_audiogan.data.
+            hold_out`. 0 trains on all. 0.1.
+        trim: What counts as silence in dB below a file's peak, or `"off"`;
+            see `AudioFolder.scan`; -60.
         strict: Whether a bad file is an error; no.
         distribute: `"mirrored"`, `"multiworker"` or None for one device.
         reset_discriminator: Whether fine-tuning begins with a new
@@ -184,6 +190,8 @@ class TrainingOptions:
     include: str | None = None
     exclude: str | None = None
     test: str | None = None
+    hold_out: float | None = None
+    trim: str | float | None = None
     strict: bool | None = None
     distribute: str | None = None
     reset_discriminator: bool | None = None
@@ -260,6 +268,18 @@ class TrainingOptions:
                 "`seed` must be from 0 to 2**32 - 1. "
                 f"Received: seed={self.seed}"
             )
+        if self.trim is not None:
+            as_trim(self.trim)
+        if self.hold_out is not None and not 0.0 <= self.hold_out < 1.0:
+            raise ValueError(
+                "`hold_out` is the part of the files to hold out, from 0 to "
+                f"below 1. Received: hold_out={self.hold_out}"
+            )
+        if self.test is not None and self.hold_out:
+            raise ValueError(
+                "`test` names the files that are held out; leave `hold_out` "
+                f"out. Received: test={self.test!r}, hold_out={self.hold_out}"
+            )
         rate = self.learning_rate
         if rate is not None and not 0.0 < rate < 1.0:
             raise ValueError(
@@ -294,6 +314,11 @@ class TrainingOptions:
     def with_defaults(self, defaults: Mapping[str, Any]) -> TrainingOptions:
         """Fills in what was not asked for."""
         missing = [name for name in defaults if getattr(self, name) is None]
+        # Of the two ways to hold files out, one is in use.
+        if self.hold_out is not None:
+            missing = [name for name in missing if name != "test"]
+        elif self.test is not None or "test" in defaults:
+            missing = [name for name in missing if name != "hold_out"]
         return dataclasses.replace(
             self, **{name: defaults[name] for name in missing}
         )
@@ -311,6 +336,8 @@ class TrainingOptions:
                 value = dict(value)
             elif isinstance(value, tuple):
                 value = list(value)
+            elif field.name == "trim" and value is not None:
+                value = as_trim(value)
             result[field.name] = value
         return result
 
@@ -326,6 +353,8 @@ DEFAULTS: Mapping[str, Any] = types.MappingProxyType(
         "overlap": 0.0,
         "offset_augmentation": 0,
         "balance": False,
+        "hold_out": 0.1,
+        "trim": DEFAULT_TRIM,
         "strict": False,
         "reset_discriminator": False,
         "preview_every": 500,

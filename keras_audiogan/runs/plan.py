@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_audiogan.data import AudioDataset, AudioFolder, hold_out
+from keras_audiogan.data.reports import duration_in_words
 from keras_audiogan.models.registry import get_architecture
 from keras_audiogan.presets.cards import data_sets
 from keras_audiogan.presets.config import read_config, read_training
@@ -121,13 +122,25 @@ class RunPlan:
 
     def describe(self) -> str:
         """Says what was found and what will be done, in lines for people."""
-        lines = [self.dataset.report(), ""]
-        if self.held_out.num_files:
-            lines += [f"Held out: {self.held_out.num_files} files to test on"]
-            lines += [""]
+        lines = [self.dataset.report(), self.describe_held_out(), ""]
         lines += ["Options", *_rows(self.options)]
         lines += ["", f"Model: {self.model_class.__name__}"]
         return "\n".join([*lines, *_rows(self.arguments)])
+
+    def describe_held_out(self) -> str:
+        """Says in a line what is held out of training, and how to refuse."""
+        held_out, train = self.held_out, self.dataset.folder
+        part, count = self.options["hold_out"], held_out.num_files
+        if not count and part:
+            return "  held out  nothing: there is no second file"
+        if not count:
+            return "  held out  nothing: every file is trained on"
+        seconds = sum(entry.duration for entry in held_out.files)
+        text = (
+            f"  held out  {count:,} of {count + train.num_files:,} files, "
+            f"{duration_in_words(seconds)}, to test on"
+        )
+        return text + (" (--hold-out 0 trains on all)" if part else "")
 
 
 def make_plan(options: TrainingOptions) -> RunPlan:
@@ -171,6 +184,7 @@ def make_plan(options: TrainingOptions) -> RunPlan:
         include=asked["include"],
         exclude=asked["exclude"],
         strict=asked["strict"],
+        trim=asked["trim"],
     )
     data = named(data, asked["label_names"], model_class.digits_in_words)
     is_new = not stored and not origin.path
@@ -179,6 +193,14 @@ def make_plan(options: TrainingOptions) -> RunPlan:
     held_out = data.subset([])
     if asked["test"] is not None:
         data, held_out = hold_out(data, asked["test"])
+    elif asked["hold_out"]:
+        data, held_out = hold_out(data, asked["hold_out"])
+    if not held_out.num_files and "test" in defaults:
+        raise ValueError(
+            f"A model of the architecture {model_class.architecture} is "
+            "tested on what is held out of training, and nothing is. "
+            f"Received: hold_out={asked['hold_out']}, {data.num_files} files"
+        )
     labelled = model_class.learns_labels()
     if labelled:
         data = data.matched(arguments["labels"] or ())

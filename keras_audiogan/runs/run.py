@@ -4,7 +4,7 @@
 run/
     run.lock         the process that works here, while it does
     options.json     resolved options and the model's arguments
-    data.json        what was found, skipped and how it is cut
+    data.json        what was found, skipped, held out, and how it is cut
     log.jsonl        means of the losses, alarms, evaluations
     tensorboard/     the same, with the previews
     previews/        sound and picture of the same latents again and again

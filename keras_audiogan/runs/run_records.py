@@ -12,7 +12,8 @@ from typing import Any
 
 import keras
 
-from keras_audiogan.data import AudioDataset
+from keras_audiogan.data import AudioDataset, AudioFolder
+from keras_audiogan.data.heard import heard_record
 from keras_audiogan.presets.atomic_folder import write_json
 from keras_audiogan.runs.options import TrainingOptions
 from keras_audiogan.runs.run_lock import LOCK_FILE
@@ -20,9 +21,9 @@ from keras_audiogan.training.precision import has_gpu
 
 OPTIONS_FILE = "options.json"
 DATA_FILE = "data.json"
-# 2 says `discriminator_steps`, and all that the model's config says; 1 is
-# read as well.
-FORMAT_VERSION = 2
+# 2 says `discriminator_steps`, and all that the model's config says; 3 says
+# `trim` and `hold_out`. 1 and 2 are read as well.
+FORMAT_VERSION = 3
 _PACKAGES = ("keras-audiogan", "keras", "tensorflow", "jax", "torch", "numpy")
 
 
@@ -73,6 +74,9 @@ def stored_run(options: TrainingOptions) -> dict[str, Any]:
         )
     if "critic_steps" in known:
         known["discriminator_steps"] = known.pop("critic_steps")
+    # What a run was before there was more: its slices must stay.
+    known.setdefault("trim", "off")
+    known.setdefault("hold_out", 0.0)
     return stored
 
 
@@ -81,10 +85,13 @@ def begin_run(
     options: Mapping[str, Any],
     model_config: Mapping[str, Any],
     dataset: AudioDataset,
+    held_out: AudioFolder,
 ) -> None:
     """Makes the folder of a new run, with its options and its data."""
-    data = describe_data(options, dataset)
-    write_json(folder / DATA_FILE, {**data, "report": dataset.report()})
+    data = describe_data(options, dataset, held_out)
+    names = [entry.name for entry in held_out.files]
+    report = {"held_out": names, "report": dataset.report()}
+    write_json(folder / DATA_FILE, {**data, **report})
     # Last, since it makes the folder a run that can be resumed.
     write_json(
         folder / OPTIONS_FILE,
@@ -98,9 +105,9 @@ def begin_run(
 
 
 def describe_data(
-    options: Mapping[str, Any], dataset: AudioDataset
+    options: Mapping[str, Any], dataset: AudioDataset, held_out: AudioFolder
 ) -> dict[str, Any]:
-    """Returns name, licence, size and hash of the data."""
+    """Returns name, licence, size, hash and files of the data."""
     data = dataset.folder
     names = [Path(path).name for path in options["data"]]
     described = {
@@ -111,6 +118,7 @@ def describe_data(
         "num_files": data.num_files,
         "hash": data.content_hash,
         "num_slices": dataset.num_slices,
+        **heard_record(data, held_out),
     }
     return {k: v for k, v in described.items() if v is not None}
 

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 
 from keras_audiogan import saving
+from keras_audiogan.data.heard import within_bounds
 from keras_audiogan.data.keras_feed import KerasFeed
 from keras_audiogan.presets.figures import in_words
 from keras_audiogan.presets.tasks import TASKS
@@ -246,7 +247,8 @@ class Trainer:
 
     def data_record(self) -> dict[str, Any]:
         """Returns what the model was trained on, for training.json."""
-        return describe_data(self.plan.options, self.plan.dataset)
+        plan = self.plan
+        return describe_data(plan.options, plan.dataset, plan.held_out)
 
     # What is the same for all
 
@@ -273,7 +275,7 @@ class Trainer:
             if entry.get("hash") != data["hash"]
         ]
         record = {
-            "data": [data, *earlier] if earlier else data,
+            "data": within_bounds([data, *earlier]) if earlier else data,
             "recipe": self.recipe(),
             "steps": step,
             "seed": plan.seed,
@@ -311,6 +313,7 @@ class Trainer:
                     plan.options,
                     self.model.get_config(),
                     plan.dataset,
+                    plan.held_out,
                 )
             if not self.quiet:
                 self._introduce()
@@ -333,8 +336,7 @@ class Trainer:
     def _introduce(self) -> None:
         plan, say = self.plan, self.progress.say
         say(plan.dataset.report())
-        if plan.held_out.num_files:
-            say(f"Held out: {plan.held_out.num_files} files")
+        say(plan.describe_held_out())
         new = sorted(set(self.model.preset_weights) - plan.origin.stems)
         if plan.origin.path and new:
             say(
@@ -363,5 +365,8 @@ class Trainer:
         self.progress.say(f"Step {step}: {text}")
         if is_better(chosen, figures[chosen], self.best):
             self.best = figures[chosen]
-            metrics = {name: {"value": x} for name, x in figures.items()}
+            beside = {"beside": "sound heard in training"}
+            metrics = {
+                name: {"value": x, **beside} for name, x in figures.items()
+            }
             self.export(step, "best", metrics)
