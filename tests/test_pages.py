@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -21,7 +22,7 @@ TOKEN = "hf_secret"
 
 @pytest.fixture
 def folder(tmp_path):
-    """What a reader has: labelled sounds, and one to vocode."""
+    """What a reader has: labelled sounds, digits, and a sound to vocode."""
     rng = np.random.default_rng(0)
     for name in ("zero", "one"):
         sources = sorted((HERE / "data" / "digits" / name).iterdir())
@@ -31,6 +32,7 @@ def folder(tmp_path):
             write_audio(
                 tmp_path / "my_sounds" / name / f"{take}.wav", audio, rate
             )
+    shutil.copytree(HERE / "data" / "digits", tmp_path / "fsdd")
     audio, rate = read_audio(tmp_path / "my_sounds" / "zero" / "0.wav")
     write_audio(tmp_path / "speech.wav", np.tile(audio, (4, 1)), rate)
     return tmp_path
