@@ -167,11 +167,17 @@ def echo_written(
     folder: pathlib.Path,
     picture: pathlib.Path | None,
     detail: str = "",
+    page: pathlib.Path | None = None,
 ) -> None:
     """Say how many sounds were written, and where."""
     from keras_audiogan.data.reports import count
 
-    extra = f" with a picture, {picture.name}" if picture else ""
+    extras = []
+    if picture:
+        extras.append(f"a picture, {picture.name}")
+    if page:
+        extras.append(f"a page that plays them, {page.name}")
+    extra = f" with {' and '.join(extras)}" if extras else ""
     click.echo(f"Wrote {count(number, 'sound')} to {folder}{extra}{detail}.")
 
 

@@ -8,7 +8,7 @@ import re
 import secrets
 from collections.abc import Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -76,6 +76,29 @@ NUM_PICTURED = 16
     metavar="A B",
     help="Walk from the first sound of seed A to the first of seed B.",
 )
+@click.option(
+    "--join",
+    is_flag=True,
+    help="Write one file, in which each sound fades into the next.",
+)
+@click.option(
+    "--loop",
+    is_flag=True,
+    help="Fade the end of each sound (with --join: of the whole) into its "
+    "start, so that it repeats without a seam.",
+)
+@click.option(
+    "--crossfade",
+    type=click.FloatRange(min=0),
+    default=0.1,
+    metavar="SECONDS",
+    help="Overlap at the joins of --join and --loop; at most half a sound.",
+)
+@click.option(
+    "--page/--no-page",
+    default=True,
+    help="Also write a web page that plays the sounds.",
+)
 @_options.truncation_option
 @_options.batch_size_option
 @_options.precision_option
@@ -94,6 +117,10 @@ def command(
     audio_format: str,
     plot: bool,
     interpolate: tuple[int, int] | None,
+    join: bool,
+    loop: bool,
+    crossfade: float,
+    page: bool,
     truncation: float | None,
     batch_size: int,
     precision: str,
@@ -101,14 +128,16 @@ def command(
 ) -> None:
     """Write sounds made by a preset.
 
-    The folder gets one file a sound, PRESET_SEED_INDEX.wav, a table of their
-    seeds, PRESET_SEED.csv, and a picture, PRESET_SEED.png.
+    The folder gets one file a sound, PRESET_SEED_INDEX[_LABEL].wav, a table
+    of their seeds, PRESET_SEED.csv, a picture of the first, PRESET_SEED.png,
+    and a page that plays them, PRESET_SEED.html.
 
     \b
     Examples:
       audiogan sample wavegan_digits -n 8 -o out/
       audiogan sample wavegan_drums -n 1000 --seed 7 --format flac --no-plot
       audiogan sample wavegan_digits --interpolate 3 8 -n 12
+      audiogan sample wavegan_drums --interpolate 3 8 -n 16 --join --loop
       audiogan sample projection_wavegan_digits --label seven -n 4
       audiogan sample projection_wavegan_digits --per-label 5
       audiogan sample hf://me/my_gan -n 4
@@ -150,6 +179,7 @@ def command(
         num_samples,
         audio_format,
         overwrite,
+        tuple(asked or ()) if interpolate is None else (),
     )
     gan = _options.load_model(folder, precision)
     if interpolate is not None:
@@ -162,10 +192,11 @@ def command(
         batches = gan.sample_batches(
             num_samples, seed, batch_size, truncation, labels=asked
         )
+    seam = Seam(join, loop, round(crossfade * gan.sampling_rate))
     pictured = writer.write(
         batches,
         gan.sampling_rate,
-        labels=asked,
+        seam,
         truncation="" if truncation is None else truncation,
         preset=preset,
         revision=_options.revision(folder, preset, config),
@@ -181,9 +212,20 @@ def command(
                 f"{index} {asked[index % len(asked)]}" if asked else str(index)
                 for index in range(len(pictured))
             ],
+            note=f"{len(pictured)} of {num_samples} sounds"
+            if num_samples > len(pictured)
+            else "",
         )
     picture = writer.picture if plot else None
-    _options.echo_written(num_samples, output, picture, f" (seed {seed_name})")
+    if page:
+        writer.write_page(preset, picture)
+    _options.echo_written(
+        1 if join else num_samples,
+        output,
+        picture,
+        f" (seed {seed_name})",
+        writer.page if page else None,
+    )
 
 
 def _asked_labels(
@@ -213,6 +255,18 @@ def _asked_labels(
     return list(labels) or known
 
 
+class Seam(NamedTuple):
+    """How sounds are put together: see --join, --loop and --crossfade."""
+
+    join: bool = False
+    loop: bool = False
+    crossfade: int = 0
+
+
+SEPARATE = Seam()
+Rows = dict[tuple[str, str], dict[str, str]]
+
+
 @dataclasses.dataclass
 class SampleWriter:
     """Writes clips one by one beside a table of what made them.
@@ -231,19 +285,32 @@ class SampleWriter:
     num_samples: int
     audio_format: str
     overwrite: bool
+    labels: tuple[str, ...] = ()
+    """Labels of the sounds, repeated in turn."""
 
     def __post_init__(self) -> None:
         self.prefix = f"{self.stem}_{self.seed_name}"
         self.manifest = self.folder / f"{self.prefix}.csv"
         self.picture = self.folder / f"{self.prefix}.png"
+        self.page = self.folder / f"{self.prefix}.html"
+        self.digits = max(2, len(str(self.num_samples - 1)))
         _options.make_folder(self.folder)
-        self.earlier = _listed_files(self.manifest)
+        self.earlier = _listed_sounds(self.manifest)
         if not self.overwrite:
             self._check_nothing_is_lost()
 
-    def file(self, index: int) -> pathlib.Path:
-        """Return the file of the clip `index`."""
-        return self.folder / f"{self.prefix}_{index}.{self.audio_format}"
+    def label(self, index: int) -> str:
+        """Return the label of the clip `index`; empty if it has none."""
+        return self.labels[index % len(self.labels)] if self.labels else ""
+
+    def file(self, index: int | None) -> pathlib.Path:
+        """Return the file of the clip `index`; of all of them, for None."""
+        name = self.prefix
+        if index is not None:
+            name += f"_{index:0{self.digits}d}"
+            if self.labels:
+                name += "_" + re.sub(r"[^\w-]+", "_", self.label(index))
+        return self.folder / f"{name}.{self.audio_format}"
 
     def _check_nothing_is_lost(self) -> None:
         ours = set()
@@ -251,8 +318,9 @@ class SampleWriter:
             # A process that is killed has written one file more than it says.
             last = [int(row["index"]) for row in self.earlier.values()]
             following = self.file(max(last, default=-1) + 1)
-            files = self.manifest, self.picture, following
-            ours = {file.name for file in files} | self.earlier.keys()
+            files = self.manifest, self.picture, self.page, following
+            ours = {file.name for file in files}
+            ours |= {row["file"] for row in self.earlier.values()}
         foreign = sorted(
             path.name
             for path in self.folder.iterdir()
@@ -268,17 +336,18 @@ class SampleWriter:
 
     def _is_wanted(self, name: str) -> bool:
         """Return whether this run writes a file called `name`."""
-        clip = rf"{re.escape(self.prefix)}_(\d+)\.{self.audio_format}"
+        clip = rf"{re.escape(self.prefix)}_(\d+)(_.*)?\.{self.audio_format}"
         match = re.fullmatch(clip, name)
         if match is None:
-            return name in (self.manifest.name, self.picture.name)
+            whole = self.manifest, self.picture, self.page, self.file(None)
+            return name in {file.name for file in whole}
         return int(match[1]) < self.num_samples
 
     def write(
         self,
         batches: "Iterator[np.ndarray]",
         sampling_rate: int,
-        labels: list[str] | None = None,
+        seam: Seam = SEPARATE,
         **fields: Any,
     ) -> "list[np.ndarray]":
         """Write every clip, and then its row of the table, as it comes.
@@ -289,7 +358,7 @@ class SampleWriter:
         Args:
             batches: arrays `(clips, time, channels)` in [-1, 1].
             sampling_rate: in Hz.
-            labels: labels of the clips, repeated in turn.
+            seam: whether they are joined, or made into loops.
             **fields: further columns of the table, the same for every clip.
 
         Returns:
@@ -300,6 +369,28 @@ class SampleWriter:
         from keras_audiogan.runs.bars import progress
 
         pictured: list[np.ndarray] = []
+
+        def clips() -> "Iterator[np.ndarray]":
+            for clip in chain.from_iterable(batches):
+                if len(pictured) < NUM_PICTURED:
+                    pictured.append(clip.copy())
+                yield clip
+                advance()
+
+        def row(index: int, path: pathlib.Path) -> dict[str, Any]:
+            position = ""
+            if "-" in self.seed_name:
+                # On a path between two seeds.
+                position = f"{index / (self.num_samples - 1):.6g}"
+            return {
+                "file": path.name,
+                "seed": self.seed_name,
+                "index": index,
+                "position": position,
+                "label": self.label(index),
+                **fields,
+            }
+
         if self.earlier is None:
             self._write_table({})
         try:
@@ -309,33 +400,32 @@ class SampleWriter:
                 progress("Sampling", self.num_samples) as advance,
             ):
                 table = csv.DictWriter(file, MANIFEST_FIELDS, restval="")
-                for index, clip in enumerate(chain.from_iterable(batches)):
-                    path = self.file(index)
-                    audio.write_audio(path, clip, sampling_rate)
-                    label = labels[index % len(labels)] if labels else ""
-                    position = ""
-                    if "-" in self.seed_name:
-                        # On a path between two seeds.
-                        position = f"{index / (self.num_samples - 1):.6g}"
-                    row = {
-                        "file": path.name,
-                        "seed": self.seed_name,
-                        "index": index,
-                        "position": position,
-                        "label": label,
-                        **fields,
-                    }
-                    table.writerow(row)
-                    if len(pictured) < NUM_PICTURED:
-                        pictured.append(clip.copy())
-                    advance()
+                if seam.join:
+                    path = self.file(None)
+                    blocks = audio.join_clips(
+                        clips(), seam.crossfade, seam.loop
+                    )
+                    self._write_joined(path, blocks, sampling_rate)
+                    for index in range(self.num_samples):
+                        table.writerow(row(index, path))
+                else:
+                    for index, clip in enumerate(clips()):
+                        path = self.file(index)
+                        if seam.loop:
+                            turn = audio.join_clips(
+                                [clip], seam.crossfade, loop=True
+                            )
+                            self._write_joined(path, turn, sampling_rate)
+                        else:
+                            audio.write_audio(path, clip, sampling_rate)
+                        table.writerow(row(index, path))
         finally:
             if self.earlier:
                 # What was made anew stands there twice, the newer one below.
-                self._write_table(_listed_files(self.manifest) or {})
+                self._write_table(_listed_sounds(self.manifest) or {})
         return pictured
 
-    def _write_table(self, rows: dict[str, dict[str, str]]) -> None:
+    def _write_table(self, rows: "Rows") -> None:
         """Write the table anew, with the files of `rows` that are there."""
         from keras_audiogan.presets.atomic_folder import write_text
 
@@ -343,20 +433,45 @@ class SampleWriter:
         table = csv.DictWriter(text, MANIFEST_FIELDS, restval="")
         table.writeheader()
         table.writerows(
-            row for name, row in rows.items() if (self.folder / name).is_file()
+            row
+            for row in rows.values()
+            if (self.folder / row["file"]).is_file()
         )
         write_text(self.manifest, text.getvalue())
 
+    def _write_joined(
+        self,
+        path: pathlib.Path,
+        blocks: "Iterator[np.ndarray]",
+        sampling_rate: int,
+    ) -> None:
+        from keras_audiogan import audio
 
-def _listed_files(manifest: pathlib.Path) -> dict[str, dict[str, str]] | None:
-    """Return the rows of a table of ours by file; None if it is not ours."""
+        first = next(blocks)
+        with audio.AudioWriter(path, sampling_rate, first.shape[1]) as writer:
+            for block in chain([first], blocks):
+                writer.write(block)
+
+    def write_page(self, title: str, picture: pathlib.Path | None) -> None:
+        """Write a page that plays what the table lists."""
+        from keras_audiogan.cli import _sample_page
+
+        rows = _listed_sounds(self.manifest) or {}
+        _sample_page.write_page(self.page, title, rows.values(), picture)
+
+
+def _listed_sounds(manifest: pathlib.Path) -> Rows | None:
+    """Return the rows of a table of ours; None if it is not ours.
+
+    They go by file and index: joined sounds share a file.
+    """
     try:
         with manifest.open(newline="", encoding="utf-8") as file:
             table = csv.DictReader(file)
             if tuple(table.fieldnames or ()) != MANIFEST_FIELDS:
                 return None
             return {
-                row["file"]: row
+                (row["file"], row["index"]): row
                 for row in table
                 if (row["index"] or "").isdecimal()
                 and pathlib.PurePath(row["file"]).name == row["file"]

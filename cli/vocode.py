@@ -22,6 +22,7 @@ COLUMNS = {
     "log-mel": "log_mel_distance",
     "spectral conv.": "spectral_convergence",
     "log STFT": "log_stft_distance",
+    "level, dB": "level_difference",
     "real-time factor": "real_time_factor",
     "x real time": "times_real_time",
 }
@@ -52,8 +53,9 @@ class Job(NamedTuple):
     "--level",
     type=click.Choice(["keep", "peak"]),
     help="How recordings are levelled before their mels are made: not at all, "
-    "or to a peak of 1. What is written has the recording's level. Default: "
-    "as the preset was trained.",
+    "or to a peak of 1; undone in what is written. The table says how far "
+    "the vocoder itself changes the level. Default: as the preset was "
+    "trained.",
 )
 @click.option(
     "--mel-layout",
@@ -118,8 +120,9 @@ def command(
     synthesis: to mels and back), .npy files of mels as the preset's front end
     makes them, and folders of both. Files keep their names and folders.
 
-    Distances are in nepers between log spectra, 0 for equal sounds; the
-    real-time factor is computing time over the length of the sound.
+    Distances are in nepers between log spectra, 0 for equal sounds; the level
+    is the copy's RMS against the recording's; the real-time factor is
+    computing time over the length of the sound.
 
     \b
     Examples:

@@ -70,7 +70,8 @@ def vocode_file(
         source: A sound file of any rate and number of channels, which is
             mixed to mono; or a `.npy` file of mels, see `read_mels`.
         target: The file to write, at the vocoder's rate; its extension says
-            which kind. A copy has the length and the level of its recording.
+            which kind. A copy has the length of its recording, and its
+            level as far as the vocoder keeps the level of mels.
         level: How a recording is levelled before its mels are made, see
             `level_gain`; by default as the vocoder was trained.
         seed: Of the noise, for vocoders that start from it.

@@ -58,9 +58,10 @@ def test_sample_writes_sounds_table_and_picture(preset, tmp_path):
     assert "seed 7" in result.stdout
     out = tmp_path / "out"
     assert {path.name for path in out.iterdir()} == {
-        *(f"tiny_7_{index}.wav" for index in range(3)),
+        *(f"tiny_7_{index:02d}.wav" for index in range(3)),
         "tiny_7.csv",
         "tiny_7.png",
+        "tiny_7.html",
     }
     assert (out / "tiny_7.png").read_bytes().startswith(b"\x89PNG")
     expected = zoo.from_preset(preset).sample(3, seed=7)
@@ -98,7 +99,7 @@ def test_sample_writes_other_formats(preset, tmp_path, extension):
         *("--format", extension, "--no-plot"),
     )
     assert result.exit_code == 0, result.output
-    info = soundfile.info(tmp_path / "out" / f"tiny_0_0.{extension}")
+    info = soundfile.info(tmp_path / "out" / f"tiny_0_00.{extension}")
     assert info.format == extension.upper()
     assert not list((tmp_path / "out").glob("*.png"))
 
@@ -111,7 +112,7 @@ def test_interpolation_starts_and_ends_at_the_seeds(preset, tmp_path):
     gan = zoo.from_preset(preset)
     for index, seed in ((0, 3), (3, 8)):
         sound, _ = soundfile.read(
-            tmp_path / "out" / f"tiny_3-8_{index}.wav", always_2d=True
+            tmp_path / "out" / f"tiny_3-8_{index:02d}.wav", always_2d=True
         )
         np.testing.assert_allclose(
             sound, gan.sample(1, seed=seed)[0], atol=2 / 2**16
@@ -125,6 +126,42 @@ def test_interpolation_starts_and_ends_at_the_seeds(preset, tmp_path):
     ]
 
 
+def test_a_path_is_joined_into_one_file(preset, tmp_path):
+    path = ("sample", preset, "-n", 4, "--interpolate", 3, 8, "--no-plot")
+    gan = zoo.from_preset(preset)
+    time = gan.slice_length
+    fade = round(0.0005 * gan.sampling_rate)
+    assert 0 < fade < time // 2
+    for flags, length in (
+        ((), 4 * time - 3 * fade),
+        (("--loop",), 4 * time - 4 * fade),
+    ):
+        out = tmp_path / f"out{len(flags)}"
+        result = audiogan(
+            *(*path, "-o", out, "--join", "--crossfade", 0.0005, *flags)
+        )
+        assert result.exit_code == 0, result.output
+        assert {file.name for file in out.iterdir()} == {
+            "tiny_3-8.csv",
+            "tiny_3-8.html",
+            "tiny_3-8.wav",
+        }
+        assert soundfile.info(out / "tiny_3-8.wav").frames == length
+        rows = read_table(out / "tiny_3-8.csv")
+        assert {row["file"] for row in rows} == {"tiny_3-8.wav"}
+        assert [row["index"] for row in rows] == ["0", "1", "2", "3"]
+
+
+def test_the_page_plays_every_sound_without_a_network(preset, tmp_path):
+    command = ("sample", preset, "--seed", 0, "-o", "out")
+    assert audiogan(*command, "-n", 3, "--loop").exit_code == 0
+    page = (tmp_path / "out" / "tiny_0.html").read_text("utf-8")
+    for name in ("tiny_0_00.wav", "tiny_0_01.wav", "tiny_0_02.wav"):
+        assert page.count(f'src="{name}"') == 1
+    assert 'src="tiny_0.png"' in page and "://" not in page
+    assert audiogan(*command, "-n", 1, "--no-page").exit_code == 0
+
+
 def test_truncation_changes_the_sounds(preset, tmp_path):
     for name, factor in (("a", 1.0), ("b", 0.1)):
         audiogan(
@@ -132,7 +169,7 @@ def test_truncation_changes_the_sounds(preset, tmp_path):
             *("--truncation", factor, "--no-plot"),
         )
     full, less = (
-        (tmp_path / name / "tiny_0_0.wav").read_bytes() for name in "ab"
+        (tmp_path / name / "tiny_0_00.wav").read_bytes() for name in "ab"
     )
     assert full != less
 
@@ -143,15 +180,15 @@ def test_sample_replaces_its_own_files_and_no_others(preset, tmp_path):
     assert audiogan(*command).exit_code == 0
 
     (tmp_path / "out" / "tiny_0.csv").unlink()
-    (tmp_path / "out" / "tiny_0_1.wav").write_bytes(b"precious")
+    (tmp_path / "out" / "tiny_0_01.wav").write_bytes(b"precious")
     result = audiogan(*command)
     assert result.exit_code == 1
-    assert "and 2 more" in result.stderr
+    assert "and 3 more" in result.stderr
     assert "--overwrite" in result.stderr
-    assert (tmp_path / "out" / "tiny_0_1.wav").read_bytes() == b"precious"
+    assert (tmp_path / "out" / "tiny_0_01.wav").read_bytes() == b"precious"
 
     assert audiogan(*command, "--overwrite").exit_code == 0
-    assert (tmp_path / "out" / "tiny_0_1.wav").read_bytes() != b"precious"
+    assert (tmp_path / "out" / "tiny_0_01.wav").read_bytes() != b"precious"
 
 
 def test_the_table_goes_on_listing_sounds_of_earlier_runs(preset, tmp_path):
@@ -161,11 +198,11 @@ def test_the_table_goes_on_listing_sounds_of_earlier_runs(preset, tmp_path):
     assert audiogan(*command, "-n", 2, "--format", "flac").exit_code == 0
     rows = read_table(tmp_path / "out" / "tiny_0.csv")
     assert {row["file"]: row["truncation"] for row in rows} == {
-        "tiny_0_0.flac": "",
-        "tiny_0_1.flac": "",
-        "tiny_0_0.wav": "0.5",
-        "tiny_0_1.wav": "",
-        "tiny_0_2.wav": "",
+        "tiny_0_00.flac": "",
+        "tiny_0_01.flac": "",
+        "tiny_0_00.wav": "0.5",
+        "tiny_0_01.wav": "",
+        "tiny_0_02.wav": "",
     }
     assert len(rows) == 5
     assert audiogan(*command, "-n", 3).exit_code == 0
@@ -189,13 +226,13 @@ def test_a_killed_run_leaves_a_table_and_can_be_repeated(tmp_path):
 
     _write_clips(out, 3, batches())
     rows = read_table(killed / "tiny_0.csv")
-    assert [row["file"] for row in rows] == ["tiny_0_0.wav", "tiny_0_1.wav"]
+    assert [row["file"] for row in rows] == ["tiny_0_00.wav", "tiny_0_01.wav"]
     # Killed between a file and its row.
-    shutil.copy(killed / "tiny_0_0.wav", killed / "tiny_0_2.wav")
+    shutil.copy(killed / "tiny_0_00.wav", killed / "tiny_0_02.wav")
     _write_clips(killed, 4, iter([clips] * 4))
     assert len(read_table(killed / "tiny_0.csv")) == 4
-    shutil.copy(killed / "tiny_0_0.wav", killed / "tiny_0_5.wav")
-    with pytest.raises(click.ClickException, match="'tiny_0_5.wav', which no"):
+    shutil.copy(killed / "tiny_0_00.wav", killed / "tiny_0_05.wav")
+    with pytest.raises(click.ClickException, match="'tiny_0_05.wav', which no"):
         _write_clips(killed, 6, iter([clips] * 6))
 
 
@@ -211,7 +248,7 @@ def test_an_interrupted_run_lists_all_that_lies_there(tmp_path):
         _write_clips(tmp_path, 3, interrupted())
     rows = read_table(tmp_path / "tiny_0.csv")
     assert sorted(row["file"] for row in rows) == [
-        f"tiny_0_{index}.wav" for index in range(3)
+        f"tiny_0_{index:02d}.wav" for index in range(3)
     ]
     assert {path.name for path in tmp_path.glob("*.wav")} == {
         row["file"] for row in rows
@@ -614,7 +651,9 @@ def test_without_tensorflow_another_backend_samples(preset, tmp_path):
         "tensorflow is not installed: using the jax backend "
         "(KERAS_BACKEND=jax hides this note).\n"
     )
-    sound, _ = soundfile.read(tmp_path / "out" / "tiny_0_0.wav", always_2d=True)
+    sound, _ = soundfile.read(
+        tmp_path / "out" / "tiny_0_00.wav", always_2d=True
+    )
     expected = zoo.from_preset(preset).sample(1, seed=0)[0]
     np.testing.assert_allclose(sound, expected, atol=1e-4)
 
@@ -630,7 +669,7 @@ def test_a_write_that_fails_leaves_no_sound(preset, tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert result.exit_code == 1
-    assert "tiny_0_0.wav" in result.stderr
+    assert "tiny_0_00.wav" in result.stderr
     assert result.stderr.count("\n") == 1
     assert not list((tmp_path / "out").glob("*.wav"))
 
@@ -654,5 +693,6 @@ def test_a_real_run_keeps_both_streams_clean(preset, tmp_path):
     assert done.returncode == 0
     assert done.stderr == ""
     assert done.stdout == (
-        "Wrote 2 sounds to out with a picture, tiny_1.png (seed 1).\n"
+        "Wrote 2 sounds to out with a picture, tiny_1.png and a page that "
+        "plays them, tiny_1.html (seed 1).\n"
     )

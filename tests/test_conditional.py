@@ -688,6 +688,10 @@ def test_labels_on_the_command_line(preset, tmp_path, flags, labels):
     result = sample(preset, tmp_path, "--seed", "3", *flags)
     assert result.exit_code == 0, result.output
     assert table(tmp_path) == labels
+    # Their names carry them, in the order of the table.
+    assert sorted(path.name for path in tmp_path.glob("*.wav")) == [
+        f"words_3_{index:02d}_{label}.wav" for index, label in enumerate(labels)
+    ]
     assert len(list(tmp_path.glob("*.wav"))) == len(labels)
 
 

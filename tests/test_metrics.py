@@ -14,6 +14,7 @@ import sklearn.metrics
 import sklearn.neighbors
 
 from keras_audiogan import metrics
+from keras_audiogan.audio import resample
 from keras_audiogan.metrics.classifier_scores import by_recording
 from keras_audiogan.metrics.manifolds import compare_bins
 from keras_audiogan.metrics.neighbours import duplicates
@@ -622,14 +623,39 @@ def test_report_takes_clips_of_any_length_as_they_are_placed(real):
     assert copied == pytest.approx(0, abs=1e-3)
 
 
+def test_a_classifier_of_a_lower_rate_is_given_its_own(real):
+    (train, _), (test, _) = real
+    audio, targets = tones(40, 2)
+    at_its_rate = metrics.evaluate_gan(
+        *(audio, train, test, ToneClassifier()),
+        sampling_rate=8000,
+        targets=targets,
+        num_resamples=0,
+    )
+    doubled = [
+        np.stack([resample(clip, 8000, 16000) for clip in clips])
+        for clips in (audio, train, test)
+    ]
+    report = metrics.evaluate_gan(
+        *(*doubled, ToneClassifier()),
+        sampling_rate=16000,
+        targets=targets,
+        num_resamples=0,
+    )
+    for name in ("label_accuracy", "inception_score"):
+        figure = report["figures"][name]["generated"]
+        expected = at_its_rate["figures"][name]["generated"]
+        assert figure["value"] == pytest.approx(expected["value"], rel=0.02)
+
+
 def test_wrong_rates_and_counts_are_refused(real):
     audio, targets = tones(20, 2)
     (train, _), (test, _) = real
     with pytest.raises(ValueError, match="pass `sampling_rate`"):
         metrics.evaluate_gan(audio, train, test)
-    with pytest.raises(ValueError, match="8000 Hz and audio at 16000 Hz"):
+    with pytest.raises(ValueError, match="8000 Hz and audio at 4000 Hz"):
         metrics.evaluate_gan(
-            audio, train, test, ToneClassifier(), sampling_rate=16000
+            audio, train, test, ToneClassifier(), sampling_rate=4000
         )
     with pytest.raises(ValueError, match="`targets` must hold one class"):
         evaluate(audio, real, targets=targets[:3])

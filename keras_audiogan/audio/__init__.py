@@ -19,6 +19,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "griffin_lim": "phase_recovery",
         "hertz_to_mel": "spectra",
         "invert_magnitudes": "phase_recovery",
+        "join_clips": "joining",
         "level_gain": "levels",
         "linear_magnitudes": "phase_recovery",
         "log_mel_spectrogram": "spectra",

@@ -24,6 +24,7 @@ _TITLE_LENGTH = 34
 # Inches.
 _CELL_WIDTH, _CELL_HEIGHT, _MARGIN_LEFT, _GAP = 3.0, 2.5, 0.42, 0.16
 _TITLE_HEIGHT, _WAVE_HEIGHT, _PICTURE_HEIGHT = 0.24, 0.6, 1.34
+_FOOT_HEIGHT, _SCALE_WIDTH, _SCALE_HEIGHT = 0.36, 1.5, 0.08
 
 
 def save_sheet(
@@ -32,11 +33,13 @@ def save_sheet(
     sampling_rate: int,
     titles: Sequence[str] | None = None,
     columns: int = 4,
+    note: str = "",
 ) -> None:
     """Draws waveform and spectrogram of each clip on one sheet (PNG).
 
     The spectrogram has a mel axis and shows the 70 dB below the loudest spot
-    of the whole sheet, so that a quiet clip looks quiet.
+    of the whole sheet, so that a quiet clip looks quiet; the scale of its
+    colours stands below.
 
     Args:
         path: The picture, usually `.png`. Missing folders are made.
@@ -46,6 +49,8 @@ def save_sheet(
         sampling_rate: In Hz.
         titles: One title per clip. Defaults to their numbers.
         columns: Clips side by side.
+        note: Text for the foot of the sheet, e.g. how many clips it leaves
+            out.
 
     Raises:
         ValueError: If there are no clips, a clip is empty, or the number of
@@ -74,7 +79,7 @@ def save_sheet(
     columns = min(columns, len(sounds))
     rows = math.ceil(len(sounds) / columns)
     width = _MARGIN_LEFT + columns * _CELL_WIDTH
-    height = rows * _CELL_HEIGHT
+    height = rows * _CELL_HEIGHT + _FOOT_HEIGHT
     figure = Figure(figsize=(width, height), facecolor="white")
     FigureCanvasAgg(figure)
 
@@ -104,6 +109,26 @@ def save_sheet(
         axes = add_axes(left, top + _WAVE_HEIGHT + 0.05, _PICTURE_HEIGHT)
         seconds = len(sound) / sampling_rate
         _draw_spectrogram(axes, pictures[i], seconds, loudest, mel_ticks, first)
+    top = rows * _CELL_HEIGHT + 0.08
+    _draw_scale(
+        figure.add_axes(
+            (
+                _MARGIN_LEFT / width,
+                1.0 - (top + _SCALE_HEIGHT) / height,
+                _SCALE_WIDTH / width,
+                _SCALE_HEIGHT / height,
+            )
+        )
+    )
+    if note:
+        figure.text(
+            1.0 - _GAP / width,
+            1.0 - (top + _SCALE_HEIGHT) / height,
+            note,
+            fontsize=7,
+            color=_QUIET,
+            horizontalalignment="right",
+        )
     _save(figure, pathlib.Path(path))
 
 
@@ -199,6 +224,22 @@ def _draw_spectrogram(
     axes.get_xticklabels()[0].set_horizontalalignment("left")
     if first:
         axes.set_ylabel("Hz", fontsize=7, color=_QUIET, labelpad=0)
+
+
+def _draw_scale(axes: Any) -> None:
+    """What the colours mean: decibels below the loudest spot."""
+    axes.imshow(
+        np.linspace(0.0, 1.0, 256)[None],
+        aspect="auto",
+        extent=(-_RANGE_DECIBELS, 0.0, 0.0, 1.0),
+        cmap="magma",
+    )
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.tick_params(labelsize=7, colors=_QUIET, length=2, width=0.5)
+    axes.set_yticks([])
+    marks = (-_RANGE_DECIBELS, -_RANGE_DECIBELS / 2, 0.0)
+    axes.set_xticks(marks, [f"{mark:.0f} dB" for mark in marks])
 
 
 def _tick_step(seconds: float) -> float:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_audiogan.audio.resampling import resample
 from keras_audiogan.metrics.class_scores import (
     class_accuracy,
     class_histogram,
@@ -108,8 +109,9 @@ def evaluate_gan(
         gan_or_audio: An `AudioGAN`, or generated clips (n, time, channels).
         real_train: Training clips (n, time, channels), or 1-D arrays.
         real_test: Held-out clips, likewise.
-        classifier: An `AudioClassifier` at the rate of the audio; None
-            leaves out the figures that need one.
+        classifier: An `AudioClassifier`, whose rate may be lower than the
+            audio's: it is given the audio at its own. None leaves out the
+            figures that need one.
         num_samples: Clips to generate.
         seed: Seed of latents, subsets, clustering and resampling.
         sampling_rate: Rate in Hz; needed when audio is passed.
@@ -158,9 +160,10 @@ def evaluate_gan(
             "Audio needs its rate: pass `sampling_rate` in Hz. "
             "Received: sampling_rate=None"
         )
-    if classifier is not None and classifier.sampling_rate != sampling_rate:
+    if classifier is not None and classifier.sampling_rate > sampling_rate:
         raise ValueError(
-            "The classifier must work at the rate of the audio. Received: a "
+            "The classifier listens for frequencies that the audio cannot "
+            "have: its rate must be the audio's or lower. Received: a "
             f"classifier at {classifier.sampling_rate} Hz and audio at "
             f"{sampling_rate} Hz"
         )
@@ -345,8 +348,17 @@ class _Evaluation:
         ]
         if wanted[1] is not None:
             wanted[1] = wanted[1][self.test_order]
+        rate = self.report["sampling_rate"]
         outputs = [
-            classifier.predict_with_features(audio, batch_size)
+            classifier.predict_with_features(
+                np.stack(
+                    [
+                        resample(clip, rate, classifier.sampling_rate)
+                        for clip in audio
+                    ]
+                ),
+                batch_size,
+            )
             for audio in (*self.columns, self.train)
         ]
         probabilities = [output[0] for output in outputs[:2]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from keras_audiogan.metrics.speech_scores import as_clip, pesq
 from keras_audiogan.metrics.vocoder_scores import (
     FIGURES,
     mean_of_clips,
+    rms_decibels,
     vocoder_report,
 )
 
@@ -31,7 +31,6 @@ GRIFFIN_LIM = {
 }
 
 _ALL_FIGURES = (*FIGURES, "level_difference", "real_time_factor")
-_QUIETEST = 1e-8
 
 
 def warm_up(vocoder: Vocoder) -> None:
@@ -132,11 +131,8 @@ def evaluate_vocoder(
     }
     rows = {system: report["clips"] for system, report in reports.items()}
     rows["real"] = [_of_itself(clip, rate) for clip in real]
-    for system, fakes in made.items():
-        for row, clip, fake, factor in zip(
-            rows[system], real, fakes, factors[system], strict=True
-        ):
-            row["level_difference"] = _decibels(fake) - _decibels(clip)
+    for system, times in factors.items():
+        for row, factor in zip(rows[system], times, strict=True):
             row["real_time_factor"] = factor
     figures: dict[str, Any] = {}
     for name in _ALL_FIGURES:
@@ -183,11 +179,6 @@ def _of_itself(clip: np.ndarray, rate: int) -> dict[str, float]:
 
 
 def _of_silence(clips: Sequence[np.ndarray]) -> dict[str, int]:
-    silent = sum(_decibels(clip) < SILENCE_DB for clip in clips)
+    silent = sum(rms_decibels(clip) < SILENCE_DB for clip in clips)
     note = f"SILENCE: the recording is below {SILENCE_DB:g} dBFS"
     return {note: silent} if silent else {}
-
-
-def _decibels(clip: np.ndarray) -> float:
-    power = np.mean(np.square(clip, dtype="float64"))
-    return 10.0 * math.log10(max(float(power), _QUIETEST**2))

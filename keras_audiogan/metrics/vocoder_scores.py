@@ -44,6 +44,7 @@ FIGURES = (
     "voicing_error",
     "pesq",
 )
+_QUIETEST = 1e-8
 
 
 def mel_cepstra(
@@ -225,7 +226,8 @@ def copy_distances(
     Returns:
         `spectral_convergence` (a ratio) and `log_stft_distance` (nepers), see
         `multi_resolution_stft_distance`; `log_mel_distance` and
-        `log_mel_distance_in_band` (nepers), see `log_mel_distance`.
+        `log_mel_distance_in_band` (nepers), see `log_mel_distance`;
+        `level_difference` (dB), the copy's RMS over the recording's.
     """
     convergence, distance = multi_resolution_stft_distance(real, fake)
     return {
@@ -235,7 +237,14 @@ def copy_distances(
         "log_mel_distance_in_band": log_mel_distance(
             real, fake, mel_features, full_band=False
         ),
+        "level_difference": rms_decibels(fake) - rms_decibels(real),
     }
+
+
+def rms_decibels(clip: np.ndarray) -> float:
+    """Returns the level of a clip, in dB of full scale."""
+    power = np.mean(np.square(clip, dtype="float64"))
+    return 10.0 * math.log10(max(float(power), _QUIETEST**2))
 
 
 def vocoder_report(
