@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from keras_audiogan._names import SHOWN
 from keras_audiogan.cli import _options
 
 if TYPE_CHECKING:
@@ -56,6 +57,9 @@ def split(
         sampling_rate=config["sampling_rate"],
         num_channels=config["num_channels"],
     )
+    wanted = config["num_channels"]
+    channels = everything.channels.items()
+    _options.echo_mixed(sum(n for c, n in channels if c > wanted), wanted)
     if everything.num_files < 2:
         raise click.BadParameter(
             "two files or more are needed, some to hold out. Received: "
@@ -212,4 +216,4 @@ def save(folder: pathlib.Path, figures: dict[str, Any]) -> None:
     write_json(folder / "training.json", training)
     card = folder / "README.md"
     if not card.is_file() or cards.is_generated(card.read_bytes()):
-        card.write_text(cards.render_card(folder), "utf-8")
+        card.write_text(cards.render_card(folder), "utf-8", SHOWN)

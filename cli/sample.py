@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from keras_audiogan._names import SHOWN, same_name
 from keras_audiogan.cli import _backend, _options
 
 if TYPE_CHECKING:
@@ -201,13 +202,14 @@ def _asked_labels(
             )
         return None
     known = list(config["labels"])
-    unknown = [label for label in labels if label not in known]
+    found = [same_name(label, known) for label in labels]
+    unknown = [x for x, name in zip(labels, found, strict=True) if not name]
     if unknown:
         raise click.BadParameter(
             f"{preset} knows {', '.join(known)}. Received: {unknown[0]}",
             param_hint="--label",
         )
-    return list(labels) or known
+    return [name for name in found if name] or known
 
 
 @dataclasses.dataclass
@@ -300,7 +302,7 @@ class SampleWriter:
         with (
             # Line by line, for a process that is killed.
             self.manifest.open(
-                "w", buffering=1, newline="", encoding="utf-8"
+                "w", buffering=1, newline="", encoding="utf-8", errors=SHOWN
             ) as file,
             progress("Sampling", self.num_samples) as advance,
         ):

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 import soundfile
 
+from keras_audiogan._names import native
 from keras_audiogan.audio.errors import AudioFileError, PathLike
 from keras_audiogan.audio.readers import Reader, open_reader, short
 from keras_audiogan.audio.resampling import (
@@ -377,7 +378,7 @@ class AudioWriter:
         with self._explained():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._sound = soundfile.SoundFile(
-                self._temporary,
+                native(self._temporary),
                 "w",
                 samplerate=self.sampling_rate,
                 channels=self.num_channels,

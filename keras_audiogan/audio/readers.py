@@ -11,7 +11,12 @@ from typing import BinaryIO
 import numpy as np
 import soundfile
 
-from keras_audiogan._names import LFS_ADVICE, LFS_POINTER, LFS_REASON
+from keras_audiogan._names import (
+    LFS_ADVICE,
+    LFS_POINTER,
+    LFS_REASON,
+    native,
+)
 from keras_audiogan.audio import containers, mpeg
 from keras_audiogan.audio.containers import Piece, Region
 from keras_audiogan.audio.errors import AudioFileError
@@ -94,10 +99,8 @@ class _SndfileReader(Reader):
     def _open(self) -> None:
         self._at = 0
         self._file = _region(self.name, self._piece)
-        # Bytes on POSIX: a name need not be text there.
-        name = self.name if os.name == "nt" else os.fsencode(self.name)
         try:
-            self._sound = soundfile.SoundFile(self._file or name)
+            self._sound = soundfile.SoundFile(self._file or native(self.name))
         except BaseException:
             self._close_file()
             raise

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_audiogan._names import SHOWN
 from keras_audiogan.audio.plots import save_sheet
 from keras_audiogan.audio.spectra import log_mel_spectrogram, to_mono
 from keras_audiogan.metrics.figures import blocks_of, finite
@@ -139,7 +140,7 @@ def write_report(
             for left, right in zip(*cells, strict=True)
         ),
     )
-    path.write_text(page, "utf-8")
+    path.write_text(page, "utf-8", SHOWN)
     return path
 
 

@@ -81,6 +81,9 @@ def write_json(path: Path, value: Any) -> None:
         OSError: if the disk is full, the folder not writable, or the like.
     """
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    if not text.isascii() and text != text.encode("utf-8", "replace").decode():
+        # A name that is no UTF-8 comes back only from its JSON escapes.
+        text = json.dumps(value, indent=2, allow_nan=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
