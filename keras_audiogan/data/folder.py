@@ -306,7 +306,8 @@ class AudioFolder:
         """One line: where, how many, how long."""
         return (
             f"<AudioFolder {', '.join(map(shown, self.roots))}: "
-            f"{self.num_files} files, {self.hours:.2f} h, {len(self.skipped)} skipped>"
+            f"{self.num_files} files, {self.hours:.2f} h, "
+            f"{len(self.skipped)} skipped>"
         )
 
     def _measured(self, workers: int) -> "AudioFolder":
