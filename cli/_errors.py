@@ -92,6 +92,8 @@ def advice(error: Exception, flags: Mapping[str, str]) -> str:
             f"{type(error).__name__}: {error} (this is likely a fault of "
             "audiogan itself; AUDIOGAN_DEBUG=1 shows where it comes from)"
         )
+    # What `repr` makes of bytes in a name that are no UTF-8.
+    message = re.sub(r"\\udc([89a-f][0-9a-f])", r"\\x\1", message)
     message = name_flags(message, flags)
     # On one line, unless it holds an indented list.
     return message.strip() if "\n  " in message else " ".join(message.split())

@@ -75,6 +75,9 @@ def split(
         num_channels=config["num_channels"],
         trim=stated_trim(recipe),
     )
+    wanted = config["num_channels"]
+    channels = everything.channels.items()
+    _options.echo_mixed(sum(n for c, n in channels if c > wanted), wanted)
     if everything.num_files < 2:
         raise click.BadParameter(
             "two files or more are needed, some to hold out. Received: "

@@ -181,6 +181,18 @@ def echo_written(
     click.echo(f"Wrote {count(number, 'sound')} to {folder}{extra}{detail}.")
 
 
+def echo_mixed(number: int, num_channels: int) -> None:
+    """Say how many files have more channels than are made of them."""
+    from keras_audiogan.data.reports import channel_name, count
+
+    if number:
+        click.echo(
+            f"{count(number, 'file')} with more channels mixed to "
+            f"{channel_name(num_channels)}.",
+            err=True,
+        )
+
+
 def check_new(folder: pathlib.Path, hint: str) -> None:
     """Refuse the folder that `hint` named if it holds something already."""
     if folder.is_dir() and any(folder.iterdir()):

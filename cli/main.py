@@ -2,11 +2,14 @@
 
 import difflib
 import importlib
+import io
+import sys
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
+from keras_audiogan._names import SHOWN
 from keras_audiogan.cli import _errors
 from keras_audiogan.cli._options import ARGUMENTS
 
@@ -29,6 +32,13 @@ class LazyGroup(click.Group):
 
     Every error that a command raises leaves as one line (see `_errors`).
     """
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run a command; no name of a file is one that cannot be printed."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors=SHOWN)
+        return super().main(*args, **kwargs)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Keep what the user typed; cards say how a figure was measured."""

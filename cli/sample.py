@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from keras_audiogan._names import same_name
 from keras_audiogan.cli import _backend, _options
 
 if TYPE_CHECKING:
@@ -246,13 +247,14 @@ def _asked_labels(
             )
         return None
     known = list(config["labels"])
-    unknown = [label for label in labels if label not in known]
+    found = [same_name(label, known) for label in labels]
+    unknown = [x for x, name in zip(labels, found, strict=True) if not name]
     if unknown:
         raise click.BadParameter(
             f"{preset} knows {', '.join(known)}. Received: {unknown[0]}",
             param_hint="--label",
         )
-    return list(labels) or known
+    return [name for name in found if name] or known
 
 
 class Seam(NamedTuple):

@@ -155,7 +155,7 @@ def command(
     _options.make_folder(output)
     _backend.prepare()
     from keras_audiogan import metrics, vocoding
-    from keras_audiogan.audio import read_audio
+    from keras_audiogan.audio import audio_info, read_audio
     from keras_audiogan.metrics.vocoder_evaluation import warm_up
 
     vocoder: Vocoder = _options.load_model(folder, precision)
@@ -181,6 +181,9 @@ def command(
         raise click.ClickException(
             f"None of the {len(jobs)} inputs can be used."
         )
+    sources = [row["source"] for row in rows if row["kind"] == "sound"]
+    mixed = sum(audio_info(path).num_channels > 1 for path in sources)
+    _options.echo_mixed(mixed, 1)
     means = vocoding.means(rows)
     if picture is not None:
         rate = vocoder.sampling_rate

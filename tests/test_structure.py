@@ -21,7 +21,7 @@ ROOMS = {
     "converters": {"audio", "presets", "layers", "models", "saving"},
 }
 # Helpers of every package.
-ANYBODY = {"_lazy"}
+ANYBODY = {"_lazy", "_names"}
 ROOMS["runs"] = {"training", *ROOMS}
 ROOMS["zoo"] = set(ROOMS) - {"runs"}
 ROOMS["cli"] = set(ROOMS)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from keras_audiogan._names import SHOWN
 from keras_audiogan.presets import cards
 from keras_audiogan.presets.config import (
     CARD_FILE,
@@ -299,7 +300,7 @@ def _checked_files(
     if CARD_FILE in files and cards.is_generated(card.read_bytes()):
         uri = f"hf://{target.repo_id}"
         text = cards.render_card(folder, name=target.name, uri=uri)
-        files[CARD_FILE] = text.encode()
+        files[CARD_FILE] = text.encode("utf-8", SHOWN)
     return files
 
 

@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from keras_audiogan.audio.errors import AudioFileError, PathLike
+from keras_audiogan.audio.readers import Reader, open_reader, short
 from keras_audiogan.audio.resampling import (
     resample,
     resampled_length,
@@ -43,32 +45,6 @@ _WRITERS = {
 # libsndfile's Vorbis encoder keeps a block on the stack: a whole minute in
 # one call crashes the process.
 _WRITE_BLOCK = 1 << 14
-
-_MP3_LEAD = 10 * 1152
-
-# What libsndfile reports for a FLAC stream that does not state its length.
-_UNKNOWN_LENGTH = 1 << 62
-
-PathLike = str | os.PathLike[str]
-
-
-class AudioFileError(ValueError):
-    """A sound file cannot be read or written.
-
-    Attributes:
-        path: The file.
-        reason: What is wrong with it, in a few words.
-    """
-
-    def __init__(self, path: PathLike, reason: str) -> None:
-        """Args: `path` of the file and the `reason`."""
-        super().__init__(path, reason)
-        self.path = os.fspath(path)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        """The file and the reason in one line."""
-        return f"{self.path}: {self.reason}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,20 +78,21 @@ class AudioInfo:
 def audio_info(path: PathLike) -> AudioInfo:
     """Returns the length, rate, channels and format of a sound file.
 
-    Only its header is read.
+    The length is that of the decoded sound. Where a header cannot be trusted
+    (MP3, FLAC from a stream, files joined end to end) the file is read once.
 
     Raises:
         AudioFileError: If the file is missing, unreadable, empty or not
-            sound, or if its header does not state the length.
+            sound, or cannot be read to its end.
     """
     with open_sound(path) as sound:
         return sound_info(sound)
 
 
-def sound_info(sound: soundfile.SoundFile) -> AudioInfo:
+def sound_info(sound: Reader) -> AudioInfo:
     """Returns the header of an open file, see `open_sound`."""
     return AudioInfo(
-        path=os.fspath(sound.name),
+        path=sound.name,
         num_samples=sound.frames,
         sampling_rate=sound.samplerate,
         num_channels=sound.channels,
@@ -125,7 +102,7 @@ def sound_info(sound: soundfile.SoundFile) -> AudioInfo:
     )
 
 
-def open_sound(path: PathLike) -> soundfile.SoundFile:
+def open_sound(path: PathLike) -> Reader:
     """Opens a sound file for reading; the caller closes it.
 
     Raises:
@@ -150,21 +127,7 @@ def open_sound(path: PathLike) -> soundfile.SoundFile:
         raise AudioFileError(path, "empty file (0 bytes)")
     if not os.access(path, os.R_OK):
         raise AudioFileError(path, "unreadable (permission denied)")
-    try:
-        sound = soundfile.SoundFile(path)
-    except (soundfile.SoundFileError, OSError, TypeError) as error:
-        # TypeError: headerless formats (".raw"), whose rate must be guessed.
-        raise AudioFileError(
-            path, f"not sound that can be read ({_short(error)})"
-        ) from error
-    if sound.frames >= _UNKNOWN_LENGTH:
-        sound.close()
-        raise AudioFileError(
-            path,
-            "its header does not state the length (a streamed FLAC): "
-            "encode the file again",
-        )
-    return sound
+    return open_reader(path, status)
 
 
 def read_audio(
@@ -216,7 +179,7 @@ def read_audio(
 
 
 def read_section(
-    sound: soundfile.SoundFile,
+    sound: Reader,
     start: int,
     length: int,
     sampling_rate: int,
@@ -252,7 +215,7 @@ def read_section(
     return audio[skip : skip + length]
 
 
-def decode(sound: soundfile.SoundFile, first: int, length: int) -> np.ndarray:
+def decode(sound: Reader, first: int, length: int) -> np.ndarray:
     """Decodes samples of an open file at its own rate.
 
     Returns:
@@ -262,20 +225,14 @@ def decode(sound: soundfile.SoundFile, first: int, length: int) -> np.ndarray:
         AudioFileError: If the file is damaged or ends before its header
             says.
     """
-    path = os.fspath(sound.name)
+    path = sound.name
     if length == 0:
         return np.zeros((0, sound.channels), np.float32)
-    # An MP3 frame borrows bits from those before it: a decoder that starts in
-    # the middle needs some of them to come right.
-    lead = min(first, _MP3_LEAD) if sound.format == "MP3" else 0
     try:
-        if sound.tell() != first - lead:
-            sound.seek(first - lead)
-        audio = sound.read(length + lead, dtype="float32", always_2d=True)
-        audio = audio[lead:]
+        audio = sound.read(first, length)
     except soundfile.SoundFileError as error:
         raise AudioFileError(
-            path, f"truncated or damaged ({_short(error)})"
+            path, f"truncated or damaged ({short(error)})"
         ) from error
     if len(audio) < length:
         raise AudioFileError(
@@ -508,12 +465,5 @@ class AudioWriter:
                 self.path,
                 f"cannot write {self.num_channels} channel(s) at "
                 f"{self.sampling_rate} Hz as {self._container} "
-                f"{self._subtype} ({_short(cause)})",
+                f"{self._subtype} ({short(cause)})",
             ) from cause
-
-
-def _short(error: BaseException) -> str:
-    text = getattr(error, "error_string", None) or str(
-        getattr(error, "strerror", None) or error
-    )
-    return " ".join(text.split()).rstrip(".")

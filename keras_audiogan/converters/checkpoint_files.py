@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import pathlib
 import re
 
-from keras_audiogan.converters.errors import ConversionError
+from keras_audiogan.converters.errors import ConversionError, refuse_pointer
 
 _PARTS = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
 _MAX_TEXT_SIZE = 1 << 20
@@ -13,6 +14,17 @@ _MAX_GRAPH_SIZE = 512 << 20
 
 
 def find_checkpoint(source: str | pathlib.Path) -> pathlib.Path:
+    """Finds the checkpoint that `source` means, and no Git LFS pointers.
+
+    See `_find`.
+    """
+    prefix = _find(source)
+    for part in sorted(prefix.parent.glob(f"{glob.escape(prefix.name)}.*")):
+        refuse_pointer(part)
+    return prefix
+
+
+def _find(source: str | pathlib.Path) -> pathlib.Path:
     """Returns the prefix of the checkpoint that `source` means.
 
     That is a prefix (`"train/model.ckpt-1000"`), a file of the checkpoint or

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 import yaml
 
-from keras_audiogan.converters.errors import ConversionError
+from keras_audiogan.converters.errors import ConversionError, refuse_pointer
 
 _MAX_TEXT_SIZE = 1 << 20
 _MAX_BINS = _MAX_COUNT = 4096
@@ -291,6 +291,7 @@ def read_json(path: pathlib.Path) -> Options:
 def _parse(
     path: pathlib.Path, form: str, parse: Callable[[bytes], Any]
 ) -> Options:
+    refuse_pointer(path)
     data = _read(path)
     try:
         return Options(path, parse(data))
@@ -327,6 +328,7 @@ def read_statistics(
             with the two in rows.
         num_mel_bins: how many there must be.
     """
+    refuse_pointer(path)
     read = _read_npy if path.suffix == ".npy" else _read_hdf5
     try:
         found = read(path)

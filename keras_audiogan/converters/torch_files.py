@@ -26,6 +26,7 @@ import numpy as np
 from keras_audiogan.converters.errors import (
     ConversionError,
     MissingPackageError,
+    refuse_pointer,
 )
 
 # Earlier releases' `weights_only` can be led astray by a crafted file
@@ -123,6 +124,7 @@ def read_torch_file(path: str | pathlib.Path) -> Any:
     """
     torch = import_torch()
     path = pathlib.Path(path)
+    refuse_pointer(path)
     try:
         is_archive = zipfile.is_zipfile(path)
         if is_archive:

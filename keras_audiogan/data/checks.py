@@ -53,20 +53,20 @@ def check_header(path: str) -> AudioInfo:
         _check_size(info)
         if info.num_samples == 0:
             raise AudioFileError(path, "header only, no samples")
-        tail = min(info.num_samples, _TAIL_SAMPLES)
-        try:
-            sound.seek(info.num_samples - tail)
-            present = len(sound.read(tail, dtype="float32"))
-        except soundfile.SoundFileError as error:
-            raise AudioFileError(
-                path, "truncated or damaged (the end cannot be reached)"
-            ) from error
-        if present < tail:
-            raise AudioFileError(
-                path,
-                f"truncated: its header promises {info.duration:.2f} s, "
-                "the end is missing",
-            )
+        for end in sound.ends:
+            tail = min(end, _TAIL_SAMPLES)
+            try:
+                present = len(sound.read(end - tail, tail))
+            except soundfile.SoundFileError as error:
+                raise AudioFileError(
+                    path, "truncated or damaged (the end cannot be reached)"
+                ) from error
+            if present < tail:
+                raise AudioFileError(
+                    path,
+                    f"truncated: its header promises {info.duration:.2f} s, "
+                    "the end is missing",
+                )
     return info
 
 

@@ -10,7 +10,7 @@ from keras_audiogan.audio.files import AudioFileError, PathLike
 from keras_audiogan.audio.levels import Levelling
 from keras_audiogan.data.folder import AudioFolder, AudioFolderError
 from keras_audiogan.data.prefetch import Batch, BatchIterator
-from keras_audiogan.data.reports import describe_cut, listed
+from keras_audiogan.data.reports import describe_cut, describe_folder, listed
 from keras_audiogan.data.slices import SlicePlan, plan_slices
 from keras_audiogan.data.store import AudioStore
 from keras_audiogan.data.trim_option import DEFAULT_TRIM, Trimming
@@ -334,7 +334,10 @@ class AudioDataset:
 
     def report(self) -> str:
         """Describes the data set and how it is cut, in lines for people."""
-        return self.folder.report() + "\n" + describe_cut(self)
+        found = describe_folder(
+            self.folder, self.sampling_rate, self.num_channels
+        )
+        return found + "\n" + describe_cut(self)
 
     def _empty(self, rows: int) -> np.ndarray:
         shape = (rows, self.slice_length, self.num_channels)

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from keras_audiogan._names import composed, same_name, shown
 from keras_audiogan.audio.files import (
     AUDIO_EXTENSIONS,
     AudioFileError,
@@ -307,7 +308,8 @@ class AudioFolder:
         """
         digest = hashlib.sha256()
         for entry in sorted(self.files, key=lambda f: f.name):
-            digest.update(f"{entry.name}\0{entry.num_bytes}\0".encode())
+            text = f"{entry.name}\0{entry.num_bytes}\0"
+            digest.update(text.encode("utf-8", "surrogateescape"))
             with open(entry.path, "rb") as file:
                 digest.update(file.read(_HASHED_BYTES))
                 file.seek(max(0, entry.num_bytes - _HASHED_BYTES))
@@ -322,7 +324,7 @@ class AudioFolder:
                 self.skipped.append(SkippedFile(path, reason))
         if self.strict:
             raise AudioFolderError(
-                f"{path}: {reason}. Remove or repair the file, or scan "
+                f"{shown(path)}: {reason}. Remove or repair the file, or scan "
                 "without `strict`."
             )
 
@@ -333,8 +335,9 @@ class AudioFolder:
     def __repr__(self) -> str:
         """One line: where, how many, how long."""
         return (
-            f"<AudioFolder {', '.join(self.roots)}: {self.num_files} files, "
-            f"{self.hours:.2f} h, {len(self.skipped)} skipped>"
+            f"<AudioFolder {', '.join(map(shown, self.roots))}: "
+            f"{self.num_files} files, {self.hours:.2f} h, "
+            f"{len(self.skipped)} skipped>"
         )
 
     def _measured(self, workers: int) -> "AudioFolder":
@@ -412,7 +415,7 @@ class AudioFolder:
     def names_like(self, labels: Sequence[str]) -> list[str]:
         """Names of the labels, digits in words where `labels` have no digit."""
         return [
-            name if name in labels else in_words(name)
+            same_name(name, labels) or in_words(name)
             for name in self.labels or ()
         ]
 
@@ -444,7 +447,7 @@ class AudioFolder:
         # The first branching of folders is what counts.
         while min(map(len, parts)) > 2 and len({p[0] for p in parts}) == 1:
             parts = [p[1:] for p in parts]
-        names = [p[0] if p[1:] else None for p in parts]
+        names = [composed(p[0]) if p[1:] else None for p in parts]
         present = sorted({n for n in names if n is not None}, key=_natural)
         if labels == "folder":
             if None in names or len(present) < 2:
@@ -456,7 +459,9 @@ class AudioFolder:
                 f"or a mapping. Received: labels={labels!r}."
             )
         mapping = (
-            labels if isinstance(labels, Mapping) else {x: x for x in labels}
+            {composed(x): labels[x] for x in labels}
+            if isinstance(labels, Mapping)
+            else {composed(x): x for x in labels}
         )
         missing = [name for name in present if name not in mapping]
         if missing or None in names:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_audiogan._names import shown
 from keras_audiogan.data.trimming import describe_trim
 
 if TYPE_CHECKING:
@@ -20,22 +21,38 @@ _UNREAD_SOUND = {".m4a", ".aac", ".wma", ".mp4", ".webm", ".amr", ".ape"}
 _ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"}
 
 
-def describe_folder(folder: "AudioFolder") -> str:
-    """Describes a scanned folder in a few aligned lines."""
+def describe_folder(
+    folder: "AudioFolder",
+    sampling_rate: int | None = None,
+    num_channels: int | None = None,
+) -> str:
+    """Describes a scanned folder in a few aligned lines.
+
+    Args:
+        folder: The folder.
+        sampling_rate: Rate in Hz that is made of its files. Defaults to that
+            for which it is prepared.
+        num_channels: The same of the channels.
+    """
+    sampling_rate = sampling_rate or folder.sampling_rate
+    num_channels = num_channels or folder.num_channels
     durations = np.array([entry.duration for entry in folder.files])
     lines = [
         f"{count(folder.num_files, 'file')}, "
         f"{duration_in_words(durations.sum())} of sound in "
-        f"{', '.join(folder.roots)} (scanned in {folder.scan_seconds:.1f} s)"
+        f"{', '.join(map(shown, folder.roots))} "
+        f"(scanned in {folder.scan_seconds:.1f} s)"
     ]
     rates = ", ".join(f"{r} Hz ({n})" for r, n in folder.rates.items())
-    if list(folder.rates) != [folder.sampling_rate]:
-        rates += f", resampled to {folder.sampling_rate} Hz"
+    if list(folder.rates) != [sampling_rate]:
+        rates += f", resampled to {sampling_rate} Hz"
     channels = _counted(
         {channel_name(c): n for c, n in folder.channels.items()}
     )
-    if list(folder.channels) != [folder.num_channels]:
-        channels += f", converted to {channel_name(folder.num_channels)}"
+    if list(folder.channels) != [num_channels]:
+        more = max(folder.channels, default=0) > num_channels
+        channels += ", mixed to " if more else ", converted to "
+        channels += channel_name(num_channels)
     lines += [_row("rate", rates), _row("channels", channels)]
     if len(durations):
         lengths = (
@@ -70,7 +87,7 @@ def _counted(counts: Mapping[str, int]) -> str:
 
 def listed(skipped: "Sequence[SkippedFile]", indent: int = 2) -> list[str]:
     """Lists the first files that were left out, a line for each."""
-    lines = [f"{entry.path}: {entry.reason}" for entry in skipped]
+    lines = [f"{shown(entry.path)}: {entry.reason}" for entry in skipped]
     if len(lines) > _MOST_LISTED:
         lines[_MOST_LISTED:] = [f"and {len(lines) - _MOST_LISTED} more"]
     return [" " * indent + line for line in lines]
@@ -78,7 +95,7 @@ def listed(skipped: "Sequence[SkippedFile]", indent: int = 2) -> list[str]:
 
 def describe_nothing(folder: "AudioFolder") -> str:
     """Says what was found in a data set that holds nothing usable."""
-    where = ", ".join(folder.roots)
+    where = ", ".join(map(shown, folder.roots))
     lines = [f"No usable sound in {where}."]
     if not folder.skipped and not folder.other_files:
         lines.append("Found there: nothing (hidden files are passed over).")

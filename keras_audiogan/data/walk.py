@@ -7,6 +7,8 @@ import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from keras_audiogan._names import composed, shown
+
 # What archives and desktops leave behind.
 _IGNORED_FOLDERS = {"__MACOSX", "__pycache__", "$RECYCLE.BIN"}
 
@@ -58,7 +60,7 @@ def find_files(
         if not os.path.isdir(root):
             raise AudioFolderError(
                 "No such file or folder. Expected a folder of sounds or a "
-                f"sound file. Received: {root}"
+                f"sound file. Received: {shown(root)}"
             )
         prefix = pathlib.Path(os.path.abspath(root)).name + "/"
         prefix = prefix if len(roots) > 1 else ""
@@ -101,10 +103,12 @@ def matches(name: str, pattern: str | None, without: bool) -> bool:
     """Whether a name matches a pattern; `without` is the answer to None.
 
     A pattern that begins with `*/` also matches where there is nothing above:
-    `*/kick*` finds `kick/1.wav` and `old/kick/1.wav`.
+    `*/kick*` finds `kick/1.wav` and `old/kick/1.wav`. An accent matches in
+    whichever of Unicode's forms the two are written.
     """
     if pattern is None:
         return without
+    name, pattern = composed(name), composed(pattern)
     if pattern.startswith("*/"):
         name = f"/{name}"
     return fnmatch.fnmatch(name, pattern)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_audiogan._names import same_name
 from keras_audiogan.training import distribution
 
 Labels = str | int | Sequence[str | int] | np.ndarray | None
@@ -73,8 +74,9 @@ class Sampling:
             labels = [labels]
         indices = []
         for label in labels:
-            if isinstance(label, str) and label in known:
-                indices.append(known.index(label))
+            found = same_name(label, known) if isinstance(label, str) else None
+            if found is not None:
+                indices.append(known.index(found))
             elif (
                 isinstance(label, (int, np.integer))
                 and not isinstance(label, bool)

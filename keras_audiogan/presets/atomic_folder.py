@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from keras_audiogan._names import SHOWN
+
 _SUFFIX = ".saving"
 # A process that was killed leaves its temporary folder behind. Nothing that
 # is written here takes this long, so an older one belongs to nobody.
@@ -87,6 +89,9 @@ def write_json(path: Path, value: Any) -> None:
         OSError: if the disk is full, the folder not writable, or the like.
     """
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    if not text.isascii() and text != text.encode("utf-8", "replace").decode():
+        # A name that is no UTF-8 comes back only from its JSON escapes.
+        text = json.dumps(value, indent=2, allow_nan=False)
     write_text(path, text + "\n")
 
 
@@ -95,7 +100,8 @@ def write_text(path: Path, text: str) -> None:
 
     Args:
         path: The file; missing folders are made.
-        text: What it shall hold, written as UTF-8.
+        text: What it shall hold, written as UTF-8; see `SHOWN` for names
+            that are none.
 
     Raises:
         OSError: if the disk is full, the folder not writable, or the like.
@@ -103,7 +109,7 @@ def write_text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        with open(temporary, "w", encoding="utf-8") as file:
+        with open(temporary, "w", encoding="utf-8", errors=SHOWN) as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -140,7 +146,9 @@ class AppendedFile:
         Raises:
             OSError: if the disk is full or the like.
         """
-        left = memoryview(data.encode() if isinstance(data, str) else data)
+        left = memoryview(
+            data.encode("utf-8", SHOWN) if isinstance(data, str) else data
+        )
         size = os.fstat(self._file.fileno()).st_size
         try:
             while left:

@@ -13,6 +13,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from keras_audiogan._names import LFS_ADVICE, LFS_POINTER, LFS_REASON, shown
+
 MAX_JSON_BYTES = 1 << 20
 MAX_JSON_DEPTH = 16
 
@@ -86,7 +88,7 @@ def _printable(path: str | os.PathLike[str]) -> str:
     """Returns a path with what a terminal must not see escaped."""
     return "".join(
         character if character.isprintable() else ascii(character)[1:-1]
-        for character in os.fspath(path)
+        for character in shown(path)
     )
 
 
@@ -98,7 +100,7 @@ def open_regular(path: Path) -> BinaryIO:
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise PresetError(path, "this is not a regular file")
-        return open(path, "rb")
+        file = open(path, "rb")
     except FileNotFoundError:
         raise PresetError(
             path,
@@ -112,6 +114,12 @@ def open_regular(path: Path) -> BinaryIO:
         ) from error
     except ValueError as error:
         raise PresetError(path, f"this is no file name: {error}") from error
+    is_pointer = file.read(len(LFS_POINTER)) == LFS_POINTER
+    file.seek(0)
+    if is_pointer:
+        file.close()
+        raise PresetError(path, f"this is {LFS_REASON}", advice=LFS_ADVICE)
+    return file
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from keras_audiogan._names import SHOWN
 from keras_audiogan.presets import cards, weight_files
 from keras_audiogan.presets.atomic_folder import replaced_folder, write_json
 from keras_audiogan.presets.config import (
@@ -225,4 +226,4 @@ def _write_card(folder: Path, target: Path, card: bool) -> None:
         _write_bytes(folder / CARD_FILE, old.read_bytes())
     elif card:
         text = cards.render_card(folder, name=target.name)
-        _write_bytes(folder / CARD_FILE, text.encode("utf-8"))
+        _write_bytes(folder / CARD_FILE, text.encode("utf-8", SHOWN))

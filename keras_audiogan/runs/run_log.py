@@ -17,6 +17,7 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from keras_audiogan._names import SHOWN
 from keras_audiogan.presets.atomic_folder import AppendedFile, write_text
 from keras_audiogan.runs.callbacks import Previews, StepCallback
 from keras_audiogan.runs.step_log import Means, Numbers
@@ -90,7 +91,7 @@ class EventLog:
         value = Summary.Value(tag=tag)
         value.metadata.plugin_data.plugin_name = "text"
         value.tensor.dtype = 7  # DT_STRING
-        value.tensor.string_val.append(text.encode())
+        value.tensor.string_val.append(text.encode("utf-8", SHOWN))
         self._add_values(step, [value])
 
     def _add_values(self, step: int, values: list[Summary.Value]) -> None:
