@@ -179,6 +179,8 @@ class ControlWaveGAN(LabelledWaveGAN):
         }
 
     def _adapt(self, on_real: Any, on_fake: Any) -> None:
+        if optimizers.is_evaluating():
+            return
         excess = on_fake - self.control_target * on_real
         excess = distribution.all_reduce_sum(excess)
         excess = excess / distribution.num_replicas()

@@ -21,6 +21,11 @@ from keras_audiogan.models.adversarial import (
     root_mean_square,
     statistics,
 )
+from keras_audiogan.models.batches import (
+    check_clip_and_mel,
+    check_loss,
+    check_mels,
+)
 from keras_audiogan.models.networks import BuiltNetwork
 from keras_audiogan.presets.upgrade import upgrade_vocoder
 from keras_audiogan.training import distribution
@@ -227,6 +232,7 @@ class Vocoder(AdversarialModel):
                     "A vocoder's discriminator is updated once a step. "
                     f"Received: {key} other than 1"
                 )
+        check_loss(loss)
         objective = get_objective(loss or self.default_loss)
         if discriminator_start is not None:
             objective = objective.changed(
@@ -261,15 +267,31 @@ class Vocoder(AdversarialModel):
         )
         self._adversarial = objective.discriminator_start == 0
 
-    def fit(self, *args: Any, callbacks: Any = None, **kwargs: Any) -> Any:
-        """Trains; see `keras.Model.fit`.
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        *args: Any,
+        callbacks: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Trains; see `keras.Model.fit`, and the class for what it is given.
 
         The discriminator enters at its step: the graph of the step is then
         made anew, so that it costs nothing before.
         """
         start = self.compiled_loss().discriminator_start
         callbacks = [_DiscriminatorStart(start), *(callbacks or [])]
-        return super().fit(*args, callbacks=callbacks, **kwargs)
+        return super().fit(x, y, *args, callbacks=callbacks, **kwargs)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """Returns the step's losses on other data; see `AudioGAN.evaluate`.
+
+        The discriminator's are among them once it has entered.
+        """
+        self.compiled_loss()
+        self.adversarial_from(int(np.asarray(self.optimizer.iterations)))
+        return super().evaluate(*args, **kwargs)
 
     def adversarial_from(self, step: int) -> None:
         """Decides by the number of steps taken whether it is adversarial."""
@@ -277,6 +299,8 @@ class Vocoder(AdversarialModel):
         if adversarial != self._adversarial:
             self._adversarial = adversarial
             self.make_train_function(force=True)
+            # Made when it is needed.
+            self.test_function = None
 
     def adversarial_step(self, batch: Batch) -> dict[str, Any]:
         """Updates the generator, then the discriminator if it has entered."""
@@ -374,6 +398,22 @@ class Vocoder(AdversarialModel):
         total = real + generated
         return total, {"adv/discriminator": total}
 
+    @property
+    def clip_length(self) -> None:
+        """None: the networks take clips of any number of whole hops."""
+        return None
+
+    def as_batch(self, data: Any) -> Batch:
+        """Returns what `fit` was given as a dict, checked against the hop."""
+        batch = super().as_batch(data)
+        mel = batch.get("mel")
+        check_clip_and_mel(
+            tuple(batch["audio"].shape),
+            None if mel is None else tuple(mel.shape),
+            self.features,
+        )
+        return batch
+
     # What an architecture may override
 
     def _generator_inputs(self, mel: Any, batch: Batch) -> Any:
@@ -398,6 +438,12 @@ class Vocoder(AdversarialModel):
         return mel[:, start:stop]
 
     # Use
+
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Checks what `call` is given, and calls it."""
+        is_pair = isinstance(inputs, (list, tuple))
+        check_mels(inputs[0] if is_pair else inputs, self.features.num_mel_bins)
+        return super().__call__(inputs, *args, **kwargs)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Sound `(batch, frames * hop, 1)` of mels, from the average."""
@@ -526,8 +572,9 @@ class Vocoder(AdversarialModel):
             **self.get_config(),
             "weight_norm": False,
             "discriminators": ["none"],
+            "dtype": self.dtype_policy,
         }
-        fused = type(self)(**config, dtype=self.dtype_policy)
+        fused = type(self)(**config)
         for networks in (
             (self.generator, fused.generator),
             (self.ema_generator, fused.ema_generator),
