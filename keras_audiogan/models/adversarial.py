@@ -122,6 +122,7 @@ class AdversarialModel(RecordedArguments, keras.Model):
     sampling_rate: int
     slice_length: int
     num_channels: int
+    labels: tuple[str, ...] | None
 
     def __init__(
         self,
@@ -524,12 +525,12 @@ class AdversarialModel(RecordedArguments, keras.Model):
                 within [-1, 1] by far.
         """
         self.compiled_loss()
-        check_given(self, x, y)
+        self._check_given(x, y)
         if kwargs.get("validation_data") is not None:
             held = keras.utils.unpack_x_y_sample_weight(
                 kwargs["validation_data"]
             )
-            check_given(self, *held[:2])
+            self._check_given(*held[:2])
         check_rows(
             x,
             self.discriminator_steps,
@@ -553,8 +554,12 @@ class AdversarialModel(RecordedArguments, keras.Model):
         """
         self.compiled_loss()
         if not kwargs.get("_use_cached_eval_dataset"):  # `fit` has looked.
-            check_given(self, x, y)
+            self._check_given(x, y)
         return super().evaluate(x, y, *args, **kwargs)
+
+    def _check_given(self, x: Any, y: Any) -> None:
+        labels = (self.labels or ()) if self.learns_labels() else ()
+        check_given(x, y, self.clip_length, self.num_channels, labels)
 
     def as_batch(self, data: Any) -> Batch:
         """Returns what `fit` was given as a dict of tensors."""

@@ -101,34 +101,50 @@ def as_clips(audio: Any, length: int | None, num_channels: int) -> Any:
     Raises:
         ValueError: If dtype or shape are others.
     """
-    wanted = f"(rows, {length or 'time'}, {num_channels})"
+    check_floats(audio)
+    check_clip_shape(audio, length, num_channels)
+    if len(_shape(audio) or (0, 0, 0)) == 2:
+        audio = ops.expand_dims(ops.convert_to_tensor(audio), -1)
+    return ops.cast(audio, "float32")
+
+
+def check_clip_shape(
+    audio: Any, length: int | None, num_channels: int | None
+) -> None:
+    """Checks the shape of clips, as far as it is known.
+
+    Args:
+        audio: An array or a tensor of them.
+        length: Samples that they must have; None for any number.
+        num_channels: Channels that they must have; None for any number.
+
+    Raises:
+        ValueError: If the shape is another; the message says how to mend it.
+    """
+    channels = "channels" if num_channels is None else num_channels
+    wanted = f"(rows, {length or 'time'}, {channels})"
     if audio is None:
         raise ValueError(
-            f'No sound was given. Expected clips {wanted}, or a dict with them '
+            f"No sound was given. Expected clips {wanted}, or a dict with them "
             'at the key "audio". Received: None'
         )
-    _check_floats(audio)
     shape = _shape(audio)
-    if shape is None:
-        return ops.cast(audio, "float32")
-    if (
+    if shape is None or (
         len(shape) == 2
-        and num_channels == 1
+        and num_channels in (1, None)
         and (length is None or shape[1] in (None, length))
     ):
-        audio = ops.expand_dims(ops.convert_to_tensor(audio), -1)
-        shape = (*shape, 1)
+        return
     mend = _mend(shape, length, num_channels)
     if mend is not None:
         raise ValueError(
             f"Expected clips of the shape {wanted}, {mend}. "
             f"Received: shape {shape}"
         )
-    return ops.cast(audio, "float32")
 
 
 def _mend(
-    shape: tuple[int | None, ...], length: int | None, num_channels: int
+    shape: tuple[int | None, ...], length: int | None, num_channels: int | None
 ) -> str | None:
     """How clips of another shape become those of a model, None if they are."""
 
@@ -146,8 +162,8 @@ def _mend(
         return "of three axes"
     if fits(shape[1], length) and fits(shape[2], num_channels):
         return None
-    if shape[1] == num_channels and (
-        fits(shape[2], length) and shape[2] != num_channels
+    if shape[2] == length or (
+        shape[1] == num_channels and shape[2] not in (None, num_channels)
     ):
         return "channels last: transpose them, audio.transpose(0, 2, 1)"
     if not fits(shape[2], num_channels):
@@ -163,7 +179,12 @@ def _mend(
     )
 
 
-def _check_floats(audio: Any) -> None:
+def check_floats(audio: Any) -> None:
+    """Refuses sound in integers.
+
+    Raises:
+        ValueError: If it is; the message says by what to divide it.
+    """
     dtype = str(getattr(audio, "dtype", "float32")).rpartition(".")[2]
     name = dtype.strip("'<>: ")
     if "int" in name:
@@ -184,19 +205,27 @@ def _shape(value: Any) -> tuple[int | None, ...] | None:
     return tuple(size if size is None else int(size) for size in shape)
 
 
-def check_given(model: Any, x: Any, y: Any = None) -> None:
+def check_given(
+    x: Any,
+    y: Any,
+    length: int | None,
+    num_channels: int | None,
+    labels: Sequence[str] = (),
+) -> None:
     """Looks at arrays before they are trained on or evaluated.
 
     What is no array (a `tf.data.Dataset`, a generator) is checked by its
     shapes when the step is traced, and a `PyDataset` by its first batch.
 
     Args:
-        model: What they are for.
-        x: As `fit` takes it.
-        y: Its labels, or None.
+        x: As `fit` takes it: clips, or a dict with them at "audio".
+        y: Labels, or None.
+        length: As `check_clip_shape` takes it.
+        num_channels: The same.
+        labels: Names of the labels that are learnt; none if none are.
 
     Raises:
-        ValueError: If they cannot be what the model learns from.
+        ValueError: If the model cannot learn from what was given.
     """
     if isinstance(x, keras.utils.PyDataset):
         if getattr(x, "is_checked", False):
@@ -213,20 +242,17 @@ def check_given(model: Any, x: Any, y: Any = None) -> None:
             f"{type(audio).__name__} of {len(audio)}, of the lengths "
             f"{lengths[:8]}"
         )
-    if keras.ops.is_tensor(audio):
+    if ops.is_tensor(audio):
         audio = ops.convert_to_numpy(audio)
     if isinstance(audio, np.ndarray):
-        as_clips(
-            np.broadcast_to(np.zeros((), audio.dtype), audio.shape),
-            model.clip_length,
-            model.num_channels,
-        )
+        check_floats(audio)
+        check_clip_shape(audio, length, num_channels)
         check_sound(audio)
-    if y is not None and type(model).learns_labels():
-        if keras.ops.is_tensor(y):
+    if y is not None and labels:
+        if ops.is_tensor(y):
             y = ops.convert_to_numpy(y)
         if isinstance(y, (np.ndarray, list, tuple)):
-            check_indices(y, model.labels)
+            check_indices(y, labels)
 
 
 def check_sound(audio: np.ndarray) -> None:
