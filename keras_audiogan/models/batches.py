@@ -53,7 +53,9 @@ def compile_advice(model: Any, given: dict[str, Any]) -> None:
         if value is None and key in advice:
             del given[key]
         elif key in advice:
-            raise TypeError(f"`{name}` {advice[key]}. Received: {key}={value!r}")
+            raise TypeError(
+                f"`{name}` {advice[key]}. Received: {key}={value!r}"
+            )
         else:
             raise TypeError(
                 f"`{name}` has no argument {key!r}."
@@ -440,9 +442,7 @@ def check_mels(mels: Any, num_mel_bins: int) -> None:
             not `(batch, frames, num_mel_bins)`.
     """
     shape = _shape(mels)
-    if shape is None or (
-        len(shape) == 3 and shape[2] in (None, num_mel_bins)
-    ):
+    if shape is None or (len(shape) == 3 and shape[2] in (None, num_mel_bins)):
         return
     mend = ""
     if len(shape) in (2, 3) and shape[-2] == num_mel_bins != shape[-1]:

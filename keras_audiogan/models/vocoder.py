@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,6 +14,7 @@ from keras import ops
 
 from keras_audiogan.audio.files import read_audio, write_audio
 from keras_audiogan.audio.plots import save_sheet
+from keras_audiogan.audio.resampling import resample
 from keras_audiogan.layers import MelFeatures
 from keras_audiogan.layers.normalized_conv import NormalizedConv
 from keras_audiogan.models.adversarial import (
@@ -23,9 +25,12 @@ from keras_audiogan.models.adversarial import (
 )
 from keras_audiogan.models.batches import (
     check_clip_and_mel,
+    check_floats,
     check_loss,
     check_mels,
+    check_sound,
 )
+from keras_audiogan.models.mel_scale import check_mel_scale, mels_in_a_row
 from keras_audiogan.models.networks import BuiltNetwork
 from keras_audiogan.presets.upgrade import upgrade_vocoder
 from keras_audiogan.training import distribution
@@ -167,6 +172,7 @@ class Vocoder(AdversarialModel):
         self.weight_norm = network["weight_norm"]
         self.causal = network["causal"]
         self._adversarial = True
+        self._said_rate = False
         self.build_networks()
 
     @classmethod
@@ -398,6 +404,14 @@ class Vocoder(AdversarialModel):
         total = real + generated
         return total, {"adv/discriminator": total}
 
+    def _check_given(self, x: Any, y: Any) -> None:
+        super()._check_given(x, y)
+        mel = x.get("mel") if isinstance(x, Mapping) else None
+        if isinstance(mel, np.ndarray):
+            bins = self.features.num_mel_bins
+            if mel.ndim == 3 and mel.shape[2] == bins and mel.size:
+                check_mel_scale(mel, self.features)
+
     @property
     def clip_length(self) -> None:
         """None: the networks take clips of any number of whole hops."""
@@ -451,21 +465,25 @@ class Vocoder(AdversarialModel):
         made = self.ema_generator(inputs, training=False)
         return self.representation.synthesise(made)
 
-    def mel(self, audio: Any) -> np.ndarray:
+    def mel(self, audio: Any, sampling_rate: float | None = None) -> np.ndarray:
         """The mel spectrogram that this vocoder understands.
 
         Args:
-            audio: float `(time,)`, `(time, 1)` or `(batch, time, 1)` at
-                `sampling_rate`.
+            audio: float `(time,)`, `(time, 1)` or `(batch, time, 1)` in
+                [-1, 1].
+            sampling_rate: its rate in Hz; sound at another than the
+                vocoder's is resampled. Without it the vocoder's is assumed,
+                which a warning says once.
 
         Returns:
             Float32 `(batch, frames, num_mel_bins)`.
 
         Raises:
             ValueError: if the shape is another, the sound is shorter than a
-                transform's padding, or holds numbers that are not finite.
+                transform's padding, or holds numbers that are not finite or
+                on the scale of integers.
         """
-        audio = _as_batch_of_sound(audio)
+        audio = self._at_own_rate(audio, sampling_rate)
         shortest = self.features.fft_length
         if audio.shape[1] < shortest:
             raise ValueError(
@@ -474,12 +492,31 @@ class Vocoder(AdversarialModel):
             )
         return ops.convert_to_numpy(self.features(audio))
 
+    def _at_own_rate(self, audio: Any, rate: float | None) -> np.ndarray:
+        """Returns sound `(batch, time, 1)` at the vocoder's rate."""
+        own = self.sampling_rate
+        if rate is None and not self._said_rate:
+            self._said_rate = True
+            warnings.warn(
+                f"No `sampling_rate` was given: the sound is taken to be at "
+                f"this vocoder's {own} Hz. Give sampling_rate={own} if it is, "
+                "or its own, and it is resampled.",
+                stacklevel=3,
+            )
+        check_floats(audio)
+        audio = _as_batch_of_sound(audio)
+        check_sound(audio)
+        if rate is None or rate == own:
+            return audio
+        return np.stack([resample(row, rate, own) for row in audio])
+
     def vocode(
         self,
         audio_or_mel: Any,
         seed: int = 0,
         chunk_frames: int | None = None,
         noise: np.ndarray | None = None,
+        sampling_rate: float | None = None,
     ) -> np.ndarray:
         """Turns mels, or sound through its mels, into sound.
 
@@ -494,22 +531,30 @@ class Vocoder(AdversarialModel):
                 architecture's `default_chunk_frames` unless given.
             noise: what such vocoders start from, `(batch, frames * hop, 1)`,
                 in place of what the seed draws.
+            sampling_rate: of sound, see `mel`.
 
         Returns:
-            Float32 `(batch, time, 1)` in [-1, 1]: `frames * hop` samples of
-            mels, as many samples as it had of sound.
+            Float32 `(batch, time, 1)` in [-1, 1], at the vocoder's rate:
+            `frames * hop` samples of mels, as many samples as it had of
+            sound.
 
         Raises:
-            ValueError: if the shape is another or numbers are not finite.
+            ValueError: if the shape is another, numbers are not finite, or
+                they cannot be sound in [-1, 1] or this vocoder's mels; where
+                that is only likely there is a warning.
         """
-        given = np.asarray(audio_or_mel, "float32")
+        bins = self.features.num_mel_bins
+        given = mels_in_a_row(audio_or_mel, bins)
         length = None
-        if given.ndim < 2 or given.shape[-1] != self.features.num_mel_bins:
-            length = _as_batch_of_sound(given).shape[1]
+        if given.ndim < 2 or given.shape[-1] != bins:
+            given = self._at_own_rate(given, sampling_rate)
+            length = given.shape[1]
             hop, fft = self.features.frame_step, self.features.fft_length
             missing = max(fft - length, -length % hop)
-            given = _as_batch_of_sound(given)
-            given = self.mel(np.pad(given, [(0, 0), (0, missing), (0, 0)]))
+            padded = np.pad(given, [(0, 0), (0, missing), (0, 0)])
+            given = self.mel(padded, self.sampling_rate)
+        elif given.size and np.isfinite(given).all():
+            check_mel_scale(given, self.features)
         parts = list(self.vocode_parts(given, seed, chunk_frames, noise))
         return np.concatenate(parts, axis=1)[:, :length]
 
@@ -631,7 +676,9 @@ class Vocoder(AdversarialModel):
 
     def preview(self, num_clips: int, seed: int, source: Any) -> np.ndarray:
         """Returns what is made of the mels of the source's clips."""
-        return self.vocode(source[:num_clips], seed=seed)
+        return self.vocode(
+            source[:num_clips], seed=seed, sampling_rate=self.sampling_rate
+        )
 
     def write_samples(self, folder: Path, dataset: Any, seed: int) -> None:
         """Writes the longest recordings made again, and both as pictures."""
@@ -642,7 +689,7 @@ class Vocoder(AdversarialModel):
         for index, entry in enumerate(files[:_SAMPLES]):
             real, _ = read_audio(entry.path, sampling_rate=rate, num_channels=1)
             real = real[:length]
-            again = self.vocode(real, seed=seed)[0]
+            again = self.vocode(real, seed=seed, sampling_rate=rate)[0]
             write_audio(folder / f"{index}.flac", again, rate)
             shown += [
                 np.pad(clip, [(0, length - len(clip)), (0, 0)])
