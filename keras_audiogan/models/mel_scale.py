@@ -83,20 +83,16 @@ def mel_remark(mel: np.ndarray, features: MelFeatures) -> Remark | None:
     # As one that is quiet nowhere: no logarithm of sound is.
     no_logarithm = rows.min() >= 0.0 and _range(features)[0] < 0.0
     top = float(levels.max())
-    certain = (
+    # Normalised mels of loud noise are all above the mean, but not as near.
+    full = features.scale is None and np.median(levels) > _FULL_LEVEL
+    certain = bool(
         loud > _IMPOSSIBLE_LEVEL
         or top > _MOST_LEVEL
         or below > 0.05
-        # Normalised mels of loud noise are all above the mean.
-        or (
-            no_logarithm
-            and features.scale is None
-            and float(np.median(levels)) > _FULL_LEVEL
-        )
+        or (no_logarithm and (full or np.mean(rows < 0.1) > 0.1))
     )
-    if certain or no_logarithm:
-        pass
-    elif top <= _DOUBTFUL_LEVEL and below <= 0.001:
+    doubtful = no_logarithm or top > _DOUBTFUL_LEVEL or below > 0.001
+    if not (certain or doubtful):
         return None
     low, high = _range(features)
     name, mend = _seen(rows, features)
@@ -211,7 +207,10 @@ def _seen(rows: np.ndarray, features: MelFeatures) -> tuple[str, str]:
             and levels.max() <= _IMPOSSIBLE_LEVEL
         ):
             if normalised and "integers" in name:
-                mend += " / vocoder.features.scale"
+                mend = (
+                    f"mel - np.divide({shift / factor:.5g}, "
+                    "vocoder.features.scale)"
+                )
             elif normalised:
                 mend = (
                     f"({mend} - vocoder.features.mean) / vocoder.features.scale"
