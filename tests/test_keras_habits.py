@@ -15,7 +15,7 @@ from keras_audiogan.audio.levels import scale_remark
 from keras_audiogan.audio.resampling import resample
 from keras_audiogan.data import AudioFolder
 from keras_audiogan.layers import MEL_SETTINGS, MelFeatures
-from keras_audiogan.models import mel_scale
+from keras_audiogan.models import list_architectures, mel_scale
 from keras_audiogan.training.losses import get_loss
 from keras_audiogan.training.step_means import StepMeans
 from keras_audiogan.training.vocoder_objectives import OBJECTIVES
@@ -365,6 +365,42 @@ def test_mel_resamples_and_says_once_what_it_assumes():
         model.mel(own)
         again = model.vocode(audio, sampling_rate=11025)
     assert again.shape == (1, 8000, 1)
+
+
+@pytest.mark.parametrize("name", list_architectures())
+def test_summary_and_diagram_show_networks_with_shapes(models, name):
+    """Names, shapes and counts of weights are those of the model."""
+    model = models(name)
+    shown = model.diagram()
+    networks = (
+        [model.network]
+        if model.task == "classify"
+        else [model.generator, model.ema_generator, *model.networks_beside()]
+    )
+    assert shown.count_params() == sum(x.count_params() for x in networks)
+    (first, *_) = model.preset_weights.values()
+    stem = first.name.removeprefix("ema_")
+    layers = {layer.name: layer for layer in shown.layers}
+    assert layers[stem].count_params() == first.count_params()
+    assert "discriminator" in layers or stem == "classifier"
+    if model.task == "vocode":
+        assert layers["generator"].inputs[0].shape == (None, 128, 8)
+    if model.task == "generate":
+        assert layers["generator"].output.shape == (None, 256, 1)
+    lines = []
+    model.summary(print_fn=lines.append, expand_nested=True, line_length=120)
+    text = "".join(lines)
+    assert "?" not in text
+    for layer in layers[stem].layers[1:]:
+        assert layer.name[:12] in text
+    assert not {"call"} & set(vars(first))
+
+
+def test_a_fused_vocoder_has_a_summary(models):
+    lines = []
+    fused = models("melgan").fuse_weight_norm()
+    fused.summary(print_fn=lines.append)
+    assert "(None, 2048, 1)" in "".join(lines)
 
 
 # Scales

@@ -24,6 +24,7 @@ from keras_audiogan.models.batches import (
     check_rows,
     compile_advice,
 )
+from keras_audiogan.models.diagram import diagram
 from keras_audiogan.models.discriminators import (
     Discriminator,
     MultiDiscriminator,
@@ -634,6 +635,43 @@ class AdversarialModel(RecordedArguments, keras.Model):
 
     def _copy_to_average(self) -> None:
         self.ema_generator.set_weights(self.generator.get_weights())
+
+    # Pictures of the networks
+
+    def example_inputs(self) -> list[Any]:
+        """Returns one row of what the generator is called with: zeros."""
+        raise TypeError(f"{type(self).__name__} must define `example_inputs`.")
+
+    def example_sound(self, made: Any) -> Any:
+        """Returns what the discriminator sees of what the generator made."""
+        return made
+
+    def diagram(self) -> keras.Model:
+        """Returns a functional model that shows the networks with shapes.
+
+        It stands for this one in `keras.utils.plot_model(gan.diagram(),
+        show_shapes=True, expand_nested=True)`, and is not to be called.
+        """
+        return diagram(
+            self.name,
+            self.generator,
+            self.example_inputs(),
+            self.example_sound,
+            # A fused vocoder has no discriminator.
+            [each for each in self.networks_beside() if each.weights],
+            [self.ema_generator],
+        )
+
+    def networks_beside(self) -> list[keras.Model]:
+        """Returns the networks that see what the generator makes."""
+        return [self.discriminator]
+
+    def summary(self, *args: Any, **kwargs: Any) -> None:
+        """Prints the networks with shapes; see `keras.Model.summary`.
+
+        `expand_nested=True` prints their layers as well.
+        """
+        self.diagram().summary(*args, **kwargs)
 
     # Presets
 

@@ -14,6 +14,7 @@ from keras import ops
 
 from keras_audiogan.models.arguments import RecordedArguments
 from keras_audiogan.models.batches import check_clip_shape, check_given
+from keras_audiogan.models.diagram import diagram, zeros
 from keras_audiogan.models.networks import BuiltNetwork
 from keras_audiogan.training import distribution
 
@@ -172,6 +173,19 @@ class AudioClassifier(RecordedArguments, keras.Model):
         )
         labels = self.labels if by_index else ()
         check_given(x, y, self.slice_length, None, labels)
+
+    def diagram(self) -> keras.Model:
+        """Returns a functional model that shows the network with shapes.
+
+        For `keras.utils.plot_model(classifier.diagram(), show_shapes=True,
+        expand_nested=True)`; it is not to be called.
+        """
+        clip = zeros(self.slice_length, self.num_channels)
+        return diagram(self.name, self.network, [clip])
+
+    def summary(self, *args: Any, **kwargs: Any) -> None:
+        """Prints the network with shapes; see `keras.Model.summary`."""
+        self.diagram().summary(*args, **kwargs)
 
     # What a training run asks
 

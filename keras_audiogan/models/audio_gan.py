@@ -20,6 +20,7 @@ from keras_audiogan.models.adversarial import (
     statistics,
 )
 from keras_audiogan.models.batches import check_latents, check_loss
+from keras_audiogan.models.diagram import zeros
 from keras_audiogan.models.sampling import Sampling
 from keras_audiogan.presets.upgrade import upgrade_gan
 from keras_audiogan.training import (
@@ -408,6 +409,10 @@ class AudioGAN(Sampling, AdversarialModel):
             distribution.assign(
                 variables, [ops.clip(v, -limit, limit) for v in variables]
             )
+
+    def example_inputs(self) -> list[Any]:
+        """Returns a latent of zeros."""
+        return [zeros(self.latent_dim)]
 
     # Sampling
 

@@ -342,7 +342,7 @@ def check_rows(
     """
     audio = x.get("audio") if isinstance(x, Mapping) else x
     shape = _shape(audio)
-    if steps == 1 or not shape:
+    if steps == 1 or not shape or shape[0] is None:
         return
     # As Keras splits them.
     rows = int(shape[0] * (1.0 - validation_split))

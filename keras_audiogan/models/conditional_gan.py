@@ -13,6 +13,7 @@ from keras_audiogan.models.batches import (
     check_index_shape,
     check_latents,
 )
+from keras_audiogan.models.diagram import zeros
 
 
 class ConditionalGAN(AudioGAN):
@@ -80,6 +81,10 @@ class ConditionalGAN(AudioGAN):
         return self.discriminator.feature_maps(
             views, training=True, classes=batch["classes"]
         )
+
+    def example_inputs(self) -> list[Any]:
+        """Returns a latent of zeros, and weights of the labels."""
+        return [*super().example_inputs(), zeros(self.num_classes)]
 
     def check_inputs(self, inputs: Any) -> None:
         """Raises a ValueError if `call` can make no sound of the inputs."""

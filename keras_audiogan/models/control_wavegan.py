@@ -207,6 +207,10 @@ class ControlWaveGAN(LabelledWaveGAN):
             "accuracy/fake": class_accuracy(logits, batch["labels"]),
         }
 
+    def networks_beside(self) -> list[keras.Model]:
+        """Returns the networks that see what the generator makes."""
+        return [*super().networks_beside(), self.classifier]
+
     @property
     def preset_weights(self) -> dict[str, keras.Model]:
         """File stem -> network, as a preset folder holds them."""

@@ -30,6 +30,7 @@ from keras_audiogan.models.batches import (
     check_mels,
     check_sound,
 )
+from keras_audiogan.models.diagram import zeros
 from keras_audiogan.models.mel_scale import check_mel_scale, mels_in_a_row
 from keras_audiogan.models.networks import BuiltNetwork
 from keras_audiogan.presets.upgrade import upgrade_vocoder
@@ -427,6 +428,20 @@ class Vocoder(AdversarialModel):
             self.features,
         )
         return batch
+
+    def example_inputs(self) -> list[Any]:
+        """Returns mels of zeros, as many as a training clip has."""
+        features = self.features
+        frames = self.slice_length // features.frame_step
+        inputs = self._generator_inputs(
+            zeros(frames, features.num_mel_bins), {}
+        )
+        return list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+
+    def example_sound(self, made: Any) -> Any:
+        """Returns the sound of what the generator made."""
+        sound = self.representation.synthesise(made)
+        return ops.reshape(sound, (-1, self.slice_length, 1))
 
     # What an architecture may override
 
