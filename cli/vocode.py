@@ -61,7 +61,7 @@ class Job(NamedTuple):
     "--mel-layout",
     type=click.Choice(["auto", "frames-first", "bins-first"]),
     default="auto",
-    help="Which axis of a .npy file comes first; auto asks its shape.",
+    help="Which axis of a file of mels comes first; auto asks its shape.",
 )
 @click.option(
     "--seed",
@@ -117,8 +117,9 @@ def command(
     """Make sound again of recordings or of mel spectrograms.
 
     INPUTS are sound files of any rate and number of channels (copy
-    synthesis: to mels and back), .npy files of mels as the preset's front end
-    makes them, and folders of both. Files keep their names and folders.
+    synthesis: to mels and back), .npy or .npz files of mels as the preset's
+    front end makes them, and folders of both. Files keep their names and
+    folders. Mels of another scale are skipped, with what would mend them.
 
     Distances are in nepers between log spectra, 0 for equal sounds; the level
     is the copy's RMS against the recording's; the real-time factor is
@@ -141,7 +142,7 @@ def command(
         raise _bad_input(*skipped[0])
     if not jobs:
         raise click.UsageError(
-            "No sound file or .npy file of mels was found in: "
+            "No sound file and no .npy or .npz file of mels was found in: "
             f"{', '.join(inputs)}"
         )
     if not overwrite:
@@ -238,7 +239,7 @@ def find_jobs(
     from keras_audiogan.data.walk import find_files
     from keras_audiogan.vocoding import MELS
 
-    found, skipped, _ = find_files(list(inputs), (*AUDIO_EXTENSIONS, MELS))
+    found, skipped, _ = find_files(list(inputs), (*AUDIO_EXTENSIONS, *MELS))
     # What an earlier run made is not input, where it lies among the inputs.
     own = os.path.realpath(output)
     roots = {os.path.realpath(path) for path in inputs}

@@ -14,7 +14,8 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,12 +28,13 @@ from keras_audiogan.audio.files import (
 )
 from keras_audiogan.audio.levels import SILENCE_PEAK, level_gain
 from keras_audiogan.audio.resampling import resampled_length
-from keras_audiogan.data.checks import check_header, finite_peak
+from keras_audiogan.data.checks import check_header, check_scale, finite_peak
 
 if TYPE_CHECKING:
     from keras_audiogan.models.vocoder import Vocoder
 
-MELS = ".npy"
+MELS = (".npy", ".npz", ".pt", ".pth")
+"""Extensions of files of mels; those of PyTorch are refused with advice."""
 LAYOUTS = ("auto", "frames-first", "bins-first")
 # Longer recordings are read, turned to mels and compared in such pieces.
 PIECE_SECONDS = 30.0
@@ -68,7 +70,7 @@ def vocode_file(
     Args:
         vocoder: The model; best with its weight norm fused.
         source: A sound file of any rate and number of channels, which is
-            mixed to mono; or a `.npy` file of mels, see `read_mels`.
+            mixed to mono; or a file of mels, see `read_mels`.
         target: The file to write, at the vocoder's rate; its extension says
             which kind. A copy has the length of its recording, and its
             level as far as the vocoder keeps the level of mels.
@@ -95,6 +97,8 @@ def vocode_file(
             tells which.
         ValueError: If the level or `chunk_frames` is out of range.
     """
+    from keras_audiogan.models.mel_scale import mel_remark  # needs Keras
+
     source = os.fspath(source)
     features, timer = vocoder.features, _Timer()
     figures: dict[str, float] = {}
@@ -118,6 +122,16 @@ def vocode_file(
     if source.lower().endswith(MELS):
         kind = "mel"
         mels = read_mels(source, features.num_mel_bins, mel_layout)
+        remark = mel_remark(mels, features)
+        if remark is not None and remark.certain:
+            raise UnusableInputError(
+                source, f"no mels of this vocoder: {remark.text}"
+            )
+        if remark is not None:
+            warnings.warn(
+                f"{source}: are these this vocoder's mels? {remark.text}",
+                stacklevel=2,
+            )
         num_samples = len(mels) * features.frame_step
         for _ in write(mels, num_samples, 1.0):
             pass
@@ -198,6 +212,7 @@ class Recording:
         for start, length in pieces:
             audio = self.samples(start, length)
             self.peak = max(self.peak, finite_peak(path, audio))
+        check_scale(path, self.peak)
         if len(pieces) == 1:
             self._kept = audio
 
@@ -238,17 +253,19 @@ class Recording:
             audio = self.samples(begin, end - begin) * np.float32(gain)
             audio = np.pad(audio, (0, end - begin - len(audio)))
             skip = first - begin // hop
-            yield self._vocoder.mel(audio)[0, skip : skip + last - first]
+            made = self._vocoder.mel(audio, self.rate)
+            yield made[0, skip : skip + last - first]
 
 
 def read_mels(
     path: str | os.PathLike[str], num_mel_bins: int, layout: str = "auto"
 ) -> np.ndarray:
-    """Reads a mel spectrogram, mapped into memory.
+    """Reads a mel spectrogram; a `.npy` file is mapped into memory.
 
     Args:
-        path: A `.npy` file of `(frames, bins)` or `(bins, frames)`, with or
-            without a leading 1, as the vocoder's front end makes them.
+        path: A `.npy` file, or an `.npz` of one array or one named "mel", of
+            `(frames, bins)` or `(bins, frames)`, with or without a leading 1,
+            as the vocoder's front end makes them.
         num_mel_bins: Bins that the vocoder takes.
         layout: One of `LAYOUTS`; with `"auto"` the shape decides.
 
@@ -264,8 +281,17 @@ def read_mels(
             f"`layout` must be one of {', '.join(LAYOUTS)}. "
             f"Received: layout={layout!r}"
         )
+    if os.fspath(path).lower().endswith((".pt", ".pth")):
+        raise UnusableInputError(
+            path,
+            "a file of PyTorch: write its tensor as NumPy does, "
+            "np.save('mel.npy', torch.load('mel.pt').cpu().numpy())",
+        )
     try:
         mels = np.load(path, mmap_mode="r", allow_pickle=False)
+        if isinstance(mels, np.lib.npyio.NpzFile):
+            with mels as archive:
+                mels = _only_array(path, archive)
     except (OSError, ValueError, EOFError) as error:
         reason = " ".join(str(error).split()).rstrip(".")
         raise UnusableInputError(
@@ -296,6 +322,18 @@ def read_mels(
         if not np.isfinite(mels[start : start + _MEL_FRAMES]).all():
             raise UnusableInputError(path, "holds NaN or infinite values")
     return mels
+
+
+def _only_array(
+    path: str | os.PathLike[str], archive: Mapping[str, np.ndarray]
+) -> np.ndarray:
+    """Returns the one array of an .npz file, or that named "mel"."""
+    names = list(archive)
+    if "mel" in names or len(names) == 1:
+        return archive["mel" if "mel" in names else names[0]]
+    raise UnusableInputError(
+        path, f'expected one array, or one named "mel". Received: {names}'
+    )
 
 
 class _Timer:

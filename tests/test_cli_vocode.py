@@ -579,7 +579,7 @@ def test_a_long_recording_needs_the_memory_of_a_piece(hifigan, monkeypatch):
 
 def test_one_file_that_cannot_be_used_says_which_and_why(hifigan, tmp_path):
     soundfile.write("short.wav", np.zeros(100), RATE)
-    np.save("m.npy", np.zeros((20, 20), "float32"))
+    np.save("m.npy", np.full((20, 20), -5.0, "float32"))
     for source, reason in (
         ("short.wav", "too short: 0.013 s"),
         ("m.npy", "say it with `mel_layout`"),

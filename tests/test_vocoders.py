@@ -85,7 +85,12 @@ def test_no_context_is_wasted_or_missing(vocoders, form):
     mel = cases.make_mels(model, 1, frames)
     other = mel.copy()
     other[:, context + 2] += 9.0
-    changed = np.abs(model.vocode(mel) - model.vocode(other))[0, :, 0]
+    # By parts: `vocode` would refuse such mels.
+    sound, changed = (
+        np.concatenate(list(model.vocode_parts(each)), axis=1)
+        for each in (mel, other)
+    )
+    changed = np.abs(sound - changed)[0, :, 0]
     (places,) = np.nonzero(changed)
     first, last = places.min() // hop, places.max() // hop
     assert first >= (context + 2 if model.causal else 2)

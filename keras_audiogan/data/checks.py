@@ -1,6 +1,7 @@
 """Is a file usable sound? What its header says, and what is inside."""
 
 import re
+import warnings
 
 import numpy as np
 import soundfile
@@ -13,7 +14,11 @@ from keras_audiogan.audio.files import (
     read_section,
     sound_info,
 )
-from keras_audiogan.audio.levels import SILENCE_PEAK
+from keras_audiogan.audio.levels import (
+    IMPOSSIBLE_PEAK,
+    SILENCE_PEAK,
+    scale_remark,
+)
 from keras_audiogan.audio.resampling import resampled_length
 
 # Files up to this length are decoded whole to find their peak; of longer
@@ -117,10 +122,29 @@ def is_exact(num_samples: int, sampling_rate: int) -> bool:
 
 
 def checked_peak(path: str, audio: np.ndarray) -> float:
-    """Returns the peak of a whole file, and refuses silence as well."""
+    """Returns the peak of a whole file; refuses silence and integers too."""
     peak = finite_peak(path, audio)
     _check_silence(path, peak)
+    check_scale(path, peak)
     return peak
+
+
+def check_scale(path: str, peak: float) -> None:
+    """Refuses floats on the scale of integers; warns where it is doubtful.
+
+    Args:
+        path: The file.
+        peak: Its largest magnitude.
+
+    Raises:
+        AudioFileError: If the file cannot be sound in [-1, 1].
+    """
+    remark = scale_remark(peak)
+    if remark is None:
+        return
+    if peak > IMPOSSIBLE_PEAK:
+        raise AudioFileError(path, f"not on the scale of sound: {remark}")
+    warnings.warn(f"{path}: {remark}", stacklevel=2)
 
 
 def finite_peak(path: str, audio: np.ndarray) -> float:

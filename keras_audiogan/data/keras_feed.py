@@ -19,6 +19,9 @@ class KerasFeed(keras.utils.PyDataset):
             the batches from there on.
     """
 
+    # Of files that were scanned: `fit` need not look at a batch before.
+    is_checked = True
+
     def __init__(self, make_iterator: Callable[[int], BatchIterator]) -> None:
         # One worker and no processes: Keras starts no threads of its own.
         super().__init__(workers=1, use_multiprocessing=False)

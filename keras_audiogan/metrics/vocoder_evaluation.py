@@ -40,9 +40,12 @@ def warm_up(vocoder: Vocoder) -> None:
     what a real-time factor is about.
     """
     features = vocoder.features
-    vocoder.mel(np.zeros(2 * features.fft_length, "float32"))
+    silence = np.zeros(2 * features.fft_length, "float32")
+    vocoder.mel(silence, vocoder.sampling_rate)
     for frames in (4, 5):
-        vocoder.vocode(np.zeros((frames, features.num_mel_bins), "float32"))
+        mel = np.zeros((frames, features.num_mel_bins), "float32")
+        for _ in vocoder.vocode_parts(mel):
+            pass
 
 
 def evaluate_vocoder(
@@ -106,7 +109,7 @@ def evaluate_vocoder(
         gain = level_gain(clip, level)
         # To whole hops, so that copies are as long as the recording.
         filled = np.pad(clip, (0, -len(clip) % vocoder.features.frame_step))
-        mel = vocoder.mel(filled * np.float32(gain))[0]
+        mel = vocoder.mel(filled * np.float32(gain), rate)[0]
         for system in ("vocoder", *GRIFFIN_LIM):
             begin = time.perf_counter()
             if system == "vocoder":

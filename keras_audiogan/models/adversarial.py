@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,6 +18,13 @@ from keras_audiogan.models.arguments import (
     RecordedArguments,
     network_arguments,
 )
+from keras_audiogan.models.batches import (
+    as_clips,
+    check_given,
+    check_rows,
+    compile_advice,
+)
+from keras_audiogan.models.diagram import diagram
 from keras_audiogan.models.discriminators import (
     Discriminator,
     MultiDiscriminator,
@@ -25,6 +33,7 @@ from keras_audiogan.models.discriminators import (
 )
 from keras_audiogan.presets.model_sizes import is_measuring
 from keras_audiogan.training import distribution, optimizers, precision
+from keras_audiogan.training.step_means import StepMeans
 
 Batch = dict[str, Any]
 
@@ -41,6 +50,13 @@ class AdversarialModel(RecordedArguments, keras.Model):
     `make_generator`; `make_discriminator`) and what a step does
     (`adversarial_step`).
 
+    In Keras's terms: callbacks get the numbers of each step after it, and
+    their means over an epoch after that, as does `history`; `evaluate`, and
+    `fit` with `validation_data`, return the means of the step's losses
+    without updates, with the same draws of chance at every call. A `.keras`
+    file holds optimisers and seeds, and a model made of it trains on as if
+    nothing had been.
+
     Attributes:
         architecture: name in the registry.
         task: what the model is for; see `keras_audiogan.presets.tasks`.
@@ -52,7 +68,7 @@ class AdversarialModel(RecordedArguments, keras.Model):
         discriminator: built `Discriminator`.
         ema_generator: moving average of `generator`.
         gan_loss: the loss and its defaults, once compiled.
-        discriminator_steps: discriminator updates a step.
+        discriminator_steps: discriminator updates a step; 1 in `evaluate`.
     """
 
     architecture: ClassVar[str]
@@ -107,6 +123,7 @@ class AdversarialModel(RecordedArguments, keras.Model):
     sampling_rate: int
     slice_length: int
     num_channels: int
+    labels: tuple[str, ...] | None
 
     def __init__(
         self,
@@ -139,6 +156,7 @@ class AdversarialModel(RecordedArguments, keras.Model):
         )
         self.gan_loss: Any = None
         self.discriminator_steps = 1
+        self.step_means = StepMeans()
         self._average_is_new = True
 
     # Networks
@@ -257,9 +275,11 @@ class AdversarialModel(RecordedArguments, keras.Model):
         `discriminator_optimizer` that hold unless others are given; the rest
         is as `compile` takes it.
         """
-        kwargs.setdefault("jit_compile", self.jit_compile)
-        keras.Model.compile(self, optimizer=None, loss=None, **kwargs)
-        self.gan_loss = objective
+        compile_advice(self, kwargs)
+        options = {"jit_compile": self.jit_compile, **kwargs}
+        keras.Model.compile(self, optimizer=None, loss=None, **options)
+        self._compile_options = kwargs
+        self._objective = self.gan_loss = objective
         self.optimizer = optimizers.OptimizerPair(
             self.guarded_optimizer(
                 generator_optimizer or objective.generator_optimizer,
@@ -292,6 +312,15 @@ class AdversarialModel(RecordedArguments, keras.Model):
         )
 
     @property
+    def discriminator_steps(self) -> int:
+        """Discriminator updates a step; 1 while it is evaluated."""
+        return 1 if optimizers.is_evaluating() else self._discriminator_steps
+
+    @discriminator_steps.setter
+    def discriminator_steps(self, steps: int) -> None:
+        self._discriminator_steps = steps
+
+    @property
     def critic_steps(self) -> int:
         """Older name of `discriminator_steps`."""
         return self.discriminator_steps
@@ -306,16 +335,108 @@ class AdversarialModel(RecordedArguments, keras.Model):
             raise ValueError("Call `compile()` before training.")
         return self.gan_loss
 
-    def _seed(self, seed: int) -> None:
-        """Sets the state of every seed generator from one number."""
-        states = [
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """Returns the arguments of a `compile` like the last one.
+
+        None, with a warning, for a loss that is not the library's: its
+        functions are in no file.
+        """
+        if self.gan_loss is None:
+            return None
+        loss = self._objective.get_config()
+        if loss is None:
+            warnings.warn(
+                f"The loss {self._objective.name!r} is one of your own and "
+                "cannot be saved: call `compile` after loading the model, "
+                "whose optimisers then begin anew.",
+                stacklevel=2,
+            )
+            return None
+        pair = self.optimizer
+        guarded = {
+            "generator": pair.generator,
+            "discriminator": pair.discriminator,
+            **pair.others,
+        }
+        return {
+            "loss": loss,
+            **{
+                f"{name}_optimizer": keras.optimizers.serialize(each.inner)
+                for name, each in guarded.items()
+            },
+            **self._compile_options,
+        }
+
+    def compile_from_config(self, config: Mapping[str, Any]) -> None:
+        """Compiles as `get_compile_config` says."""
+        self.compile(**config)
+
+    def _seed_states(self) -> list[keras.Variable]:
+        return [
             variable
             for variable in self.non_trainable_variables
             if variable.path.endswith("seed_generator_state")
         ]
+
+    def _seed(self, seed: int) -> None:
+        """Sets the state of every seed generator from one number."""
         rng = np.random.default_rng(seed)
-        for state in states:
+        for state in self._seed_states():
             state.assign(rng.integers(0, 2**31, 2).astype("int64"))
+
+    # Files of Keras
+
+    def _training_state(self) -> dict[str, keras.Variable]:
+        """What training changes beside the weights, by names in a file."""
+        groups = {"seed": self._seed_states(), "optimizer": []}
+        if self.gan_loss is not None:
+            groups["optimizer"] = self.optimizer.variables
+        return {
+            f"{group}_{index:04d}": variable
+            for group, variables in groups.items()
+            for index, variable in enumerate(variables)
+        }
+
+    def save_own_variables(self, store: Any) -> None:
+        """Saves the state of training as well; Keras calls it."""
+        super().save_own_variables(store)
+        for name, variable in self._training_state().items():
+            store[name] = ops.convert_to_numpy(variable)
+        store["average_is_new"] = np.array(self._average_is_new)
+
+    def load_own_variables(self, store: Any) -> None:
+        """Loads what `save_own_variables` saved; Keras calls it."""
+        held = {name: np.asarray(store[name]) for name in store.keys()}
+        super().load_own_variables(
+            {name: held[name] for name in held if name.isdigit()}
+        )
+        self._average_is_new = bool(
+            held.get("average_is_new", self._average_is_new)
+        )
+        state = self._training_state()
+        for group in ("seed", "optimizer"):
+            own = {k: v for k, v in state.items() if k.startswith(group)}
+            shapes = {name: tuple(v.shape) for name, v in own.items()}
+            found = {
+                name: value.shape
+                for name, value in held.items()
+                if name.startswith(group)
+            }
+            if shapes == found:
+                for name, variable in own.items():
+                    variable.assign(held[name])
+            elif own and found:
+                warnings.warn(
+                    f"The state of the {group}s in the file is that of "
+                    "another `compile`, and is left out: they begin anew. "
+                    f"Received: {len(found)} arrays for {len(own)}",
+                    stacklevel=2,
+                )
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The means of what steps log, which Keras resets and reads."""
+        return [self.step_means]
 
     def train_step(self, *args: Any) -> Any:
         """Runs `adversarial_step` as the backend's Keras trainer asks for it.
@@ -325,8 +446,7 @@ class AdversarialModel(RecordedArguments, keras.Model):
         """
         if keras.backend.backend() != "jax":
             (data,) = args
-            logs = self.adversarial_step(self.as_batch(data))
-            return distribution.as_logs(logs)
+            return distribution.as_logs(self._noted_step(data))
         state, data = args
         groups = [
             self.trainable_variables,
@@ -334,18 +454,59 @@ class AdversarialModel(RecordedArguments, keras.Model):
             self.optimizer.variables,
             self.metrics_variables,
         ]
-        mapping = [
-            pair
-            for variables, values in zip(groups, state, strict=True)
-            for pair in zip(variables, values, strict=True)
-        ]
-        with keras.StatelessScope(state_mapping=mapping) as scope:
-            logs = self.adversarial_step(self.as_batch(data))
+        with keras.StatelessScope(state_mapping=_pairs(groups, state)) as scope:
+            logs = self._noted_step(data)
         new_state = tuple(
             [scope.get_current_value(variable) for variable in variables]
             for variables in groups
         )
         return logs, new_state
+
+    def test_step(self, *args: Any) -> Any:
+        """Evaluates `adversarial_step` without updates, as `train_step`.
+
+        All chance is drawn from the number of the batch, and what the
+        networks themselves note as they run is put back.
+        """
+        if keras.backend.backend() == "jax":
+            state, data = args
+            groups = [
+                self.trainable_variables,
+                self.non_trainable_variables,
+                self.metrics_variables,
+            ]
+            pairs = _pairs(groups, state)
+            with keras.StatelessScope(state_mapping=pairs) as scope:
+                logs = self._evaluated_step(data)
+            noted = [scope.get_current_value(v) for v in groups[2]]
+            return logs, (*state[:2], noted)
+        (data,) = args
+        averages = {id(weight) for weight in self.ema_generator.weights}
+        kept = [
+            variable
+            for variable in self.non_trainable_variables
+            if id(variable) not in averages
+        ]
+        # Copies: PyTorch assigns in place.
+        before = [ops.copy(ops.convert_to_tensor(v)) for v in kept]
+        logs = self._evaluated_step(data)
+        for variable, value in zip(kept, before, strict=True):
+            variable.assign(value)
+        return distribution.as_logs(logs)
+
+    def _noted_step(self, data: Any) -> dict[str, Any]:
+        batch = self.as_batch(data)
+        logs = self.adversarial_step(batch)
+        self.step_means.update_state(logs, ops.shape(batch["audio"])[0])
+        return logs
+
+    def _evaluated_step(self, data: Any) -> dict[str, Any]:
+        with optimizers.evaluating():
+            step = self.step_means.steps + 0.0
+            for index, state in enumerate(self._seed_states()):
+                seed = ops.stack([0.0 * step + index, step])
+                state.assign(ops.cast(seed, state.dtype))
+            return self._noted_step(data)
 
     def _maybe_symbolic_build(self, *args: Any, **kwargs: Any) -> None:
         """Does nothing: the networks are built in the constructor.
@@ -354,12 +515,62 @@ class AdversarialModel(RecordedArguments, keras.Model):
         the replicas, which fails for a dict on several workers.
         """
 
+    def fit(
+        self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Trains; see `keras.Model.fit`, and the class for what it is given.
+
+        Raises:
+            ValueError: if what is given cannot be what the model learns
+                from: another shape, labels out of range, sound that is not
+                within [-1, 1] by far.
+        """
+        self.compiled_loss()
+        self._check_given(x, y)
+        if kwargs.get("validation_data") is not None:
+            held = keras.utils.unpack_x_y_sample_weight(
+                kwargs["validation_data"]
+            )
+            self._check_given(*held[:2])
+        check_rows(
+            x,
+            self.discriminator_steps,
+            args[0] if args else kwargs.get("batch_size"),
+            kwargs.get("validation_split") or 0.0,
+        )
+        return super().fit(x, y, *args, **kwargs)
+
+    def evaluate(
+        self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Returns the step's losses on data that is not trained on.
+
+        They are those of `fit`'s logs, without the updates: with one
+        discriminator update's rows for each batch, and with the same draws
+        of latents and noise at every call. See `keras.Model.evaluate`; give
+        `return_dict=True` for their names.
+
+        Raises:
+            ValueError: as for `fit`.
+        """
+        self.compiled_loss()
+        if not kwargs.get("_use_cached_eval_dataset"):  # `fit` has looked.
+            self._check_given(x, y)
+        return super().evaluate(x, y, *args, **kwargs)
+
+    def _check_given(self, x: Any, y: Any) -> None:
+        labels = (self.labels or ()) if self.learns_labels() else ()
+        check_given(x, y, self.clip_length, self.num_channels, labels)
+
     def as_batch(self, data: Any) -> Batch:
         """Returns what `fit` was given as a dict of tensors."""
         inputs, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
         batch = dict(inputs) if isinstance(inputs, dict) else {"audio": inputs}
         if labels is not None:
             batch["labels"] = labels
+        batch["audio"] = as_clips(
+            batch.get("audio"), self.clip_length, self.num_channels
+        )
         rows, steps = batch["audio"].shape[0], self.discriminator_steps
         if rows is not None and rows % steps:
             raise ValueError(
@@ -368,11 +579,19 @@ class AdversarialModel(RecordedArguments, keras.Model):
                 "`gan.discriminator_steps` times the rows of one update. "
                 f"Received: {rows} rows"
             )
-        batch["audio"] = ops.cast(batch["audio"], "float32")
         return batch
+
+    @property
+    def clip_length(self) -> int | None:
+        """Samples that clips to train on must have; None for any number."""
+        return self.slice_length
 
     def adversarial_step(self, batch: Batch) -> dict[str, Any]:
         """Updates the networks once.
+
+        `evaluate` runs it as well: the optimisers' `minimize` then changes
+        nothing, and what is updated otherwise asks
+        `training.optimizers.is_evaluating` before.
 
         Args:
             batch: as `as_batch` returns it.
@@ -386,12 +605,14 @@ class AdversarialModel(RecordedArguments, keras.Model):
 
     def step_logs(self, audio: Any) -> dict[str, Any]:
         """Returns the numbers that every step ends with."""
-        return {
-            "level/real": root_mean_square(audio),
-            "skipped": ops.cast(self.optimizer.skipped, "float32"),
-        }
+        logs = {"level/real": root_mean_square(audio)}
+        if not optimizers.is_evaluating():
+            logs["skipped"] = ops.cast(self.optimizer.skipped, "float32")
+        return logs
 
     def _update_average(self) -> None:
+        if optimizers.is_evaluating():
+            return
         momentum = self.ema_momentum
         if self._average_is_new:
             step = ops.cast(self.optimizer.iterations, "float32")
@@ -414,6 +635,43 @@ class AdversarialModel(RecordedArguments, keras.Model):
 
     def _copy_to_average(self) -> None:
         self.ema_generator.set_weights(self.generator.get_weights())
+
+    # Pictures of the networks
+
+    def example_inputs(self) -> list[Any]:
+        """Returns one row of what the generator is called with: zeros."""
+        raise TypeError(f"{type(self).__name__} must define `example_inputs`.")
+
+    def example_sound(self, made: Any) -> Any:
+        """Returns what the discriminator sees of what the generator made."""
+        return made
+
+    def diagram(self) -> keras.Model:
+        """Returns a functional model that shows the networks with shapes.
+
+        It stands for this one in `keras.utils.plot_model(gan.diagram(),
+        show_shapes=True, expand_nested=True)`, and is not to be called.
+        """
+        return diagram(
+            self.name,
+            self.generator,
+            self.example_inputs(),
+            self.example_sound,
+            # A fused vocoder has no discriminator.
+            [each for each in self.networks_beside() if each.weights],
+            [self.ema_generator],
+        )
+
+    def networks_beside(self) -> list[keras.Model]:
+        """Returns the networks that see what the generator makes."""
+        return [self.discriminator]
+
+    def summary(self, *args: Any, **kwargs: Any) -> None:
+        """Prints the networks with shapes; see `keras.Model.summary`.
+
+        `expand_nested=True` prints their layers as well.
+        """
+        self.diagram().summary(*args, **kwargs)
 
     # Presets
 
@@ -528,6 +786,17 @@ class AdversarialModel(RecordedArguments, keras.Model):
             seed: of the latents or the noise.
         """
         raise TypeError(f"{type(self).__name__} must define `write_samples`.")
+
+
+def _pairs(
+    groups: Iterable[Sequence[keras.Variable]], state: Iterable[Sequence[Any]]
+) -> list[tuple[keras.Variable, Any]]:
+    """Pairs variables with the values that JAX carries beside them."""
+    return [
+        pair
+        for variables, values in zip(groups, state, strict=True)
+        for pair in zip(variables, values, strict=True)
+    ]
 
 
 def _in_brief(guarded: optimizers.GuardedOptimizer) -> dict[str, Any]:

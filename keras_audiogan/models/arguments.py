@@ -8,9 +8,10 @@ them is written down twice. What a model was built with stands in `arguments`;
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,13 @@ class RecordedArguments:
         return dict(arguments)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments, fit for JSON."""
-        return plain(self.arguments)
+        """Returns the constructor's arguments, fit for JSON.
+
+        `dtype` is among them where it is not float32.
+        """
+        config = plain(self.arguments)
+        policy = self.dtype_policy.name  # type: ignore[attr-defined]
+        return config if policy == "float32" else {**config, "dtype": policy}
 
     def save_to_preset(self, path: str | Path, **kwargs: Any) -> None:
         """Writes a preset folder; see `keras_audiogan.presets.save_preset`."""
@@ -76,7 +82,14 @@ def record_arguments(cls: Any) -> None:
             try:
                 bound = signature.bind(*args, **kwargs)
             except TypeError as error:
-                raise TypeError(f"{cls.__name__}: {error}") from None
+                hints = [
+                    did_you_mean(name, signature.parameters)
+                    for name in kwargs
+                    if name not in signature.parameters
+                ]
+                raise TypeError(
+                    ".".join([f"{cls.__name__}: {error}", *filter(None, hints)])
+                ) from None
             bound.apply_defaults()
             args, kwargs = (), cls.normalized_arguments(bound.arguments)
             recorded = plain(
@@ -95,6 +108,12 @@ def record_arguments(cls: Any) -> None:
     __init__.__doc__ = own.__doc__ if own is not None else None
     cls.__init__ = __init__
     cls.__signature__ = signature
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Returns a question for the known name that is nearest, or nothing."""
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f" Did you mean `{near[0]}`?" if near else ""
 
 
 def plain(value: Any) -> Any:

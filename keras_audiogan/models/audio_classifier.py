@@ -13,6 +13,8 @@ import numpy as np
 from keras import ops
 
 from keras_audiogan.models.arguments import RecordedArguments
+from keras_audiogan.models.batches import check_clip_shape, check_given
+from keras_audiogan.models.diagram import diagram, zeros
 from keras_audiogan.models.networks import BuiltNetwork
 from keras_audiogan.training import distribution
 
@@ -128,6 +130,63 @@ class AudioClassifier(RecordedArguments, keras.Model):
         kwargs.setdefault("metrics", ["accuracy"])
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
 
+    def compile_from_config(self, config: Mapping[str, Any]) -> None:
+        """Compiles as `get_compile_config` says; Keras calls it."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def fit(
+        self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Trains; see `keras.Model.fit`.
+
+        Args:
+            x: Clips, float32 (n, slice_length, channels) or (n, slice_length).
+            y: Their labels, integers (n,).
+            *args: See `keras.Model.fit`.
+            **kwargs: See `keras.Model.fit`.
+
+        Raises:
+            ValueError: If they cannot be that: another shape, labels out of
+                range, sound that is not within [-1, 1] by far.
+        """
+        self._check_given(x, y)
+        if kwargs.get("validation_data") is not None:
+            held = keras.utils.unpack_x_y_sample_weight(
+                kwargs["validation_data"]
+            )
+            self._check_given(*held[:2])
+        return super().fit(x, y, *args, **kwargs)
+
+    def evaluate(
+        self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Returns loss and metrics; see `keras.Model.evaluate` and `fit`."""
+        if not kwargs.get("_use_cached_eval_dataset"):  # `fit` has looked.
+            self._check_given(x, y)
+        return super().evaluate(x, y, *args, **kwargs)
+
+    def _check_given(self, x: Any, y: Any) -> None:
+        sparse = keras.losses.SparseCategoricalCrossentropy
+        by_index = isinstance(self.loss, sparse) or str(self.loss).startswith(
+            "sparse"
+        )
+        labels = self.labels if by_index else ()
+        check_given(x, y, self.slice_length, None, labels)
+
+    def diagram(self) -> keras.Model:
+        """Returns a functional model that shows the network with shapes.
+
+        For `keras.utils.plot_model(classifier.diagram(), show_shapes=True,
+        expand_nested=True)`; it is not to be called.
+        """
+        clip = zeros(self.slice_length, self.num_channels)
+        return diagram(self.name, self.network, [clip])
+
+    def summary(self, *args: Any, **kwargs: Any) -> None:
+        """Prints the network with shapes; see `keras.Model.summary`."""
+        self.diagram().summary(*args, **kwargs)
+
     # What a training run asks
 
     @classmethod
@@ -231,11 +290,19 @@ class AudioClassifier(RecordedArguments, keras.Model):
     def on_preset_loaded(self, stems: set[str]) -> None:
         """Does nothing: the one network is what the preset holds."""
 
+    def __call__(self, audio, *args: Any, **kwargs: Any) -> Any:
+        """Checks the shape of what `call` is given, and calls it."""
+        check_clip_shape(audio, self.slice_length, None)
+        return super().__call__(audio, *args, **kwargs)
+
     def call(self, audio, training: bool | None = None):
         """Returns float32 logits (batch, num_classes) of clips.
 
-        Those are float (batch, time, channels) at `sampling_rate`.
+        Those are float (batch, time, channels) at `sampling_rate`, or mono
+        (batch, time).
         """
+        if len(audio.shape) == 2:
+            audio = ops.expand_dims(audio, -1)
         return self.network(audio, training=training)
 
     def predict_logits(self, audio, batch_size: int = 128) -> np.ndarray:

@@ -19,9 +19,16 @@ from keras_audiogan.models.adversarial import (
     last_maps,
     statistics,
 )
+from keras_audiogan.models.batches import check_latents, check_loss
+from keras_audiogan.models.diagram import zeros
 from keras_audiogan.models.sampling import Sampling
 from keras_audiogan.presets.upgrade import upgrade_gan
-from keras_audiogan.training import distribution, gradients, losses
+from keras_audiogan.training import (
+    distribution,
+    gradients,
+    losses,
+    optimizers,
+)
 
 
 class AudioGAN(Sampling, AdversarialModel):
@@ -153,6 +160,7 @@ class AudioGAN(Sampling, AdversarialModel):
                 f"give one of them. Received: critic_steps={steps}, "
                 f"discriminator_steps={discriminator_steps}"
             )
+        check_loss(loss)
         gan_loss = losses.get_loss(loss or self.default_loss)
         if penalty is not None:
             gan_loss = gan_loss.with_penalty(penalty)
@@ -172,6 +180,13 @@ class AudioGAN(Sampling, AdversarialModel):
             **kwargs,
         )
         self.discriminator_steps = steps
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """Returns the arguments of a `compile` like the last one."""
+        config = super().get_compile_config()
+        if config is not None:
+            config["discriminator_steps"] = self.discriminator_steps
+        return config
 
     def adversarial_step(self, batch: Batch) -> dict[str, Any]:
         """Updates the discriminator, `discriminator_steps` times, then G."""
@@ -389,13 +404,26 @@ class AudioGAN(Sampling, AdversarialModel):
 
     def _clip_discriminator(self) -> None:
         limit = self.compiled_loss().clip
-        if limit is not None:
+        if limit is not None and not optimizers.is_evaluating():
             variables = self.discriminator.trainable_variables
             distribution.assign(
                 variables, [ops.clip(v, -limit, limit) for v in variables]
             )
 
+    def example_inputs(self) -> list[Any]:
+        """Returns a latent of zeros."""
+        return [zeros(self.latent_dim)]
+
     # Sampling
+
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Checks what `call` is given, and calls it."""
+        self.check_inputs(inputs)
+        return super().__call__(inputs, *args, **kwargs)
+
+    def check_inputs(self, inputs: Any) -> None:
+        """Raises a ValueError if `call` can make no sound of the inputs."""
+        check_latents(inputs, self.latent_dim)
 
     def call(self, latents: Any, training: bool = False) -> Any:
         """Audio of latents, from the moving average of the generator."""

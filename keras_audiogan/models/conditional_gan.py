@@ -8,6 +8,12 @@ from keras import ops
 
 from keras_audiogan.models.adversarial import Batch
 from keras_audiogan.models.audio_gan import AudioGAN
+from keras_audiogan.models.batches import (
+    check_classes,
+    check_index_shape,
+    check_latents,
+)
+from keras_audiogan.models.diagram import zeros
 
 
 class ConditionalGAN(AudioGAN):
@@ -60,6 +66,7 @@ class ConditionalGAN(AudioGAN):
                 'with "audio" and "labels" (integers), or `fit(audio, '
                 f"labels)`. Received: {sorted(batch)}"
             )
+        check_index_shape(batch["labels"].shape, self.num_classes)
         labels = ops.reshape(ops.cast(batch["labels"], "int32"), (-1,))
         batch["labels"] = labels
         batch["classes"] = ops.one_hot(
@@ -74,6 +81,24 @@ class ConditionalGAN(AudioGAN):
         return self.discriminator.feature_maps(
             views, training=True, classes=batch["classes"]
         )
+
+    def example_inputs(self) -> list[Any]:
+        """Returns a latent of zeros, and weights of the labels."""
+        return [*super().example_inputs(), zeros(self.num_classes)]
+
+    def check_inputs(self, inputs: Any) -> None:
+        """Raises a ValueError if `call` can make no sound of the inputs."""
+        if not isinstance(inputs, (list, tuple)) or len(inputs) != 2:
+            given = getattr(inputs, "shape", None)
+            raise ValueError(
+                f"{type(self).__name__} is called with two tensors, [latents, "
+                f"classes] of (batch, {self.latent_dim}) and (batch, "
+                f"{self.num_classes}); `sample(labels=...)` takes names. "
+                f"Received: {type(inputs).__name__}"
+                + ("" if given is None else f" of shape {tuple(given)}")
+            )
+        check_latents(inputs[0], self.latent_dim)
+        check_classes(inputs[1], self.labels)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Audio of `[latents, classes]`, from the generator's average."""

@@ -179,6 +179,8 @@ class ControlWaveGAN(LabelledWaveGAN):
         }
 
     def _adapt(self, on_real: Any, on_fake: Any) -> None:
+        if optimizers.is_evaluating():
+            return
         excess = on_fake - self.control_target * on_real
         excess = distribution.all_reduce_sum(excess)
         excess = excess / distribution.num_replicas()
@@ -204,6 +206,10 @@ class ControlWaveGAN(LabelledWaveGAN):
             "class/fake": loss,
             "accuracy/fake": class_accuracy(logits, batch["labels"]),
         }
+
+    def networks_beside(self) -> list[keras.Model]:
+        """Returns the networks that see what the generator makes."""
+        return [*super().networks_beside(), self.classifier]
 
     @property
     def preset_weights(self) -> dict[str, keras.Model]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,6 +14,7 @@ from keras import ops
 
 from keras_audiogan.audio.files import read_audio, write_audio
 from keras_audiogan.audio.plots import save_sheet
+from keras_audiogan.audio.resampling import resample
 from keras_audiogan.layers import MelFeatures
 from keras_audiogan.layers.normalized_conv import NormalizedConv
 from keras_audiogan.models.adversarial import (
@@ -21,6 +23,15 @@ from keras_audiogan.models.adversarial import (
     root_mean_square,
     statistics,
 )
+from keras_audiogan.models.batches import (
+    check_clip_and_mel,
+    check_floats,
+    check_loss,
+    check_mels,
+    check_sound,
+)
+from keras_audiogan.models.diagram import zeros
+from keras_audiogan.models.mel_scale import check_mel_scale, mels_in_a_row
 from keras_audiogan.models.networks import BuiltNetwork
 from keras_audiogan.presets.upgrade import upgrade_vocoder
 from keras_audiogan.training import distribution
@@ -162,6 +173,7 @@ class Vocoder(AdversarialModel):
         self.weight_norm = network["weight_norm"]
         self.causal = network["causal"]
         self._adversarial = True
+        self._said_rate = False
         self.build_networks()
 
     @classmethod
@@ -227,6 +239,7 @@ class Vocoder(AdversarialModel):
                     "A vocoder's discriminator is updated once a step. "
                     f"Received: {key} other than 1"
                 )
+        check_loss(loss)
         objective = get_objective(loss or self.default_loss)
         if discriminator_start is not None:
             objective = objective.changed(
@@ -261,15 +274,31 @@ class Vocoder(AdversarialModel):
         )
         self._adversarial = objective.discriminator_start == 0
 
-    def fit(self, *args: Any, callbacks: Any = None, **kwargs: Any) -> Any:
-        """Trains; see `keras.Model.fit`.
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        *args: Any,
+        callbacks: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Trains; see `keras.Model.fit`, and the class for what it is given.
 
         The discriminator enters at its step: the graph of the step is then
         made anew, so that it costs nothing before.
         """
         start = self.compiled_loss().discriminator_start
         callbacks = [_DiscriminatorStart(start), *(callbacks or [])]
-        return super().fit(*args, callbacks=callbacks, **kwargs)
+        return super().fit(x, y, *args, callbacks=callbacks, **kwargs)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """Returns the step's losses on other data; see `AudioGAN.evaluate`.
+
+        The discriminator's are among them once it has entered.
+        """
+        self.compiled_loss()
+        self.adversarial_from(int(np.asarray(self.optimizer.iterations)))
+        return super().evaluate(*args, **kwargs)
 
     def adversarial_from(self, step: int) -> None:
         """Decides by the number of steps taken whether it is adversarial."""
@@ -277,6 +306,8 @@ class Vocoder(AdversarialModel):
         if adversarial != self._adversarial:
             self._adversarial = adversarial
             self.make_train_function(force=True)
+            # Made when it is needed.
+            self.test_function = None
 
     def adversarial_step(self, batch: Batch) -> dict[str, Any]:
         """Updates the generator, then the discriminator if it has entered."""
@@ -374,6 +405,44 @@ class Vocoder(AdversarialModel):
         total = real + generated
         return total, {"adv/discriminator": total}
 
+    def _check_given(self, x: Any, y: Any) -> None:
+        super()._check_given(x, y)
+        mel = x.get("mel") if isinstance(x, Mapping) else None
+        if isinstance(mel, np.ndarray):
+            bins = self.features.num_mel_bins
+            if mel.ndim == 3 and mel.shape[2] == bins and mel.size:
+                check_mel_scale(mel, self.features)
+
+    @property
+    def clip_length(self) -> None:
+        """None: the networks take clips of any number of whole hops."""
+        return None
+
+    def as_batch(self, data: Any) -> Batch:
+        """Returns what `fit` was given as a dict, checked against the hop."""
+        batch = super().as_batch(data)
+        mel = batch.get("mel")
+        check_clip_and_mel(
+            tuple(batch["audio"].shape),
+            None if mel is None else tuple(mel.shape),
+            self.features,
+        )
+        return batch
+
+    def example_inputs(self) -> list[Any]:
+        """Returns mels of zeros, as many as a training clip has."""
+        features = self.features
+        frames = self.slice_length // features.frame_step
+        inputs = self._generator_inputs(
+            zeros(frames, features.num_mel_bins), {}
+        )
+        return list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+
+    def example_sound(self, made: Any) -> Any:
+        """Returns the sound of what the generator made."""
+        sound = self.representation.synthesise(made)
+        return ops.reshape(sound, (-1, self.slice_length, 1))
+
     # What an architecture may override
 
     def _generator_inputs(self, mel: Any, batch: Batch) -> Any:
@@ -399,27 +468,37 @@ class Vocoder(AdversarialModel):
 
     # Use
 
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Checks what `call` is given, and calls it."""
+        is_pair = isinstance(inputs, (list, tuple))
+        check_mels(inputs[0] if is_pair else inputs, self.features.num_mel_bins)
+        return super().__call__(inputs, *args, **kwargs)
+
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Sound `(batch, frames * hop, 1)` of mels, from the average."""
         del training
         made = self.ema_generator(inputs, training=False)
         return self.representation.synthesise(made)
 
-    def mel(self, audio: Any) -> np.ndarray:
+    def mel(self, audio: Any, sampling_rate: float | None = None) -> np.ndarray:
         """The mel spectrogram that this vocoder understands.
 
         Args:
-            audio: float `(time,)`, `(time, 1)` or `(batch, time, 1)` at
-                `sampling_rate`.
+            audio: float `(time,)`, `(time, 1)` or `(batch, time, 1)` in
+                [-1, 1].
+            sampling_rate: its rate in Hz; sound at another than the
+                vocoder's is resampled. Without it the vocoder's is assumed,
+                which a warning says once.
 
         Returns:
             Float32 `(batch, frames, num_mel_bins)`.
 
         Raises:
             ValueError: if the shape is another, the sound is shorter than a
-                transform's padding, or holds numbers that are not finite.
+                transform's padding, or holds numbers that are not finite or
+                on the scale of integers.
         """
-        audio = _as_batch_of_sound(audio)
+        audio = self._at_own_rate(audio, sampling_rate)
         shortest = self.features.fft_length
         if audio.shape[1] < shortest:
             raise ValueError(
@@ -428,12 +507,31 @@ class Vocoder(AdversarialModel):
             )
         return ops.convert_to_numpy(self.features(audio))
 
+    def _at_own_rate(self, audio: Any, rate: float | None) -> np.ndarray:
+        """Returns sound `(batch, time, 1)` at the vocoder's rate."""
+        own = self.sampling_rate
+        if rate is None and not self._said_rate:
+            self._said_rate = True
+            warnings.warn(
+                f"No `sampling_rate` was given: the sound is taken to be at "
+                f"this vocoder's {own} Hz. Give sampling_rate={own} if it is, "
+                "or its own, and it is resampled.",
+                stacklevel=3,
+            )
+        check_floats(audio)
+        audio = _as_batch_of_sound(audio)
+        check_sound(audio)
+        if rate is None or rate == own:
+            return audio
+        return np.stack([resample(row, rate, own) for row in audio])
+
     def vocode(
         self,
         audio_or_mel: Any,
         seed: int = 0,
         chunk_frames: int | None = None,
         noise: np.ndarray | None = None,
+        sampling_rate: float | None = None,
     ) -> np.ndarray:
         """Turns mels, or sound through its mels, into sound.
 
@@ -448,22 +546,30 @@ class Vocoder(AdversarialModel):
                 architecture's `default_chunk_frames` unless given.
             noise: what such vocoders start from, `(batch, frames * hop, 1)`,
                 in place of what the seed draws.
+            sampling_rate: of sound, see `mel`.
 
         Returns:
-            Float32 `(batch, time, 1)` in [-1, 1]: `frames * hop` samples of
-            mels, as many samples as it had of sound.
+            Float32 `(batch, time, 1)` in [-1, 1], at the vocoder's rate:
+            `frames * hop` samples of mels, as many samples as it had of
+            sound.
 
         Raises:
-            ValueError: if the shape is another or numbers are not finite.
+            ValueError: if the shape is another, numbers are not finite, or
+                they cannot be sound in [-1, 1] or this vocoder's mels; where
+                that is only likely there is a warning.
         """
-        given = np.asarray(audio_or_mel, "float32")
+        bins = self.features.num_mel_bins
+        given = mels_in_a_row(audio_or_mel, bins)
         length = None
-        if given.ndim < 2 or given.shape[-1] != self.features.num_mel_bins:
-            length = _as_batch_of_sound(given).shape[1]
+        if given.ndim < 2 or given.shape[-1] != bins:
+            given = self._at_own_rate(given, sampling_rate)
+            length = given.shape[1]
             hop, fft = self.features.frame_step, self.features.fft_length
             missing = max(fft - length, -length % hop)
-            given = _as_batch_of_sound(given)
-            given = self.mel(np.pad(given, [(0, 0), (0, missing), (0, 0)]))
+            padded = np.pad(given, [(0, 0), (0, missing), (0, 0)])
+            given = self.mel(padded, self.sampling_rate)
+        elif given.size and np.isfinite(given).all():
+            check_mel_scale(given, self.features)
         parts = list(self.vocode_parts(given, seed, chunk_frames, noise))
         return np.concatenate(parts, axis=1)[:, :length]
 
@@ -526,8 +632,9 @@ class Vocoder(AdversarialModel):
             **self.get_config(),
             "weight_norm": False,
             "discriminators": ["none"],
+            "dtype": self.dtype_policy,
         }
-        fused = type(self)(**config, dtype=self.dtype_policy)
+        fused = type(self)(**config)
         for networks in (
             (self.generator, fused.generator),
             (self.ema_generator, fused.ema_generator),
@@ -584,7 +691,9 @@ class Vocoder(AdversarialModel):
 
     def preview(self, num_clips: int, seed: int, source: Any) -> np.ndarray:
         """Returns what is made of the mels of the source's clips."""
-        return self.vocode(source[:num_clips], seed=seed)
+        return self.vocode(
+            source[:num_clips], seed=seed, sampling_rate=self.sampling_rate
+        )
 
     def write_samples(self, folder: Path, dataset: Any, seed: int) -> None:
         """Writes the longest recordings made again, and both as pictures."""
@@ -595,7 +704,7 @@ class Vocoder(AdversarialModel):
         for index, entry in enumerate(files[:_SAMPLES]):
             real, _ = read_audio(entry.path, sampling_rate=rate, num_channels=1)
             real = real[:length]
-            again = self.vocode(real, seed=seed)[0]
+            again = self.vocode(real, seed=seed, sampling_rate=rate)[0]
             write_audio(folder / f"{index}.flac", again, rate)
             shown += [
                 np.pad(clip, [(0, length - len(clip)), (0, 0)])

@@ -188,12 +188,15 @@ def _describe(model: Any) -> dict[str, Any]:
     import keras
 
     labels = getattr(model, "labels", None)
+    config = model.get_config()
+    # Whoever loads a preset chooses the precision.
+    config.pop("dtype", None)
     return {
         "format_version": FORMAT_VERSION,
         "task": type(model).task,
         "architecture": type(model).architecture,
         "class_name": keras.saving.get_registered_name(type(model)),
-        "config": model.get_config(),
+        "config": config,
         "sampling_rate": getattr(model, "sampling_rate", None),
         "num_channels": getattr(model, "num_channels", None),
         "labels": list(labels) if labels else None,

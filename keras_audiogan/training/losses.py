@@ -7,8 +7,8 @@ steps that go with it. All arithmetic is float32.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from keras import ops
@@ -167,6 +167,26 @@ class GANLoss:
         weights: dict[str, Any] = dict.fromkeys(used, weight)
         return replace(self, **weights)
 
+    def get_config(self) -> dict[str, Any] | None:
+        """Returns what `get_loss` makes this loss of, fit for JSON.
+
+        None for a loss with functions of its own. The optimisers are left
+        out.
+        """
+        known = LOSSES.get(self.name)
+        if known is None or (
+            (known.discriminator, known.generator)
+            != (self.discriminator, self.generator)
+        ):
+            return None
+        numbers = {each.name for each in fields(self)} - {
+            "discriminator",
+            "generator",
+            "generator_optimizer",
+            "discriminator_optimizer",
+        }
+        return {name: getattr(self, name) for name in sorted(numbers)}
+
 
 def _both(name: str, **config: float) -> dict[str, Any]:
     """Both optimisers of a loss."""
@@ -239,15 +259,17 @@ LOSSES = {
 }
 
 
-def get_loss(loss: str | GANLoss) -> GANLoss:
-    """Returns a loss by name, or the loss given.
+def get_loss(loss: str | GANLoss | Mapping[str, Any]) -> GANLoss:
+    """Returns a loss by name, of its `get_config`, or the loss given.
 
     Raises:
         ValueError: if the name is unknown; the message lists the known ones.
     """
     if isinstance(loss, GANLoss):
         return loss
-    if loss not in LOSSES:
+    if isinstance(loss, Mapping):
+        return replace(get_loss(loss["name"]), **loss)
+    if not isinstance(loss, str) or loss not in LOSSES:
         raise ValueError(
             f"Unknown adversarial loss. Expected one of {sorted(LOSSES)} or a "
             f"GANLoss. Received: loss={loss!r}"

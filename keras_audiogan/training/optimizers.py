@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
 from keras_audiogan.training import distribution, gradients
+
+# Of a thread, as replicas are traced in threads that take turns.
+_evaluating: contextvars.ContextVar[bool] = contextvars.ContextVar(
+    "evaluating", default=False
+)
+
+
+@contextlib.contextmanager
+def evaluating() -> Iterator[None]:
+    """Lets `minimize` evaluate its loss and change nothing."""
+    token = _evaluating.set(True)
+    try:
+        yield
+    finally:
+        _evaluating.reset(token)
+
+
+def is_evaluating() -> bool:
+    """Returns whether the step at hand is one of `evaluate`.
+
+    What a step updates beside its optimisers' variables asks this first.
+    """
+    return _evaluating.get()
 
 
 class GuardedOptimizer:
@@ -78,6 +103,8 @@ class GuardedOptimizer:
         Returns:
             `(loss, aux)` as the function returned them.
         """
+        if is_evaluating():
+            return function()
         scale = ops.convert_to_tensor(self.scale)
         before = [_copy(variable) for variable in state]
 

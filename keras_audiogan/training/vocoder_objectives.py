@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from keras_audiogan.training.vocoder_losses import FEATURE_MATCHING
@@ -54,6 +55,10 @@ class VocoderObjective:
                     f"`{name}` must be 0 or more. Received: {name}={value}"
                 )
         return replace(self, **values)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns what `get_objective` makes this objective of."""
+        return asdict(self)
 
 
 def _optimizer(name: str, **config: Any) -> dict[str, Any]:
@@ -126,15 +131,19 @@ OBJECTIVES = {
 }
 
 
-def get_objective(loss: str | VocoderObjective) -> VocoderObjective:
-    """Returns an objective by name.
+def get_objective(
+    loss: str | VocoderObjective | Mapping[str, Any],
+) -> VocoderObjective:
+    """Returns an objective by name, of its `get_config`, or the one given.
 
     Raises:
         ValueError: if there is none of that name.
     """
     if isinstance(loss, VocoderObjective):
         return loss
-    if loss not in OBJECTIVES:
+    if isinstance(loss, Mapping):
+        return VocoderObjective(**loss)
+    if not isinstance(loss, str) or loss not in OBJECTIVES:
         raise ValueError(
             f"The loss of a vocoder is one of {sorted(OBJECTIVES)}. "
             f"Received: loss={loss!r}"
