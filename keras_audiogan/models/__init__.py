@@ -33,6 +33,11 @@ from keras_audiogan.models.parallel_wavegan import (
     ParallelWaveGAN,
     ParallelWaveGANGenerator,
 )
+from keras_audiogan.models.projection_specgan import (
+    ProjectionDCGAN,
+    ProjectionSpecGAN,
+    ProjectionSpecGANGenerator,
+)
 from keras_audiogan.models.projection_wavegan import (
     ProjectionWaveGAN,
     ProjectionWaveGANGenerator,
@@ -82,6 +87,9 @@ __all__ = [
     "MultiBandMelGAN",
     "ParallelWaveGAN",
     "ParallelWaveGANGenerator",
+    "ProjectionDCGAN",
+    "ProjectionSpecGAN",
+    "ProjectionSpecGANGenerator",
     "ProjectionWaveGAN",
     "ProjectionWaveGANGenerator",
     "SpecGAN",

@@ -313,5 +313,7 @@ class SpecGAN(SpectralGAN):
         "dim": 2,
         "fft_length": 32,
         "frame_step": 16,
-        "phase_iterations": 2,
+        "mean": [-1.5] * 17,
+        "std": [0.5] * 17,
+        "phase_iterations": 1,
     }
