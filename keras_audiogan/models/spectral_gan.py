@@ -75,6 +75,9 @@ class SpectralGAN(AudioGAN):
         exact_overlap: whether frames that are added up are divided by the
             sum of their squared windows; the original's are not, which
             modulates the level.
+        skip_silence: whether frames of nothing are left out of the
+            statistics that a run fits. Where short sounds are filled up with
+            zeros they outweigh all others; the original counts them.
         **kwargs: as `AudioGAN`.
 
     Raises:
@@ -96,6 +99,7 @@ class SpectralGAN(AudioGAN):
         phase_iterations: int = 16,
         phase_momentum: float = 0.0,
         exact_overlap: bool = True,
+        skip_silence: bool = False,
         **kwargs: Any,
     ) -> None:
         for spec in self.arguments["discriminators"]:
@@ -155,7 +159,8 @@ class SpectralGAN(AudioGAN):
         sizes = known["fft_length"], known["frame_step"]
         picture_blocks(known["slice_length"], *sizes)
         clips = (clip for batch in dataset.clips() for clip in batch["audio"])
-        return {**arguments, **LogSpectrogram(*sizes).fit(clips)}
+        fitted = LogSpectrogram(*sizes).fit(clips, known["skip_silence"])
+        return {**arguments, **fitted}
 
 
 def spectrogram_of(arguments: Mapping[str, Any]) -> LogSpectrogram:
