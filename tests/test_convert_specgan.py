@@ -57,8 +57,9 @@ def variables(batch_norm, nearest):
 
     def norm(scope, channels):
         for name in ("gamma", "beta", "moving_mean", "moving_variance"):
+            low, high = (-0.2, 0.2) if name == "moving_mean" else (0.5, 1.5)
             held[f"{scope}/batch_normalization/{name}"] = rng.uniform(
-                0.5, 1.5, channels
+                low, high, channels
             ).astype("float32")
 
     layer("G/z_project/dense", (7, 256), 256, 7)
@@ -210,17 +211,19 @@ def test_outputs_equal_the_originals(tmp_path, batch_norm, nearest):
     np.testing.assert_allclose(
         np.array(gan.representation.analyse(audio)), t_to_f(audio), atol=1e-4
     )
-    # Griffin-Lim makes differences larger: one iteration of it here.
     sound = f_to_t(want, 1)
     np.testing.assert_allclose(
         np.array(gan.representation.synthesise(want)),
         sound,
         atol=1e-4 * max(1.0, np.abs(sound).max()),
     )
-    sound = f_to_t(want)
+    # Sixteen iterations make differences larger, most where no sound has
+    # such a spectrum.
     gan.set_phase_recovery(16)
-    error = np.array(gan.representation.synthesise(want)) - sound
-    assert error.std() < 1e-3 * sound.std()
+    x = t_to_f(audio)
+    np.testing.assert_allclose(
+        np.array(gan.representation.synthesise(x)), f_to_t(x), atol=1e-3
+    )
 
 
 def test_parameter_counts_are_the_originals():
