@@ -24,6 +24,12 @@ from keras_audiogan.cli import _backend, _options
     help="Length of a sound, where the checkpoint alone cannot tell.",
 )
 @click.option(
+    "--moments",
+    type=click.Path(exists=True, dir_okay=False),
+    help="SpecGAN's pickle of mean and deviation of each bin, read without "
+    "running what is in it. Default: the one beside the checkpoint.",
+)
+@click.option(
     "--storage",
     type=click.Choice(["float32", "float16"]),
     default="float32",
@@ -36,16 +42,17 @@ def command(
     output: pathlib.Path,
     sampling_rate: int | None,
     slice_length: int | None,
+    moments: str | None,
     storage: str,
 ) -> None:
     """Turn an original author's checkpoint into a preset.
 
     SOURCE is a run folder, a checkpoint in it (else the newest is taken), or
-    hf://owner/name. What it is, its files tell: WaveGAN (TensorFlow 1);
-    kan-bayashi's ParallelWaveGAN project, ESPnet's copies among them
-    (checkpoint-*steps.pkl, config.yml, stats.h5: Parallel WaveGAN, MelGAN,
-    multi-band MelGAN, HiFi-GAN); HiFi-GAN (g_*, do_*, config.json); MelGAN
-    (netG.pt, netD.pt). PyTorch's files need
+    hf://owner/name. What it is, its files tell: WaveGAN and SpecGAN
+    (TensorFlow 1); kan-bayashi's ParallelWaveGAN project, ESPnet's copies
+    among them (checkpoint-*steps.pkl, config.yml, stats.h5: Parallel WaveGAN,
+    MelGAN, multi-band MelGAN, HiFi-GAN); HiFi-GAN (g_*, do_*, config.json);
+    MelGAN (netG.pt, netD.pt). PyTorch's files need
     pip install 'keras-audiogan[convert]', and are read without running what
     is in them; TensorFlow's need TensorFlow. DIR must be new or empty.
 
@@ -64,7 +71,16 @@ def command(
         from keras_audiogan.zoo.hub_checkpoint import pull_any
 
         source = str(pull_any(source))
-    options = {"sampling_rate": sampling_rate, "slice_length": slice_length}
+    options = {
+        "sampling_rate": sampling_rate,
+        "slice_length": slice_length,
+        "moments": moments,
+    }
+    if moments and converters.identify(source) != "specgan":
+        raise click.UsageError(
+            "--moments belongs to checkpoints of SpecGAN. Received: "
+            f"{source}, of {converters.identify(source)}"
+        )
     gan = converters.convert(
         source, **{key: value for key, value in options.items() if value}
     )

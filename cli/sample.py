@@ -29,6 +29,7 @@ MANIFEST_FIELDS = (
     "revision",
 )
 NUM_PICTURED = 16
+FAST_MOMENTUM = 0.99
 
 
 @click.command(context_settings={"show_default": True})
@@ -100,6 +101,20 @@ NUM_PICTURED = 16
     default=True,
     help="Also write a web page that plays the sounds.",
 )
+@click.option(
+    "--phase-iterations",
+    type=click.IntRange(1, 1000),
+    metavar="N",
+    help="Iterations of Griffin-Lim, for presets that make spectrograms: more "
+    "sounds better and takes longer. Default: the preset's, usually 16.",
+)
+@click.option(
+    "--fast-griffin-lim/--plain-griffin-lim",
+    "fast_phases",
+    default=None,
+    help="Griffin-Lim with a momentum of 0.99 (Perraudin et al. 2013), which "
+    "needs fewer iterations, or as it was in 1984. Default: the preset's.",
+)
 @_options.truncation_option
 @_options.batch_size_option
 @_options.precision_option
@@ -122,6 +137,8 @@ def command(
     loop: bool,
     crossfade: float,
     page: bool,
+    phase_iterations: int | None,
+    fast_phases: bool | None,
     truncation: float | None,
     batch_size: int,
     precision: str,
@@ -169,6 +186,9 @@ def command(
     )
     _backend.prepare()
     asked = _asked_labels(preset, folder, config, labels, per_label is not None)
+    phases = _phase_recovery(
+        preset, folder, config, phase_iterations, fast_phases
+    )
     if per_label is not None:
         num_samples = per_label * len(asked or ())
     elif num_samples is None:
@@ -183,6 +203,8 @@ def command(
         tuple(asked or ()) if interpolate is None else (),
     )
     gan = _options.load_model(folder, precision)
+    if phases:
+        gan.set_phase_recovery(**phases)
     if interpolate is not None:
         ends = asked[:1] if asked and not labels else asked
         clips = gan.interpolate(
@@ -267,6 +289,31 @@ class Seam(NamedTuple):
 
 SEPARATE = Seam()
 Rows = dict[tuple[str, str], dict[str, str]]
+
+
+def _phase_recovery(
+    preset: str,
+    folder: pathlib.Path,
+    config: dict[str, Any],
+    iterations: int | None,
+    fast: bool | None,
+) -> dict[str, Any]:
+    """Return what was asked for of a preset that looks for phases."""
+    from keras_audiogan import saving
+
+    asked: dict[str, Any] = {}
+    if iterations is not None:
+        asked["num_iterations"] = iterations
+    if fast is not None:
+        asked["momentum"] = FAST_MOMENTUM if fast else 0.0
+    model_class = saving.preset_class(folder / "config.json", config)
+    if asked and not hasattr(model_class, "set_phase_recovery"):
+        raise click.UsageError(
+            f"{preset} needs no Griffin-Lim: its architecture, "
+            f"{config['architecture']}, does not lose phases. Leave out "
+            "--phase-iterations and --fast-griffin-lim."
+        )
+    return asked
 
 
 @dataclasses.dataclass

@@ -18,6 +18,10 @@ COMPARED_LOSSES: dict[str, tuple[str, ...]] = {
     "control_wavegan": _TWO_LOSSES,
     "gan": _TWO_LOSSES,
     "cgan": _TWO_LOSSES,
+    "dcgan": _TWO_LOSSES,
+    "projection_dcgan": _TWO_LOSSES,
+    "projection_specgan": ("relativistic",),
+    "specgan": _TWO_LOSSES,
 }
 
 # Discriminators that leave nothing to chance.
@@ -72,6 +76,21 @@ VARIANTS: dict[str, tuple[str, dict[str, Any], str]] = {
     "cgan, dense, spectral discriminator": (
         "cgan",
         {"network": "dense", "discriminators": [SPECTRAL], "num_channels": 2},
+        "wgan-gp",
+    ),
+    "projection_specgan, all options": (
+        "projection_specgan",
+        {
+            "num_channels": 2,
+            "slice_length": 512,
+            "frame_step": 13,
+            "batch_norm": True,
+            "upsampling": "nearest",
+            "max_channels": 3,
+            "mean": [-1.0] * 17,
+            "phase_momentum": 0.5,
+            "exact_overlap": False,
+        },
         "wgan-gp",
     ),
     "wavegan, all options": (

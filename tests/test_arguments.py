@@ -292,8 +292,9 @@ def test_whole_runs_are_found_where_they_stood():
 def test_no_layer_follows_the_format_of_keras_json(name):
     model_class = get_architecture(name)
     options = dict(model_class.tiny)
-    if "upsampling" in inspect.signature(model_class).parameters:
-        options |= {"upsampling": "nearest", "post_filter_length": 6}
+    further = {"upsampling": "nearest", "post_filter_length": 6}
+    known = inspect.signature(model_class).parameters
+    options |= {k: v for k, v in further.items() if k in known}
     keras.config.set_image_data_format("channels_first")
     try:
         model = model_class(**options)

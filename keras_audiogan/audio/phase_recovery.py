@@ -85,21 +85,49 @@ def invert_magnitudes(
         real = magnitudes * constant(cosine, magnitudes)
         imaginary = magnitudes * constant(sine, magnitudes)
     taper = constant(window, magnitudes)
-    previous = None
-    for _ in range(num_iterations):
+    shape = (-1, count, bins)
+
+    def rebuild(real: Any, imaginary: Any) -> tuple[Any, Any]:
+        """Returns the spectra of the nearest sound."""
         sound = inverse_stft(real, imaginary, window, frame_step, weight)
-        rebuilt = rfft(frame(sound, fft_length, frame_step) * taper, fft_length)
-        real, imaginary = rebuilt
-        if momentum and previous is not None:
-            real = real + momentum * (real - previous[0])
-            imaginary = imaginary + momentum * (imaginary - previous[1])
+        parts = rfft(frame(sound, fft_length, frame_step) * taper, fft_length)
+        return xp.reshape(parts[0], shape), xp.reshape(parts[1], shape)
+
+    def scaled(real: Any, imaginary: Any) -> tuple[Any, Any]:
+        """Returns spectra of these phases and the given magnitudes."""
         power = xp.square(real) + xp.square(imaginary)
         gain = magnitudes / xp.sqrt(xp.maximum(power, _SMALLEST_POWER))
-        real, imaginary = real * gain, imaginary * gain
-        previous = rebuilt
+        return real * gain, imaginary * gain
+
+    def plain(_: Any, spectra: Any) -> Any:
+        return scaled(*rebuild(*spectra))
+
+    def fast(_: Any, state: Any) -> Any:
+        rebuilt = rebuild(*state[:2])
+        ahead = [
+            now + momentum * (now - before)
+            for now, before in zip(rebuilt, state[2:], strict=True)
+        ]
+        return *scaled(*ahead), *rebuilt
+
+    if momentum and num_iterations:
+        rebuilt = rebuild(real, imaginary)
+        state = *scaled(*rebuilt), *rebuilt
+        real, imaginary, *_ = _repeat(xp, num_iterations - 1, fast, state)
+    else:
+        real, imaginary = _repeat(xp, num_iterations, plain, (real, imaginary))
     sound = inverse_stft(real, imaginary, window, frame_step, weight)
     unknown = [-1 if size is None else size for size in leading]
     return xp.reshape(sound, (*unknown, sound.shape[-1]))
+
+
+def _repeat(xp: Any, count: int, body: Any, state: Any) -> Any:
+    """Returns `body(i, state)` again and again: a graph holds it once."""
+    if xp is not np:
+        return xp.fori_loop(0, count, body, state)
+    for index in range(count):
+        state = body(index, state)
+    return state
 
 
 def linear_magnitudes(

@@ -1,8 +1,8 @@
 """Original authors' checkpoints, turned into our models.
 
 `convert` recognises what a checkpoint is and picks the converter. Pickles
-are read by PyTorch's `weights_only=True` alone, which runs nothing in them,
-and nothing imports Keras before a model is built.
+are read by PyTorch's `weights_only=True`, or as arrays of numbers and nothing
+beside: nothing in them is run. Nothing imports Keras before a model is built.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from keras_audiogan.converters.parallel_wavegan import (
         convert_parallel_wavegan,
     )
+    from keras_audiogan.converters.specgan import convert_specgan
     from keras_audiogan.converters.wavegan import convert_wavegan
     from keras_audiogan.models.audio_gan import AudioGAN
 
@@ -35,15 +36,16 @@ __all__ = [
     "convert_hifigan",
     "convert_melgan",
     "convert_parallel_wavegan",
+    "convert_specgan",
     "convert_wavegan",
     "identify",
     "list_networks",
 ]
 
 # Each is the name of a module, whose `converter` says what it takes and does.
-_KINDS = ("wavegan", "parallel_wavegan", "hifigan", "melgan")
+_KINDS = ("specgan", "wavegan", "parallel_wavegan", "hifigan", "melgan")
 # Those whose files are told by their names.
-_ON_HUB = _KINDS[1:]
+_ON_HUB = _KINDS[2:]
 
 
 def _converter(kind: str) -> Any:
@@ -58,7 +60,7 @@ def identify(source: str | pathlib.Path) -> str:
 
     Raises:
         ConversionError: if no converter knows it; each one's reason is given.
-        MissingPackageError: if telling needs PyTorch.
+        MissingPackageError: if telling needs TensorFlow or PyTorch.
     """
     reasons = []
     for kind in _KINDS:
@@ -122,8 +124,8 @@ def convert(source: str | pathlib.Path, **options: Any) -> AudioGAN:
     Args:
         source: a checkpoint's folder, prefix or file.
         **options: passed to the converter, e.g. `sampling_rate`; see
-            `convert_wavegan`, `convert_parallel_wavegan`, `convert_hifigan`
-            and `convert_melgan`.
+            `convert_wavegan`, `convert_specgan`, `convert_parallel_wavegan`,
+            `convert_hifigan` and `convert_melgan`.
 
     Returns:
         The model with the checkpoint's weights.

@@ -90,12 +90,24 @@ def _read(path: pathlib.Path, max_size: int) -> bytes:
 
 def read_arguments(prefix: pathlib.Path) -> dict[str, int]:
     """Returns the integer options in `args.txt` beside a checkpoint."""
-    options = {}
+    return {
+        name: int(value)
+        for name, value in _options(prefix).items()
+        if re.fullmatch(r"\d{1,9}", value)
+    }
+
+
+def read_argument(prefix: pathlib.Path, name: str) -> str | None:
+    """Returns an option in `args.txt` beside a checkpoint, if it is there."""
+    return _options(prefix).get(name)
+
+
+def _options(prefix: pathlib.Path) -> dict[str, str]:
     text = _read(prefix.with_name("args.txt"), _MAX_TEXT_SIZE)
+    options = {}
     for line in text.decode(errors="replace").splitlines():
         name, _, value = line.partition(",")
-        if re.fullmatch(r"\d{1,9}", value.strip()):
-            options[name.strip()] = int(value)
+        options[name.strip()] = value.strip()
     return options
 
 

@@ -1,7 +1,9 @@
 """Converts checkpoints of the original WaveGAN (TensorFlow 1).
 
 Source: https://github.com/chrisdonahue/wavegan, whose `train_wavegan.py`
-writes `model.ckpt-N.index` and `model.ckpt-N.data-*` into its run folder.
+writes `model.ckpt-N.index` and `model.ckpt-N.data-*` into its run folder. So
+does `train_specgan.py`, in the same scopes: reading is shared, and the
+kernels tell which it was.
 """
 
 from __future__ import annotations
@@ -58,10 +60,18 @@ _TIME_LIMIT = 600
 _LAYERS = (
     (r"G/z_project/dense", "generator", "dense"),
     (r"G/z_project/batch_normalization", "generator", "batch_norm_0"),
-    (r"G/upconv_(\d+)/(?:conv2d_transpose|conv1d)", "generator", "upconv_{i}"),
+    (
+        r"G/upconv_(\d+)/(?:conv2d_transpose|conv1d|conv2d)",
+        "generator",
+        "upconv_{i}",
+    ),
     (r"G/upconv_(\d+)/batch_normalization", "generator", "batch_norm_{next}"),
     (r"G/pp_filt/conv1d", "generator", "post_filter"),
-    (r"D/downconv_(\d+)/conv1d", "discriminator", "downconv_{i}"),
+    (
+        r"D/downconv_(\d+)/conv[12]d",
+        "discriminator",
+        "downconv_{i}",
+    ),
     (
         r"D/downconv_(\d+)/batch_normalization",
         "discriminator",
@@ -76,12 +86,13 @@ class Contents:
     """What a checkpoint holds.
 
     Attributes:
-        config: `WaveGAN`'s arguments with `num_layers` in place of the slice
-            length.
+        architecture: `"wavegan"` or `"specgan"`.
+        config: its arguments with `num_layers` in place of the slice length.
         networks: which networks are there, by their preset's stems.
         arrays: the original's names -> float32 values.
     """
 
+    architecture: str
     config: dict[str, Any]
     networks: list[str]
     arrays: dict[str, np.ndarray]
@@ -96,22 +107,22 @@ def read_contents(
     """
     checkpoint = TensorFlowCheckpoint(prefix)
     try:
-        config = _infer_config(checkpoint.shapes)
+        architecture, config = _infer_config(checkpoint.shapes)
         held = _networks_by_name(checkpoint.shapes)
     except ConversionError as error:
         raise ConversionError(
             f"{checkpoint.index_path} is not a checkpoint of the original "
-            f"WaveGAN: {error}"
+            f"WaveGAN, nor of its SpecGAN: {error}"
         ) from error
     arrays = checkpoint.read(
         name
         for name, network in held.items()
         if networks is None or network in networks
     )
-    return Contents(config, sorted(set(held.values())), arrays)
+    return Contents(architecture, config, sorted(set(held.values())), arrays)
 
 
-def _read_apart(
+def read_apart(
     prefix: pathlib.Path, networks: Collection[str] | None
 ) -> Contents:
     """Is `read_contents` in a process of its own.
@@ -162,12 +173,18 @@ def _read_apart(
     if "error" in answer:
         kind = MissingPackageError if answer["missing"] else ConversionError
         raise kind(answer["error"])
-    _held[_state(prefix)] = answer["networks"]
-    return Contents(answer["config"], answer["networks"], arrays)
+    contents = Contents(**answer, arrays=arrays)
+    _held[_state(prefix)] = dataclasses.replace(contents, arrays={})
+    return contents
 
 
-# Starting TensorFlow takes seconds: a checkpoint's state -> its networks.
-_held: dict[tuple[str, int], list[str]] = {}
+# Starting TensorFlow takes seconds: a checkpoint's state -> all but arrays.
+_held: dict[tuple[str, int], Contents] = {}
+
+
+def outline(prefix: pathlib.Path) -> Contents:
+    """Returns what a checkpoint holds, without its arrays."""
+    return _held.get(_state(prefix)) or read_apart(prefix, [])
 
 
 def _state(prefix: pathlib.Path) -> tuple[str, int]:
@@ -176,13 +193,17 @@ def _state(prefix: pathlib.Path) -> tuple[str, int]:
 
 
 def _child() -> None:
-    """Is the other end of `_read_apart`."""
+    """Is the other end of `read_apart`."""
     prefix, networks, path = json.loads(sys.argv[1])
     arrays = {}
     answer: dict[str, Any]
     try:
         contents = read_contents(prefix, networks)
-        answer = {"config": contents.config, "networks": contents.networks}
+        answer = {
+            "architecture": contents.architecture,
+            "config": contents.config,
+            "networks": contents.networks,
+        }
         arrays = {
             name: np.ascontiguousarray(values)
             for name, values in contents.arrays.items()
@@ -198,7 +219,10 @@ class WaveGANConverter:
     """Converts checkpoints of the original WaveGAN."""
 
     def check(self, source: str | pathlib.Path) -> str | None:
-        """Says why `source` is no TensorFlow checkpoint; None if it is one."""
+        """Says why `source` is no TensorFlow checkpoint; None if it is one.
+
+        SpecGAN's, which is told by what is in it, has its own converter.
+        """
         try:
             checkpoint_files.find_checkpoint(source)
         except ConversionError as error:
@@ -211,8 +235,7 @@ class WaveGANConverter:
         Arguments and errors are those of `convert`.
         """
         prefix = checkpoint_files.find_checkpoint(source)
-        held = _held.get(_state(prefix))
-        return list(held or _read_apart(prefix, []).networks)
+        return list(outline(prefix).networks)
 
     def convert(
         self,
@@ -258,7 +281,7 @@ class WaveGANConverter:
         prefix = checkpoint_files.find_checkpoint(source)
         wanted = None if weights is None else {"generator", *weights}
         parts = make_parts(
-            _read_apart(prefix, wanted),
+            read_apart(prefix, wanted),
             prefix,
             sampling_rate,
             slice_length,
@@ -288,6 +311,11 @@ def make_parts(
     The run's other files lie beside `prefix`; what they and the variables do
     not tell is as for `convert`.
     """
+    if contents.architecture != "wavegan":
+        raise ConversionError(
+            f"{prefix} is a checkpoint of SpecGAN: its kernels are "
+            "two-dimensional. Convert it with `convert_specgan`."
+        )
     arguments = checkpoint_files.read_arguments(prefix)
     config = dict(contents.config)
     if phase_shuffle is None:
@@ -305,19 +333,7 @@ def make_parts(
     config["discriminators"] = [
         {"kind": "waveform", "phase_shuffle": phase_shuffle}
     ]
-    layers: dict[str, dict[str, Layer]] = {}
-    for source, values in contents.arrays.items():
-        network, target, name = _target(source) or ("", "", "")
-        layer = layers.setdefault(network, {}).setdefault(
-            target, Layer(None, {}, {})
-        )
-        if source.endswith("conv2d_transpose/kernel") and len(values) == 1:
-            values = values[0]
-        layer.arrays[name], layer.sources[name] = values, source
-    weights = {
-        network: NetworkWeights(prefix, of_network)
-        for network, of_network in layers.items()
-    }
+    weights = network_weights(contents, prefix)
     return Parts(
         prefix,
         "wavegan",
@@ -325,6 +341,30 @@ def make_parts(
         weights["generator"],
         weights.get("discriminator"),
     )
+
+
+def network_weights(
+    contents: Contents, prefix: pathlib.Path
+) -> dict[str, NetworkWeights]:
+    """Returns the weights of each network that was read."""
+    flat = contents.architecture == "wavegan"
+    layers: dict[str, dict[str, Layer]] = {}
+    for source, values in contents.arrays.items():
+        network, target, name = _target(source) or ("", "", "")
+        layer = layers.setdefault(network, {}).setdefault(
+            target, Layer(None, {}, {})
+        )
+        if (
+            flat
+            and source.endswith("conv2d_transpose/kernel")
+            and len(values) == 1
+        ):
+            values = values[0]
+        layer.arrays[name], layer.sources[name] = values, source
+    return {
+        network: NetworkWeights(prefix, of_network)
+        for network, of_network in layers.items()
+    }
 
 
 def _slice_length(
@@ -365,8 +405,10 @@ def _slice_length(
     return longest
 
 
-def _infer_config(shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
-    """Infers the networks from the generator's names and shapes."""
+def _infer_config(
+    shapes: dict[str, tuple[int, ...]],
+) -> tuple[str, dict[str, Any]]:
+    """Infers architecture and networks from the generator's variables."""
     if not any(name.startswith("G/") for name in shapes):
         raise ConversionError(_reason_without_generator(shapes))
 
@@ -390,19 +432,25 @@ def _infer_config(shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
             f"{sorted(scopes)}"
         )
     first, last = "G/upconv_0/", f"G/upconv_{num_layers - 1}/"
-    if first + "conv2d/kernel" in shapes:
-        raise ConversionError(_SPECGAN)
     transposed = first + "conv2d_transpose/kernel" in shapes
+    architecture = "wavegan"
     if transposed:
         if shape(first + "conv2d_transpose/kernel", 4)[0] != 1:
-            raise ConversionError(_SPECGAN)
-        _, kernel_size, channels, dim = shape(
+            architecture = "specgan"
+        height, kernel_size, channels, dim = shape(
             last + "conv2d_transpose/kernel", 4
         )
+        if (height != 1) != (architecture == "specgan"):
+            raise ConversionError(
+                "the kernels of some layers have two dimensions, those of "
+                "others one."
+            )
+    elif first + "conv2d/kernel" in shapes:
+        architecture = "specgan"
+        _, kernel_size, dim, channels = shape(last + "conv2d/kernel", 4)
     else:
         kernel_size, dim, channels = shape(last + "conv1d/kernel", 3)
-    filtered = "G/pp_filt/conv1d/kernel"
-    return {
+    config = {
         "num_layers": num_layers,
         "num_channels": channels,
         "latent_dim": shape("G/z_project/dense/kernel", 2)[0],
@@ -410,16 +458,13 @@ def _infer_config(shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
         "kernel_size": kernel_size,
         "batch_norm": "G/z_project/batch_normalization/gamma" in shapes,
         "upsampling": "transposed" if transposed else "nearest",
-        "post_filter_length": (
-            shape(filtered, 3)[0] if filtered in shapes else None
-        ),
     }
-
-
-_SPECGAN = (
-    "its kernels are two-dimensional, as SpecGAN's are. SpecGAN makes "
-    "spectrograms and does not convert."
-)
+    filtered = "G/pp_filt/conv1d/kernel"
+    if architecture == "wavegan":
+        config["post_filter_length"] = (
+            shape(filtered, 3)[0] if filtered in shapes else None
+        )
+    return architecture, config
 
 
 def _reason_without_generator(shapes: dict[str, tuple[int, ...]]) -> str:

@@ -32,6 +32,10 @@ REPRESENTATIONS: dict[str, type[Representation]] = {}
 
 # Added to magnitudes before their logarithm: SpecGAN's and GANSynth's.
 _LOG_EPSILON = 1e-6
+# Its exponential, squared, is still a number in float32, as is its inverse.
+_LARGEST_LOGARITHM = 40.0
+# Clips that are analysed at a time.
+_STACKED = 32
 # Bins that hardly ever hold anything are not blown up.
 _SMALLEST_STD = 1e-2
 # The first and the last window begin at zero; a spectrum that no sound has
@@ -387,6 +391,13 @@ class LogSpectrogram(_Spectra):
             scale = per_bin("std", std, self.num_bins + 1, positive=True)
             self._config.update(mean=centre.tolist(), std=scale.tolist())
             scale = scale * num_std
+            if np.max(np.abs(centre) + scale) > _LARGEST_LOGARITHM:
+                raise ValueError(
+                    "`mean` and `num_std` deviations `std` above and below it "
+                    "must be logarithms of magnitudes that numbers hold, from "
+                    f"-{_LARGEST_LOGARITHM:g} to {_LARGEST_LOGARITHM:g}. "
+                    f"Received: up to {np.max(np.abs(centre) + scale):g}"
+                )
         self._centre = centre[:-1].astype("float32")
         self._scale = scale[:-1].astype("float32")
         self._highest = math.exp(centre[-1])
@@ -439,11 +450,29 @@ class LogSpectrogram(_Spectra):
         """Returns the RMS of a sound with these magnitudes."""
         return self._rms(self._magnitudes(x), x.shape[1])
 
-    def fit(self, clips: Iterable[np.ndarray]) -> dict[str, Any]:
-        """Returns `mean` and `std` of the logarithm in each bin."""
+    def fit(
+        self, clips: Iterable[np.ndarray], skip_silence: bool = False
+    ) -> dict[str, Any]:
+        """Returns `mean` and `std` of the logarithm in each bin.
+
+        With `skip_silence`, frames without sound in them do not count. Among
+        short sounds that are filled up with zeros they outweigh all others,
+        and what is heard has little of [-1, 1] left.
+        """
         moments = Moments()
-        for clip in checked_clips(clips):
-            moments.add(ops.convert_to_numpy(self._logarithms(clip[None])))
+        for batch in _stacked(checked_clips(clips)):
+            values = ops.convert_to_numpy(self._logarithms(batch))
+            if skip_silence:
+                # A thousandth above the logarithm of nothing.
+                loud = values.max(axis=-1) > math.log(_LOG_EPSILON) + 1e-3
+                values = values[loud]
+            if values.size:
+                moments.add(values)
+        if not moments.count:
+            raise ValueError(
+                "Statistics need clips with sound in them. Received: clips "
+                f"whose magnitudes lie below {_LOG_EPSILON:g}"
+            )
         mean, std = moments.fitted()
         return {"mean": mean, "std": std}
 
@@ -750,6 +779,18 @@ def checked_clips(clips: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
             "Statistics need clips with sound in them. Received: "
             + (f"{count} silent clip(s)" if count else "no clips")
         )
+
+
+def _stacked(clips: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yields clips of one shape that follow each other as one array."""
+    held: list[np.ndarray] = []
+    for clip in clips:
+        if held and (len(held) == _STACKED or clip.shape != held[0].shape):
+            yield np.stack(held)
+            held = []
+        held.append(clip)
+    if held:
+        yield np.stack(held)
 
 
 def per_bin(

@@ -9,6 +9,7 @@ from keras_audiogan.models.cgan import CGAN, GAN
 from keras_audiogan.models.concat_wavegan import ConcatWaveGAN
 from keras_audiogan.models.conditional_gan import ConditionalGAN
 from keras_audiogan.models.control_wavegan import ControlWaveGAN
+from keras_audiogan.models.dcgan import DCGAN
 from keras_audiogan.models.digit_classifier import (
     DigitClassifier,
     DigitClassifierNetwork,
@@ -32,6 +33,11 @@ from keras_audiogan.models.parallel_wavegan import (
     ParallelWaveGAN,
     ParallelWaveGANGenerator,
 )
+from keras_audiogan.models.projection_specgan import (
+    ProjectionDCGAN,
+    ProjectionSpecGAN,
+    ProjectionSpecGANGenerator,
+)
 from keras_audiogan.models.projection_wavegan import (
     ProjectionWaveGAN,
     ProjectionWaveGANGenerator,
@@ -41,6 +47,12 @@ from keras_audiogan.models.registry import (
     list_architectures,
     register_architecture,
 )
+from keras_audiogan.models.specgan import (
+    SpecGAN,
+    SpecGANDiscriminator,
+    SpecGANGenerator,
+)
+from keras_audiogan.models.spectral_gan import SpectralGAN
 from keras_audiogan.models.vocoder import Vocoder
 from keras_audiogan.models.wavegan import (
     WaveGAN,
@@ -53,6 +65,7 @@ GenreCGAN = CGAN
 
 __all__ = [
     "CGAN",
+    "DCGAN",
     "GAN",
     "ACGANWaveGAN",
     "AdversarialModel",
@@ -74,8 +87,15 @@ __all__ = [
     "MultiBandMelGAN",
     "ParallelWaveGAN",
     "ParallelWaveGANGenerator",
+    "ProjectionDCGAN",
+    "ProjectionSpecGAN",
+    "ProjectionSpecGANGenerator",
     "ProjectionWaveGAN",
     "ProjectionWaveGANGenerator",
+    "SpecGAN",
+    "SpecGANDiscriminator",
+    "SpecGANGenerator",
+    "SpectralGAN",
     "Vocoder",
     "WaveGAN",
     "WaveGANDiscriminator",
