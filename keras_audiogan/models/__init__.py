@@ -18,6 +18,11 @@ from keras_audiogan.models.discriminators import (
     list_discriminators,
     register_discriminator,
 )
+from keras_audiogan.models.gansynth import (
+    GANSynth,
+    GANSynthGenerator,
+    ProgressiveDiscriminator,
+)
 from keras_audiogan.models.hifigan import HiFiGAN, HiFiGANGenerator
 from keras_audiogan.models.lstm_classifier import (
     LSTMClassifier,
@@ -54,6 +59,9 @@ GenreCGAN = CGAN
 __all__ = [
     "CGAN",
     "GAN",
+    "GANSynth",
+    "GANSynthGenerator",
+    "ProgressiveDiscriminator",
     "ACGANWaveGAN",
     "AdversarialModel",
     "AudioClassifier",
