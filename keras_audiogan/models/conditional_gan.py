@@ -8,9 +8,10 @@ from keras import ops
 
 from keras_audiogan.models.adversarial import Batch
 from keras_audiogan.models.audio_gan import AudioGAN
+from keras_audiogan.models.playing import Playing
 
 
-class ConditionalGAN(AudioGAN):
+class ConditionalGAN(Playing, AudioGAN):
     """An `AudioGAN` whose generator and discriminator see a label.
 
     A batch must hold `"labels"`: integers `(rows,)`. The networks take them

@@ -654,13 +654,13 @@ class GANSynth(ConditionalGAN):
         """Starts the generator from its average, and grows on from there."""
         super().on_preset_loaded(stems)
         if "generator" in stems:
-            self.discriminator.progress.assign(self.generator.progress)
             self._begin_at_progress()
 
     def _begin_at_progress(self) -> None:
         if self._average_is_new:
             return
         progress = float(ops.convert_to_numpy(self.generator.progress))
+        self.discriminator.progress.assign(progress)
         self.growth.count.assign(
             self.growth.count_at(progress, self._growth_lengths())
         )
