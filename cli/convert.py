@@ -42,6 +42,7 @@ def command(
 
     SOURCE is a run folder, a checkpoint in it (else the newest is taken), or
     hf://owner/name. What it is, its files tell: WaveGAN (TensorFlow 1);
+    GANSynth (experiment.json, stage_*, or one of the stages);
     kan-bayashi's ParallelWaveGAN project, ESPnet's copies among them
     (checkpoint-*steps.pkl, config.yml, stats.h5: Parallel WaveGAN, MelGAN,
     multi-band MelGAN, HiFi-GAN); HiFi-GAN (g_*, do_*, config.json); MelGAN

@@ -7,6 +7,7 @@ writes `model.ckpt-N.index` and `model.ckpt-N.data-*` into its run folder.
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import logging
 import os
@@ -111,15 +112,17 @@ def read_contents(
     return Contents(config, sorted(set(held.values())), arrays)
 
 
-def _read_apart(
-    prefix: pathlib.Path, networks: Collection[str] | None
+def read_apart(
+    prefix: pathlib.Path,
+    networks: Collection[str] | None,
+    reader: str = __name__,
 ) -> Contents:
-    """Is `read_contents` in a process of its own.
+    """Is the `read_contents` of a module in a process of its own.
 
     TensorFlow's reader ends its process over a crafted file, and beside JAX
     or PyTorch TensorFlow is not wanted in ours.
     """
-    code = f"from {__name__} import _child; _child()"
+    code = f"from {__name__} import _child; _child({reader!r})"
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
@@ -175,13 +178,20 @@ def _state(prefix: pathlib.Path) -> tuple[str, int]:
     return str(index), index.stat().st_mtime_ns
 
 
-def _child() -> None:
-    """Is the other end of `_read_apart`."""
+def list_networks(prefix: pathlib.Path, reader: str = __name__) -> list[str]:
+    """Returns which networks a checkpoint holds; see `read_apart`."""
+    held = _held.get(_state(prefix))
+    return list(held or read_apart(prefix, [], reader).networks)
+
+
+def _child(reader: str) -> None:
+    """Is the other end of `read_apart`."""
     prefix, networks, path = json.loads(sys.argv[1])
     arrays = {}
     answer: dict[str, Any]
     try:
-        contents = read_contents(prefix, networks)
+        module = importlib.import_module(reader)
+        contents = module.read_contents(prefix, networks)
         answer = {"config": contents.config, "networks": contents.networks}
         arrays = {
             name: np.ascontiguousarray(values)
@@ -211,8 +221,7 @@ class WaveGANConverter:
         Arguments and errors are those of `convert`.
         """
         prefix = checkpoint_files.find_checkpoint(source)
-        held = _held.get(_state(prefix))
-        return list(held or _read_apart(prefix, []).networks)
+        return list_networks(prefix)
 
     def convert(
         self,
@@ -258,7 +267,7 @@ class WaveGANConverter:
         prefix = checkpoint_files.find_checkpoint(source)
         wanted = None if weights is None else {"generator", *weights}
         parts = make_parts(
-            _read_apart(prefix, wanted),
+            read_apart(prefix, wanted),
             prefix,
             sampling_rate,
             slice_length,

@@ -466,9 +466,10 @@ class GANSynth(ConditionalGAN):
             pictures that hold a clip.
         normalization: `"prespecified"`: the four numbers that follow, or
             `"fitted"`: magnitudes are scaled as the data of a run have them.
-        magnitude_scale: See `MagnitudeFrequency`, as the next two.
+        magnitude_scale: See `MagnitudeFrequency`, as the next three.
         magnitude_offset: Of the representation.
         frequency_scale: Of the representation.
+        frequency_offset: Of the representation.
         exact_overlap: See `MagnitudeFrequency`; the original's is `False`.
         first_block: The block that training begins with. Each block is
             compiled apart, so fewer of them start faster.
@@ -535,6 +536,7 @@ class GANSynth(ConditionalGAN):
         magnitude_scale: float | None = None,
         magnitude_offset: float = 0.113718730221,
         frequency_scale: float = 0.8,
+        frequency_offset: float = 0.0,
         exact_overlap: bool = True,
         first_block: int = 1,
         schedule: str = "images",
@@ -546,7 +548,8 @@ class GANSynth(ConditionalGAN):
         **kwargs: Any,
     ) -> None:
         del fft_length, frame_step, mel, start_width, start_height
-        del magnitude_scale, magnitude_offset, frequency_scale, exact_overlap
+        del magnitude_scale, magnitude_offset, exact_overlap
+        del frequency_scale, frequency_offset
         check_option("schedule", schedule, SCHEDULES)
         check_option("normalization", normalization, NORMALIZATIONS)
         for name, weight in (
@@ -587,7 +590,7 @@ class GANSynth(ConditionalGAN):
                 for name in (
                     *("fft_length", "frame_step", "mel", "exact_overlap"),
                     *("magnitude_scale", "magnitude_offset"),
-                    "frequency_scale",
+                    *("frequency_scale", "frequency_offset"),
                 )
             },
         )
