@@ -59,6 +59,8 @@ NORMALIZATIONS = ("prespecified", "fitted")
 
 _MAX_BLOCKS = 12
 _MAX_LENGTH = 40_000_000
+# No normal latent of any size comes near it.
+_MOST_DEVIATION = 6.0
 # Clips that a fitted scale is found in, as many as the original takes.
 _NUM_FITTED = 1000
 # Of a run without a schedule of its own: the part in which the networks grow.
@@ -180,6 +182,7 @@ class GANSynthGenerator(GrowingNetwork):
                     picture_shape[2],
                     (1, 1),
                     gain=1.0,
+                    dtype="float32",
                 )
             )
 
@@ -798,6 +801,21 @@ class GANSynth(ConditionalGAN):
     def draw_latent(self, rng: np.random.Generator) -> np.ndarray:
         """Draws one latent from N(0, 1)."""
         return rng.standard_normal(self.latent_dim)
+
+    def check_latents(self, latents: np.ndarray) -> None:
+        """Checks latents that were given.
+
+        Raises:
+            ValueError: If one is not finite, or they are far from normal.
+        """
+        super().check_latents(latents)
+        most = float(np.sqrt(np.mean(np.square(latents), axis=-1)).max())
+        if most > _MOST_DEVIATION:
+            raise ValueError(
+                "`latents` must be those of a standard normal distribution, "
+                "or shorter. Received: a latent whose root mean square is "
+                f"{most:.3g}"
+            )
 
     def path_between(
         self, start: np.ndarray, end: np.ndarray, position: np.ndarray

@@ -213,8 +213,21 @@ class Sampling:
                 f"`latents` must have the shape (n, {self.latent_dim}), n "
                 f"at least 1. Received: shape {latents.shape}"
             )
+        self.check_latents(latents)
         classes = self._classes_between(indices, 0, len(latents))
         return self._from_latents(latents, classes, batch_size)
+
+    def check_latents(self, latents: np.ndarray) -> None:
+        """Checks latents that were given.
+
+        Raises:
+            ValueError: if one is NaN or infinite.
+        """
+        if not np.isfinite(latents).all():
+            raise ValueError(
+                "`latents` must be finite numbers. Received: "
+                f"{np.count_nonzero(~np.isfinite(latents))} that are not"
+            )
 
     def _from_latents(
         self, latents: np.ndarray, classes: np.ndarray | None, batch_size: int
