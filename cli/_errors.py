@@ -12,7 +12,10 @@ from collections.abc import Iterator, Mapping
 import click
 
 BACKENDS = ("tensorflow", "jax", "torch")
-_EXTRAS = {"torch": "keras-audiogan[convert]"}
+_EXTRAS = {
+    "mido": "keras-audiogan[midi]",
+    "torch": "keras-audiogan[convert]",
+}
 _OWN_FOLDERS = tuple(
     str(pathlib.Path(__file__).parents[level]) for level in (0, 1)
 )

@@ -17,6 +17,7 @@ COMMANDS = {
     "list": "Show the presets of the zoo, and where each of them is.",
     "info": "Show what a preset is, what it was trained on, how good it is.",
     "sample": "Write sounds made by a preset.",
+    "play": "Play a MIDI file with a preset whose labels are pitches.",
     "vocode": "Make sound again of recordings or of mel spectrograms.",
     "train": "Train an architecture from nothing on a folder of sounds.",
     "finetune": "Train a preset further on a folder of sounds.",

@@ -52,6 +52,14 @@ FAST_MOMENTUM = 0.99
     "Default: every label in turn.",
 )
 @click.option(
+    "--pitch",
+    "pitches",
+    multiple=True,
+    metavar="PITCH",
+    help="The same as --label, of presets whose labels are pitches: a MIDI "
+    "number or a name, such as 60 or C4.",
+)
+@click.option(
     "--per-label",
     type=_options.COUNT,
     help="Sounds of each label, instead of -n.",
@@ -127,6 +135,7 @@ def command(
     preset: str,
     num_samples: int | None,
     labels: tuple[str, ...],
+    pitches: tuple[str, ...],
     per_label: int | None,
     seed: int | None,
     output: pathlib.Path,
@@ -158,8 +167,11 @@ def command(
       audiogan sample wavegan_drums --interpolate 3 8 -n 16 --join --loop
       audiogan sample projection_wavegan_digits --label seven -n 4
       audiogan sample projection_wavegan_digits --per-label 5
+      audiogan sample gansynth_notes --pitch 60 --pitch C4 --pitch F#3
       audiogan sample hf://me/my_gan -n 4
     """
+    if labels and pitches:
+        raise click.UsageError("Give either --label or --pitch.")
     if per_label is not None and num_samples is not None:
         raise click.UsageError("Give either -n or --per-label.")
     if interpolate is not None:
@@ -185,6 +197,8 @@ def command(
         weights=["generator"],
     )
     _backend.prepare()
+    if pitches:
+        labels = _labels_of(pitches, folder, config)
     asked = _asked_labels(preset, folder, config, labels, per_label is not None)
     phases = _phase_recovery(
         preset, folder, config, phase_iterations, fast_phases
@@ -249,6 +263,24 @@ def command(
         f" (seed {seed_name})",
         writer.page if page else None,
     )
+
+
+def _labels_of(
+    pitches: tuple[str, ...], folder: pathlib.Path, config: dict[str, Any]
+) -> tuple[str, ...]:
+    """Return the labels of pitches."""
+    from keras_audiogan import saving
+
+    preset_class = saving.preset_class(folder / "config.json", config)
+    if not preset_class.conditional:
+        # The error for labels says it.
+        return pitches
+    from keras_audiogan.models.playing import label_of
+
+    try:
+        return tuple(label_of(pitch, config["labels"]) for pitch in pitches)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--pitch") from error
 
 
 def _asked_labels(

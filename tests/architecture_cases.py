@@ -17,6 +17,7 @@ COMPARED_LOSSES: dict[str, tuple[str, ...]] = {
     "concat_wavegan": _TWO_LOSSES,
     "control_wavegan": _TWO_LOSSES,
     "gan": _TWO_LOSSES,
+    "gansynth": _TWO_LOSSES,
     "cgan": _TWO_LOSSES,
     "dcgan": _TWO_LOSSES,
     "projection_dcgan": _TWO_LOSSES,
@@ -218,6 +219,8 @@ def set_weights_from_paths(model: Any) -> None:
     its moving average.
     """
     for weight in model.weights:
+        if weight.path.endswith("progress") or "int" in weight.dtype:
+            continue  # How far networks have grown.
         rng = np.random.default_rng(
             zlib.crc32(
                 weight.path.replace("ema_generator", "generator").encode()

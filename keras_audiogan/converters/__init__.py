@@ -19,6 +19,7 @@ from keras_audiogan.converters.errors import (
 )
 
 if TYPE_CHECKING:
+    from keras_audiogan.converters.gansynth import convert_gansynth
     from keras_audiogan.converters.hifigan import convert_hifigan
     from keras_audiogan.converters.melgan import convert_melgan
     from keras_audiogan.converters.parallel_wavegan import (
@@ -33,6 +34,7 @@ __all__ = [
     "MissingPackageError",
     "choose_files",
     "convert",
+    "convert_gansynth",
     "convert_hifigan",
     "convert_melgan",
     "convert_parallel_wavegan",
@@ -43,9 +45,16 @@ __all__ = [
 ]
 
 # Each is the name of a module, whose `converter` says what it takes and does.
-_KINDS = ("specgan", "wavegan", "parallel_wavegan", "hifigan", "melgan")
+_KINDS = (
+    "gansynth",
+    "specgan",
+    "wavegan",
+    "parallel_wavegan",
+    "hifigan",
+    "melgan",
+)
 # Those whose files are told by their names.
-_ON_HUB = _KINDS[2:]
+_ON_HUB = _KINDS[3:]
 
 
 def _converter(kind: str) -> Any:
@@ -124,8 +133,9 @@ def convert(source: str | pathlib.Path, **options: Any) -> AudioGAN:
     Args:
         source: a checkpoint's folder, prefix or file.
         **options: passed to the converter, e.g. `sampling_rate`; see
-            `convert_wavegan`, `convert_specgan`, `convert_parallel_wavegan`,
-            `convert_hifigan` and `convert_melgan`.
+            `convert_gansynth`, `convert_wavegan`, `convert_specgan`,
+            `convert_parallel_wavegan`, `convert_hifigan` and
+            `convert_melgan`.
 
     Returns:
         The model with the checkpoint's weights.

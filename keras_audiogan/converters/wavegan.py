@@ -9,6 +9,7 @@ kernels tell which it was.
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import logging
 import os
@@ -86,7 +87,7 @@ class Contents:
     """What a checkpoint holds.
 
     Attributes:
-        architecture: `"wavegan"` or `"specgan"`.
+        architecture: its name in the registry.
         config: its arguments with `num_layers` in place of the slice length.
         networks: which networks are there, by their preset's stems.
         arrays: the original's names -> float32 values.
@@ -123,14 +124,16 @@ def read_contents(
 
 
 def read_apart(
-    prefix: pathlib.Path, networks: Collection[str] | None
+    prefix: pathlib.Path,
+    networks: Collection[str] | None,
+    reader: str = __name__,
 ) -> Contents:
-    """Is `read_contents` in a process of its own.
+    """Is the `read_contents` of a module in a process of its own.
 
     TensorFlow's reader ends its process over a crafted file, and beside JAX
     or PyTorch TensorFlow is not wanted in ours.
     """
-    code = f"from {__name__} import _child; _child()"
+    code = f"from {__name__} import _child; _child({reader!r})"
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
@@ -174,31 +177,33 @@ def read_apart(
         kind = MissingPackageError if answer["missing"] else ConversionError
         raise kind(answer["error"])
     contents = Contents(**answer, arrays=arrays)
-    _held[_state(prefix)] = dataclasses.replace(contents, arrays={})
+    _held[_state(prefix, reader)] = dataclasses.replace(contents, arrays={})
     return contents
 
 
 # Starting TensorFlow takes seconds: a checkpoint's state -> all but arrays.
-_held: dict[tuple[str, int], Contents] = {}
+_held: dict[tuple[str, int, str], Contents] = {}
 
 
-def outline(prefix: pathlib.Path) -> Contents:
+def outline(prefix: pathlib.Path, reader: str = __name__) -> Contents:
     """Returns what a checkpoint holds, without its arrays."""
-    return _held.get(_state(prefix)) or read_apart(prefix, [])
+    held = _held.get(_state(prefix, reader))
+    return held or read_apart(prefix, [], reader)
 
 
-def _state(prefix: pathlib.Path) -> tuple[str, int]:
+def _state(prefix: pathlib.Path, reader: str) -> tuple[str, int, str]:
     index = prefix.with_name(prefix.name + ".index").absolute()
-    return str(index), index.stat().st_mtime_ns
+    return str(index), index.stat().st_mtime_ns, reader
 
 
-def _child() -> None:
+def _child(reader: str) -> None:
     """Is the other end of `read_apart`."""
     prefix, networks, path = json.loads(sys.argv[1])
     arrays = {}
     answer: dict[str, Any]
     try:
-        contents = read_contents(prefix, networks)
+        module = importlib.import_module(reader)
+        contents = module.read_contents(prefix, networks)
         answer = {
             "architecture": contents.architecture,
             "config": contents.config,

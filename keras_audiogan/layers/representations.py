@@ -505,6 +505,7 @@ class MagnitudeFrequency(_Spectra):
             `mel` twice that.
         magnitude_offset: Added after that. By default GANSynth's.
         frequency_scale: Multiplies the instantaneous frequency.
+        frequency_offset: Added after that.
         clip: Whether what lies outside [-1, 1] is clipped.
         exact_overlap: Whether frames that are added up are divided by the
             sum of their squared windows sample by sample, so that sounds
@@ -528,6 +529,7 @@ class MagnitudeFrequency(_Spectra):
         frequency_scale: float = 0.8,
         clip: bool = True,
         exact_overlap: bool = True,
+        frequency_offset: float = 0.0,
     ) -> None:
         if magnitude_scale is None:
             magnitude_scale = 0.0661371661726 * (1 if mel else 2)
@@ -536,11 +538,15 @@ class MagnitudeFrequency(_Spectra):
         _check_positive(
             magnitude_scale=magnitude_scale, frequency_scale=frequency_scale
         )
-        if not _is_number(magnitude_offset):
-            raise ValueError(
-                "`magnitude_offset` must be a finite number. "
-                f"Received: magnitude_offset={magnitude_offset!r}"
-            )
+        for name, offset in (
+            ("magnitude_offset", magnitude_offset),
+            ("frequency_offset", frequency_offset),
+        ):
+            if not _is_number(offset):
+                raise ValueError(
+                    f"`{name}` must be a finite number. "
+                    f"Received: {name}={offset!r}"
+                )
         if num_frames is not None:
             _check_counts(1 << 16, num_frames=num_frames)
         _check_counts(1 << 20, sampling_rate=sampling_rate)
@@ -595,7 +601,7 @@ class MagnitudeFrequency(_Spectra):
         logarithms = (
             logarithms * config["magnitude_scale"] + config["magnitude_offset"]
         )
-        turns = turns * config["frequency_scale"]
+        turns = turns * config["frequency_scale"] + config["frequency_offset"]
         x = ops.stack([logarithms, turns], axis=-1)
         if config["clip"]:
             x = ops.clip(x, -1.0, 1.0)
@@ -625,9 +631,9 @@ class MagnitudeFrequency(_Spectra):
         frames, channels = x.shape[1], x.shape[3] // 2
         parts = self._parts(x)
         magnitudes = self._magnitudes(parts[0])
-        phases = np.pi * ops.cumsum(
-            parts[1] / self._config["frequency_scale"], axis=1
-        )
+        config = self._config
+        turns = parts[1] - config["frequency_offset"]
+        phases = np.pi * ops.cumsum(turns / config["frequency_scale"], axis=1)
         if self._unwarp is not None:
             phases = ops.matmul(phases, constant(self._unwarp, phases))
         lowest = [[0, 0], [0, 0], [1, 0]]

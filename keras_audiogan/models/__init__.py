@@ -19,6 +19,11 @@ from keras_audiogan.models.discriminators import (
     list_discriminators,
     register_discriminator,
 )
+from keras_audiogan.models.gansynth import (
+    GANSynth,
+    GANSynthGenerator,
+    ProgressiveDiscriminator,
+)
 from keras_audiogan.models.hifigan import HiFiGAN, HiFiGANGenerator
 from keras_audiogan.models.lstm_classifier import (
     LSTMClassifier,
@@ -67,6 +72,9 @@ __all__ = [
     "CGAN",
     "DCGAN",
     "GAN",
+    "GANSynth",
+    "GANSynthGenerator",
+    "ProgressiveDiscriminator",
     "ACGANWaveGAN",
     "AdversarialModel",
     "AudioClassifier",

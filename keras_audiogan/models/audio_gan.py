@@ -332,10 +332,14 @@ class AudioGAN(Sampling, AdversarialModel):
         )
         logs = {
             "adv/generator": total,
-            "level/fake": self.representation.level(fake),
+            "level/fake": self._level(fake),
         }
         more, more_logs = self._generator_extra(fake, fake_outputs, batch)
         return total + more, {**logs, **more_logs}
+
+    def _level(self, fake: Any) -> Any:
+        """RMS of the sound of what was generated."""
+        return self.representation.level(fake)
 
     def _real(self, batch: Batch) -> Any:
         """Real sound as the networks see it."""

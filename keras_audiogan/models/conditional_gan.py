@@ -14,9 +14,10 @@ from keras_audiogan.models.batches import (
     check_latents,
 )
 from keras_audiogan.models.diagram import zeros
+from keras_audiogan.models.playing import Playing
 
 
-class ConditionalGAN(AudioGAN):
+class ConditionalGAN(Playing, AudioGAN):
     """An `AudioGAN` whose generator and discriminator see a label.
 
     A batch must hold `"labels"`: integers `(rows,)`. The networks take them

@@ -35,16 +35,33 @@ class Sampling:
             seed: any integer from 0.
 
         Returns:
-            Float32 `(num_samples, latent_dim)`, uniform in [-1, 1).
+            Float32 `(num_samples, latent_dim)`, by the law of `draw_latent`.
         """
         return self._latents_between(0, num_samples, seed)
 
     def _latents_between(self, start: int, stop: int, seed: int) -> np.ndarray:
         latents = np.empty((stop - start, self.latent_dim), "float32")
         for row, index in enumerate(range(start, stop)):
-            rng = np.random.default_rng((seed, index))
-            latents[row] = rng.uniform(-1.0, 1.0, self.latent_dim)
+            latents[row] = self.draw_latent(
+                np.random.default_rng((seed, index))
+            )
         return latents
+
+    def draw_latent(self, rng: np.random.Generator) -> np.ndarray:
+        """Draws one latent: uniform in [-1, 1)."""
+        return rng.uniform(-1.0, 1.0, self.latent_dim)
+
+    def path_between(
+        self, start: np.ndarray, end: np.ndarray, position: np.ndarray
+    ) -> np.ndarray:
+        """Returns latents on the way from one to another: a straight line.
+
+        Args:
+            start: `(n, latent_dim)` or one of them.
+            end: The same.
+            position: From 0 to 1, `(n, 1)`.
+        """
+        return start + position * (end - start)
 
     def label_indices(self, labels: Labels) -> np.ndarray | None:
         """Returns labels as indices, one period of what `sample` repeats.
@@ -198,8 +215,21 @@ class Sampling:
                 f"`latents` must have the shape (n, {self.latent_dim}), n "
                 f"at least 1. Received: shape {latents.shape}"
             )
+        self.check_latents(latents)
         classes = self._classes_between(indices, 0, len(latents))
         return self._from_latents(latents, classes, batch_size)
+
+    def check_latents(self, latents: np.ndarray) -> None:
+        """Checks latents that were given.
+
+        Raises:
+            ValueError: if one is NaN or infinite.
+        """
+        if not np.isfinite(latents).all():
+            raise ValueError(
+                "`latents` must be finite numbers. Received: "
+                f"{np.count_nonzero(~np.isfinite(latents))} that are not"
+            )
 
     def _from_latents(
         self, latents: np.ndarray, classes: np.ndarray | None, batch_size: int
@@ -258,5 +288,5 @@ class Sampling:
             ends = self._one_hot(indices[np.arange(2) % len(indices)])
             classes = ends[:1] + position * (ends[1:] - ends[:1])
         return self._from_latents(
-            start + position * (end - start), classes, batch_size
+            self.path_between(start, end, position), classes, batch_size
         )
