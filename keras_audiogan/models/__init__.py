@@ -42,6 +42,7 @@ from keras_audiogan.models.registry import (
     register_architecture,
 )
 from keras_audiogan.models.vocoder import Vocoder
+from keras_audiogan.models.vocos import Vocos, VocosGenerator
 from keras_audiogan.models.wavegan import (
     WaveGAN,
     WaveGANDiscriminator,
@@ -77,6 +78,8 @@ __all__ = [
     "ProjectionWaveGAN",
     "ProjectionWaveGANGenerator",
     "Vocoder",
+    "Vocos",
+    "VocosGenerator",
     "WaveGAN",
     "WaveGANDiscriminator",
     "WaveGANGenerator",

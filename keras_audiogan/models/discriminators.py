@@ -95,7 +95,8 @@ def make_discriminator(
     """Builds a discriminator.
 
     Args:
-        spec: its `kind`, and arguments of its class.
+        spec: its `kind`, and arguments of its class; beside them a `weight`
+            of its losses, 1 by default.
         name: name of the network.
         available: what the model knows. A class takes of it the sizes of the
             sound, the dtype, and the arguments that it `shares`.
@@ -105,6 +106,12 @@ def make_discriminator(
     """
     options = dict(spec)
     kind = options.pop("kind")
+    weight = options.pop("weight", 1.0)
+    if not isinstance(weight, int | float) or not 0.0 <= weight < math.inf:
+        raise ValueError(
+            "`weight` of a discriminator must be a number, 0 or more. "
+            f"Received: weight={weight!r} of {kind!r}"
+        )
     discriminator_class = _KINDS[kind]
     known = inspect.signature(discriminator_class.__init__).parameters
     allowed = sorted(set(known) - {"self", "name", *_CONTEXT})
@@ -120,12 +127,14 @@ def make_discriminator(
         if key in known and key in (*_CONTEXT, *discriminator_class.shares)
     }
     try:
-        return discriminator_class(**{**shared, **options}, name=name)
+        built = discriminator_class(**{**shared, **options}, name=name)
     except (TypeError, ZeroDivisionError) as error:
         raise ValueError(
             f"The discriminator {kind!r} cannot be built from its arguments: "
             f"{error}. Received: {options}"
         ) from error
+    built.loss_weight = float(weight)
+    return built
 
 
 class Discriminator(BuiltNetwork):
@@ -137,11 +146,15 @@ class Discriminator(BuiltNetwork):
 
     Attributes:
         view_scales: typical standard deviation of each view.
+        num_scores: how many lists `feature_maps` returns.
+        loss_weight: weight of its losses beside those of others.
         shares: arguments that it takes from the model, if that has them,
             unless they are given.
     """
 
     view_scales: tuple[float, ...] = (1.0,)
+    num_scores: int = 1
+    loss_weight: float = 1.0
     shares: tuple[str, ...] = ()
 
     def views(self, audio: Any, training: bool = False) -> list[Any]:
@@ -161,6 +174,18 @@ class Discriminator(BuiltNetwork):
             f"{type(self).__name__} must define "
             "`feature_maps(views, training, classes)`."
         )
+
+    def score_weights(self, mean: bool = False) -> list[float]:
+        """Returns the weight of each list's loss.
+
+        With `mean`, those of one discriminator add up to its own.
+        """
+        each = self.loss_weight / (self.num_scores if mean else 1)
+        return [each] * self.num_scores
+
+    def view_weights(self) -> list[float]:
+        """Returns the weight of the penalty in each view."""
+        return [self.loss_weight] * len(self.view_scales)
 
     def call(self, audio: Any, training: bool = False) -> list[list[Any]]:
         """Returns the feature maps of audio, per sub-discriminator."""
@@ -300,7 +325,7 @@ class MultiDiscriminator(Discriminator):
     """Several discriminators side by side.
 
     Args:
-        discriminators: built discriminators, each of one view and one list.
+        discriminators: built discriminators.
     """
 
     def __init__(
@@ -314,6 +339,7 @@ class MultiDiscriminator(Discriminator):
         self.view_scales = tuple(
             scale for each in discriminators for scale in each.view_scales
         )
+        self.num_scores = sum(each.num_scores for each in discriminators)
 
     def views(self, audio: Any, training: bool = False) -> list[Any]:
         """Returns the view of each discriminator."""
@@ -327,8 +353,17 @@ class MultiDiscriminator(Discriminator):
         self, views: list[Any], training: bool = False, classes: Any = None
     ) -> list[list[Any]]:
         """Returns one list of feature maps per sub-discriminator."""
-        return [
-            features
-            for each, view in zip(self.discriminators, views, strict=True)
-            for features in each.feature_maps([view], training, classes)
-        ]
+        rest, outputs = list(views), []
+        for each in self.discriminators:
+            count = len(each.view_scales)
+            outputs += each.feature_maps(rest[:count], training, classes)
+            rest = rest[count:]
+        return outputs
+
+    def score_weights(self, mean: bool = False) -> list[float]:
+        """Returns the weight of each list's loss."""
+        return [w for d in self.discriminators for w in d.score_weights(mean)]
+
+    def view_weights(self) -> list[float]:
+        """Returns the weight of the penalty in each view."""
+        return [w for d in self.discriminators for w in d.view_weights()]
