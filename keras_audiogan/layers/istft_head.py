@@ -99,7 +99,9 @@ class InverseSTFTHead(keras.layers.Layer):
         magnitude = self.start_level * math.sqrt(self.fft_length * overlap)
         half = (self.num_channels, shape[0] // self.num_channels // 2)
         phases = keras.random.uniform(half, -math.pi, math.pi, dtype=dtype)
-        logs = ops.full(half, math.log(magnitude), dtype=dtype)
+        # What the kernel adds, of inputs that are normalised, has a variance
+        # of a third: its exponential is that much louder.
+        logs = ops.full(half, math.log(magnitude) - 1.0 / 3.0, dtype=dtype)
         return ops.reshape(ops.concatenate([logs, phases], axis=-1), shape)
 
     def call(self, inputs: Any) -> Any:

@@ -41,6 +41,7 @@ from keras_audiogan.models.registry import (
     list_architectures,
     register_architecture,
 )
+from keras_audiogan.models.stft_gan import STFTGAN, STFTGenerator
 from keras_audiogan.models.vocoder import Vocoder
 from keras_audiogan.models.vocos import Vocos, VocosGenerator
 from keras_audiogan.models.wavegan import (
@@ -77,6 +78,8 @@ __all__ = [
     "ParallelWaveGANGenerator",
     "ProjectionWaveGAN",
     "ProjectionWaveGANGenerator",
+    "STFTGAN",
+    "STFTGenerator",
     "Vocoder",
     "Vocos",
     "VocosGenerator",

@@ -17,12 +17,15 @@ from keras import ops
 
 from keras_audiogan.layers import LogMelSpectrogram, SpectrogramAugment
 from keras_audiogan.layers.activations import leaky_relu
+from keras_audiogan.layers.stft import stft
 from keras_audiogan.models.networks import BuiltNetwork
 
 T = TypeVar("T", bound=type)
 
 # Bring log-mel spectra of sound levelled to its peak to about [-1, 3].
 _LOG_MEL_SHIFT, _LOG_MEL_SCALE = 3.0, 2.8
+# Bring compressed spectra to a deviation of about 1; below -80 dB they fade.
+_COMPLEX_SCALE, _SILENT_POWER = 4.0, 1e-8
 
 _KINDS: dict[str, Any] = {}
 # More of them side by side than anybody has tried.
@@ -319,6 +322,163 @@ class SpectralDiscriminator(Discriminator):
             logits = logits + ops.sum(x * weights, axis=-1, keepdims=True)
         features.append(logits)
         return [features]
+
+
+@register_discriminator("complex_stft")
+class ComplexSTFTDiscriminator(Discriminator):
+    """Looks at complex spectra, whose magnitudes are compressed.
+
+    Five strided 5 x 5 convolutions with leaky ReLU and one dense layer for
+    each resolution. Unlike a log-mel picture it shows phase, DC, and what
+    lies between frames.
+
+    Args:
+        slice_length: samples of a clip.
+        num_channels: channels of a clip.
+        fft_lengths: windows in samples, one for each resolution; hops are a
+            quarter of it.
+        dim: channels after the first convolution; the second has twice, the
+            others four times as many.
+        exponent: power of the magnitudes.
+        num_classes: labels that it knows; see `SpectralDiscriminator`.
+        augment: as `SpectralDiscriminator`'s.
+        num_outputs: numbers that come last, 1 for a score.
+    """
+
+    def __init__(
+        self,
+        slice_length: int,
+        num_channels: int,
+        fft_lengths: Sequence[int] = (256,),
+        dim: int = 16,
+        exponent: float = 0.4,
+        num_classes: int = 0,
+        augment: float = 0.0,
+        num_outputs: int = 1,
+        dtype: Any = None,
+        name: str = "complex_stft",
+    ) -> None:
+        super().__init__(dtype=dtype, name=name)
+        if (
+            not 0 < len(fft_lengths) <= _MOST
+            or any(n < 16 or n % 8 or n > slice_length for n in fft_lengths)
+            or dim < 1
+            or not 0.0 <= augment <= 4.0
+            or not 0.0 < exponent <= 1.0
+        ):
+            raise ValueError(
+                f"`fft_lengths` must be 1 to {_MOST} multiples of 8, 16 or "
+                "more and no longer than a clip, `dim` 1 or more, `augment` "
+                "in [0, 4] and `exponent` in (0, 1]. Received: "
+                f"fft_lengths={list(fft_lengths)}, "
+                f"slice_length={slice_length}, dim={dim}, augment={augment}, "
+                f"exponent={exponent}"
+            )
+        self.fft_lengths = list(fft_lengths)
+        self.exponent = exponent
+        self.num_scores = len(self.fft_lengths)
+        self.view_scales = (1.0,) * self.num_scores
+        self.augmentations = [
+            SpectrogramAugment(
+                max_shift=int(augment * slice_length / (length // 4) / 8),
+                max_gain=0.3 * augment,
+                cutout=min(0.2 * augment, 0.8),
+                logarithmic=False,
+                name=f"augmentation_{r}",
+            )
+            for r, length in enumerate(self.fft_lengths if augment else ())
+        ]
+        widths = [2 * num_channels, dim, 2 * dim, *[4 * dim] * 3]
+        self.stacks: list[list[Any]] = []
+        self.scores: list[Any] = []
+        self.projections: list[Any] = []
+        for r, length in enumerate(self.fft_lengths):
+            self.stacks.append(
+                [
+                    self.make_layer(
+                        keras.layers.Conv2D,
+                        (None, None, widths[i]),
+                        widths[i + 1],
+                        5,
+                        strides=2,
+                        padding="same",
+                        data_format="channels_last",
+                        name=f"resolution_{r}_conv_{i}",
+                    )
+                    for i in range(5)
+                ]
+            )
+            frames = -(-slice_length // (length // 4))
+            sizes = (-(-n // 32) for n in (frames, length // 2 + 1))
+            num_features = math.prod(sizes) * widths[-1]
+            self.scores.append(
+                self.make_dense(
+                    num_features,
+                    num_outputs,
+                    f"resolution_{r}_output",
+                    dtype="float32",
+                )
+            )
+            if num_classes:
+                self.projections.append(
+                    self.make_dense(
+                        num_classes,
+                        num_features,
+                        use_bias=False,
+                        kernel_initializer=keras.initializers.RandomNormal(
+                            stddev=0.02
+                        ),
+                        name=f"resolution_{r}_projection",
+                        dtype="float32",
+                    )
+                )
+
+    def views(self, audio: Any, training: bool = False) -> list[Any]:
+        """Returns the compressed spectra, real beside imaginary parts.
+
+        Each is `(batch, frames, bins, 2 * channels)`, of a deviation of
+        roughly 1 where there is sound.
+        """
+        length, channels = audio.shape[1], audio.shape[2]
+        rows = ops.reshape(ops.transpose(audio, (0, 2, 1)), (-1, length))
+        views = []
+        for r, fft_length in enumerate(self.fft_lengths):
+            step = fft_length // 4
+            padded = ops.pad(rows, [[0, 0], [0, -length % step]])
+            real, imaginary = stft(padded, fft_length, step, "middle")
+            # A sine at full scale has a magnitude of a quarter of the window.
+            real, imaginary = 4 * real / fft_length, 4 * imaginary / fft_length
+            power = ops.square(real) + ops.square(imaginary) + _SILENT_POWER
+            gain = _COMPLEX_SCALE * ops.power(power, 0.5 * self.exponent - 0.5)
+            view = ops.stack([real * gain, imaginary * gain], axis=-1)
+            frames, bins = view.shape[1], view.shape[2]
+            view = ops.reshape(view, (-1, channels, frames, bins, 2))
+            view = ops.transpose(view, (0, 2, 3, 1, 4))
+            view = ops.reshape(view, (-1, frames, bins, 2 * channels))
+            if training and self.augmentations:
+                view = self.augmentations[r](view)
+            views.append(view)
+        return views
+
+    def feature_maps(
+        self, views: list[Any], training: bool = False, classes: Any = None
+    ) -> list[list[Any]]:
+        """Returns one list of maps per resolution, `(batch, outputs)` last."""
+        del training
+        outputs = []
+        for r, (x, convs) in enumerate(zip(views, self.stacks, strict=True)):
+            features = []
+            for conv in convs:
+                x = leaky_relu(conv(x), 0.2)
+                features.append(x)
+            x = ops.reshape(x, (-1, x.shape[1] * x.shape[2] * x.shape[3]))
+            logits = self.scores[r](x)
+            if classes is not None and self.projections:
+                x = ops.cast(x, "float32")
+                weights = self.projections[r](classes)
+                logits = logits + ops.sum(x * weights, axis=-1, keepdims=True)
+            outputs.append([*features, logits])
+        return outputs
 
 
 class MultiDiscriminator(Discriminator):

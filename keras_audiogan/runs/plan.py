@@ -179,7 +179,7 @@ def make_plan(options: TrainingOptions) -> RunPlan:
     held_out = data.subset([])
     if asked["test"] is not None:
         data, held_out = hold_out(data, asked["test"])
-    labelled = model_class.learns_labels()
+    labelled = model_class.learns_labels(arguments)
     if labelled:
         data = data.matched(arguments["labels"] or ())
     if classifier:
