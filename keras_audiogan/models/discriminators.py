@@ -377,7 +377,14 @@ class ComplexSTFTDiscriminator(Discriminator):
         self.fft_lengths = list(fft_lengths)
         self.exponent = exponent
         self.num_scores = len(self.fft_lengths)
-        self.view_scales = (1.0,) * self.num_scores
+        # Distances grow with the root of the size of a picture; in units of a
+        # log-mel picture's of 128 x 64 penalties weigh as much.
+        self.view_scales = tuple(
+            math.sqrt(
+                -(-slice_length // (n // 4)) * (n + 2) * num_channels / 8192
+            )
+            for n in self.fft_lengths
+        )
         self.augmentations = [
             SpectrogramAugment(
                 max_shift=int(augment * slice_length / (length // 4) / 8),
