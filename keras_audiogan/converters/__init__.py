@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from keras_audiogan.converters.parallel_wavegan import (
         convert_parallel_wavegan,
     )
+    from keras_audiogan.converters.vocos import convert_vocos
     from keras_audiogan.converters.wavegan import convert_wavegan
     from keras_audiogan.models.audio_gan import AudioGAN
 
@@ -35,13 +36,14 @@ __all__ = [
     "convert_hifigan",
     "convert_melgan",
     "convert_parallel_wavegan",
+    "convert_vocos",
     "convert_wavegan",
     "identify",
     "list_networks",
 ]
 
 # Each is the name of a module, whose `converter` says what it takes and does.
-_KINDS = ("wavegan", "parallel_wavegan", "hifigan", "melgan")
+_KINDS = ("wavegan", "parallel_wavegan", "hifigan", "vocos", "melgan")
 # Those whose files are told by their names.
 _ON_HUB = _KINDS[1:]
 
@@ -91,7 +93,7 @@ def choose_files(names: Iterable[str]) -> list[str]:
             return sorted(set(found.values()))
     raise ConversionError(
         "Expected checkpoint-*steps.pkl with config.yml, g_* with "
-        "config.json, or netG.pt. "
+        "config.json, pytorch_model.bin with config.yaml, or netG.pt. "
         f"Received: {', '.join(held[:8]) or 'no files'}"
     )
 
@@ -122,8 +124,8 @@ def convert(source: str | pathlib.Path, **options: Any) -> AudioGAN:
     Args:
         source: a checkpoint's folder, prefix or file.
         **options: passed to the converter, e.g. `sampling_rate`; see
-            `convert_wavegan`, `convert_parallel_wavegan`, `convert_hifigan`
-            and `convert_melgan`.
+            `convert_wavegan`, `convert_parallel_wavegan`, `convert_hifigan`,
+            `convert_vocos` and `convert_melgan`.
 
     Returns:
         The model with the checkpoint's weights.
