@@ -560,12 +560,14 @@ class Vocoder(AdversarialModel):
         `save_to_preset` writes it as any other. For training keep the one
         with weight norm.
         """
-        config = {
-            **self.get_config(),
-            "weight_norm": False,
-            "discriminators": ["none"],
-        }
+        config = {**self.get_config(), "discriminators": ["none"]}
+        if "weight_norm" in config:
+            config["weight_norm"] = False
         fused = type(self)(**config, dtype=self.dtype_policy)
+        if "weight_norm" not in config:
+            # There is none to fuse.
+            fused.generator.set_weights(self.generator.get_weights())
+            fused.ema_generator.set_weights(self.ema_generator.get_weights())
         for networks in (
             (self.generator, fused.generator),
             (self.ema_generator, fused.ema_generator),
