@@ -28,6 +28,8 @@ LOSSES = (
     "multiband_melgan",
     "parallel_wavegan",
     "multi_resolution_stft",
+    "multi_scale_mel",
+    "vocos",
 )
 DISTRIBUTIONS = ("mirrored", "multiworker")
 

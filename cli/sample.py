@@ -293,7 +293,8 @@ def _asked_labels(
     """Return the labels to take in turn; None if the preset takes none."""
     from keras_audiogan import saving
 
-    if not saving.preset_class(folder / "config.json", config).conditional:
+    model_class = saving.preset_class(folder / "config.json", config)
+    if not model_class.learns_labels(config["config"]):
         if labels or needed:
             raise click.UsageError(
                 f"{preset} takes no labels: its architecture, "

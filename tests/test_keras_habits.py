@@ -51,7 +51,7 @@ def clips_and_labels(model):
     shape = (ROWS, model.slice_length, model.num_channels)
     audio = np.random.default_rng(0).uniform(-0.5, 0.5, shape)
     labels = None
-    if type(model).learns_labels():
+    if type(model).learns_labels(model.get_config()):
         labels = np.arange(ROWS) % len(model.labels)
     return audio.astype("float32"), labels
 

@@ -63,11 +63,12 @@ def frame(audio: Any, frame_length: int, frame_step: int) -> Any:
 def overlap_add(frames: Any, frame_step: int) -> Any:
     """Adds frames up where they lie over each other.
 
-    `(rows, frames, frame_length)`, the number of frames known, become
-    `(rows, (frames - 1) * frame_step + frame_length)`.
+    `(rows, frames, frame_length)` become
+    `(rows, (frames - 1) * frame_step + frame_length)`; the number of frames
+    may be unknown in a TensorFlow graph.
     """
     xp = namespace(frames)
-    count, length = frames.shape[-2:]
+    count, length = xp.shape(frames)[-2:]
     parts = -(-length // frame_step)
     rest = parts * frame_step - length
     frames = xp.pad(frames, [[0, 0], [0, 0], [0, rest]])

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         convert_parallel_wavegan,
     )
     from keras_audiogan.converters.specgan import convert_specgan
+    from keras_audiogan.converters.vocos import convert_vocos
     from keras_audiogan.converters.wavegan import convert_wavegan
     from keras_audiogan.models.audio_gan import AudioGAN
 
@@ -39,6 +40,7 @@ __all__ = [
     "convert_melgan",
     "convert_parallel_wavegan",
     "convert_specgan",
+    "convert_vocos",
     "convert_wavegan",
     "identify",
     "list_networks",
@@ -51,6 +53,7 @@ _KINDS = (
     "wavegan",
     "parallel_wavegan",
     "hifigan",
+    "vocos",
     "melgan",
 )
 # Those whose files are told by their names.
@@ -102,7 +105,7 @@ def choose_files(names: Iterable[str]) -> list[str]:
             return sorted(set(found.values()))
     raise ConversionError(
         "Expected checkpoint-*steps.pkl with config.yml, g_* with "
-        "config.json, or netG.pt. "
+        "config.json, pytorch_model.bin with config.yaml, or netG.pt. "
         f"Received: {', '.join(held[:8]) or 'no files'}"
     )
 
@@ -134,8 +137,8 @@ def convert(source: str | pathlib.Path, **options: Any) -> AudioGAN:
         source: a checkpoint's folder, prefix or file.
         **options: passed to the converter, e.g. `sampling_rate`; see
             `convert_gansynth`, `convert_wavegan`, `convert_specgan`,
-            `convert_parallel_wavegan`, `convert_hifigan` and
-            `convert_melgan`.
+            `convert_parallel_wavegan`, `convert_hifigan`, `convert_vocos`
+            and `convert_melgan`.
 
     Returns:
         The model with the checkpoint's weights.

@@ -37,7 +37,7 @@ class Source:
     Attributes:
         target: our layer's name.
         name: the layer's name in the file.
-        kind: `"conv1d"`, `"conv1d_transpose"` or `"conv2d"`.
+        kind: `"linear"`, `"conv1d"`, `"conv1d_transpose"` or `"conv2d"`.
         bias: whether it must have a bias; None: if the file has one.
     """
 

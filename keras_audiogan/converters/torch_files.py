@@ -35,6 +35,7 @@ _OLDEST_TORCH = (2, 10)
 _MAX_RANK = 4
 _MAX_PICKLE_SIZE = 1 << 20
 _AXES = {
+    "linear": (1, 0),
     "conv1d": (2, 1, 0),
     "conv1d_transpose": (2, 1, 0),
     "conv2d": (2, 3, 1, 0),

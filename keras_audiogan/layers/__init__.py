@@ -1,6 +1,8 @@
 """Layers that several architectures share."""
 
 from keras_audiogan.layers.batch_norm import BatchNorm
+from keras_audiogan.layers.convnext import ConvNeXtBlock
+from keras_audiogan.layers.istft_head import InverseSTFTHead
 from keras_audiogan.layers.mel_features import (
     MEL_SETTINGS,
     LogMelSpectrogram,
@@ -19,7 +21,7 @@ from keras_audiogan.layers.representations import (
     register_representation,
 )
 from keras_audiogan.layers.spectrogram_augment import SpectrogramAugment
-from keras_audiogan.layers.stft import stft_magnitude, stft_power
+from keras_audiogan.layers.stft import stft, stft_magnitude, stft_power
 from keras_audiogan.layers.strided_conv import (
     StridedConv1D,
     StridedConv1DTranspose,
@@ -27,6 +29,8 @@ from keras_audiogan.layers.strided_conv import (
 
 __all__ = [
     "BatchNorm",
+    "ConvNeXtBlock",
+    "InverseSTFTHead",
     "LogMelSpectrogram",
     "LogSpectrogram",
     "MEL_SETTINGS",
@@ -44,6 +48,7 @@ __all__ = [
     "cosine_matrix",
     "get_representation",
     "register_representation",
+    "stft",
     "stft_magnitude",
     "stft_power",
 ]

@@ -32,9 +32,10 @@ _SIZES = {
 }
 
 #: Arguments of `MelFeatures` as the originals have them: jik876's HiFi-GAN
-#: (`config_v1.json`), descriptinc's MelGAN, and kan-bayashi's recipes for
+#: (`config_v1.json`), descriptinc's MelGAN, kan-bayashi's recipes for
 #: 22,050 Hz (`parallel_wavegan.v1.yaml`), whose normalisation `mean` and
-#: `scale` come with each checkpoint.
+#: `scale` come with each checkpoint, and gemelo-ai's Vocos for 24,000 Hz
+#: (`vocos-mel-24khz`).
 MEL_SETTINGS: dict[str, dict[str, Any]] = {
     "hifigan": {
         **_SIZES,
@@ -62,6 +63,20 @@ MEL_SETTINGS: dict[str, dict[str, Any]] = {
         "max_frequency": 7600.0,
         "log_base": "10",
         "floor": 1e-10,
+        "padding": "center",
+    },
+    "vocos": {
+        "sampling_rate": 24000,
+        "num_mel_bins": 100,
+        "fft_length": 1024,
+        "frame_step": 256,
+        "window_length": 1024,
+        "min_frequency": 0.0,
+        "max_frequency": None,
+        "mel_scale": "htk",
+        "mel_norm": None,
+        "log_base": "e",
+        "floor": 1e-7,
         "padding": "center",
     },
 }

@@ -24,6 +24,8 @@ class SpectrogramAugment(keras.layers.Layer):
         cutout: largest part of the frames and, apart from that, of the bands
             that is replaced by `fill`, 0 to below 1.
         fill: what silence looks like.
+        logarithmic: whether the spectrogram is one of logarithms, to which a
+            level change is added; else its exponential multiplies.
 
     Input and output shape: `(batch, frames, bands, channels)`.
     """
@@ -34,6 +36,7 @@ class SpectrogramAugment(keras.layers.Layer):
         max_gain: float = 0.3,
         cutout: float = 0.2,
         fill: float = 0.0,
+        logarithmic: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
@@ -47,6 +50,7 @@ class SpectrogramAugment(keras.layers.Layer):
         self.max_gain = max_gain
         self.cutout = cutout
         self.fill = fill
+        self.logarithmic = logarithmic
         self.seed_generator = keras.random.SeedGenerator()
         self.built = True
 
@@ -64,8 +68,11 @@ class SpectrogramAugment(keras.layers.Layer):
         places = ops.reshape(ops.arange(frames, dtype="float32"), (1, -1, 1, 1))
         x = self._shifted(x, places, shift)
         gain = self._uniform(rows) * self.max_gain
-        # Silence stays silence: the gain fades out towards `fill`.
-        x = x + gain * (1.0 - ops.exp(-ops.maximum(x, 0.0)))
+        if self.logarithmic:
+            # Silence stays silence: the gain fades out towards `fill`.
+            x = x + gain * (1.0 - ops.exp(-ops.maximum(x, 0.0)))
+        else:
+            x = x * ops.exp(gain)
         for axis in (1, 2):
             x = x * self._window(rows, x.shape[axis], axis)
         return x + self.fill

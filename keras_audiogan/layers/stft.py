@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from keras import ops
 
 from keras_audiogan.audio.spectra import spectrogram
+from keras_audiogan.audio.transforms import constant, frame, rfft
+from keras_audiogan.audio.windows import get_window, margin
 
 # Silence has no phase: below this power the gradient of the root is zero
 # instead of infinite.
@@ -72,6 +75,37 @@ def stft_magnitude(
         audio, fft_length, frame_step, window_length, window, padding
     )
     return root(power, epsilon)
+
+
+def stft(
+    audio: Any, fft_length: int, frame_step: int, padding: str = "center"
+) -> tuple[Any, Any]:
+    """Short-time Fourier transform under a Hann window, in float32.
+
+    Args:
+        audio: Tensor `(batch, time)`, longer than the mirrored margin.
+        fft_length: Samples in a transform, and under the window.
+        frame_step: Samples from one frame to the next.
+        padding: `"center"`, `"same"` (both mirrored) or `"middle"` (zeros),
+            see `keras_audiogan.audio.spectrogram`.
+
+    Returns:
+        Real and imaginary parts, `(batch, frames, fft_length // 2 + 1)`.
+
+    Raises:
+        ValueError: If the sound is too short to be mirrored.
+    """
+    edge, time = margin(fft_length, frame_step, padding), audio.shape[1]
+    if padding != "middle" and time is not None and time <= edge:
+        raise ValueError(
+            f"The sound must be longer than {edge} samples to be mirrored. "
+            f"Received: {time} samples; use a shorter transform"
+        )
+    mode = "constant" if padding == "middle" else "reflect"
+    audio = ops.pad(ops.cast(audio, "float32"), [[0, 0], [edge, edge]], mode)
+    taper = get_window("hann", fft_length).astype(np.float32)
+    frames = frame(audio, fft_length, frame_step) * constant(taper, audio)
+    return rfft(frames, fft_length)
 
 
 def root(power: Any, epsilon: float = 0.0) -> Any:

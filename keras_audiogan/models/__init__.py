@@ -58,7 +58,9 @@ from keras_audiogan.models.specgan import (
     SpecGANGenerator,
 )
 from keras_audiogan.models.spectral_gan import SpectralGAN
+from keras_audiogan.models.stft_gan import STFTGAN, STFTGenerator
 from keras_audiogan.models.vocoder import Vocoder
+from keras_audiogan.models.vocos import Vocos, VocosGenerator
 from keras_audiogan.models.wavegan import (
     WaveGAN,
     WaveGANDiscriminator,
@@ -104,7 +106,11 @@ __all__ = [
     "SpecGANDiscriminator",
     "SpecGANGenerator",
     "SpectralGAN",
+    "STFTGAN",
+    "STFTGenerator",
     "Vocoder",
+    "Vocos",
+    "VocosGenerator",
     "WaveGAN",
     "WaveGANDiscriminator",
     "WaveGANGenerator",

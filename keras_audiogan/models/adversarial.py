@@ -559,7 +559,8 @@ class AdversarialModel(RecordedArguments, keras.Model):
         return super().evaluate(x, y, *args, **kwargs)
 
     def _check_given(self, x: Any, y: Any) -> None:
-        labels = (self.labels or ()) if self.learns_labels() else ()
+        learns = self.learns_labels(self.get_config())
+        labels = (self.labels or ()) if learns else ()
         check_given(x, y, self.clip_length, self.num_channels, labels)
 
     def as_batch(self, data: Any) -> Batch:
@@ -692,8 +693,9 @@ class AdversarialModel(RecordedArguments, keras.Model):
     # What a training run asks
 
     @classmethod
-    def learns_labels(cls) -> bool:
-        """Returns whether batches come with labels."""
+    def learns_labels(cls, arguments: Mapping[str, Any] | None = None) -> bool:
+        """Returns whether batches of a model of arguments come with labels."""
+        del arguments
         return False
 
     @classmethod

@@ -190,8 +190,9 @@ class AudioClassifier(RecordedArguments, keras.Model):
     # What a training run asks
 
     @classmethod
-    def learns_labels(cls) -> bool:
-        """Returns whether batches come with labels."""
+    def learns_labels(cls, arguments: Mapping[str, Any] | None = None) -> bool:
+        """Returns whether batches of a model of arguments come with labels."""
+        del arguments
         return True
 
     @classmethod

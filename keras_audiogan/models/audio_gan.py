@@ -236,9 +236,12 @@ class AudioGAN(Sampling, AdversarialModel):
         fake_outputs = self._features(fake_views, batch)
         real_logits = last_maps(real_outputs)
         fake_logits = last_maps(fake_outputs)
+        weights = self.discriminator.score_weights()
         total = sum(
-            gan_loss.discriminator(r, f)
-            for r, f in zip(real_logits, fake_logits, strict=True)
+            weight * gan_loss.discriminator(r, f)
+            for weight, r, f in zip(
+                weights, real_logits, fake_logits, strict=True
+            )
         )
         logs = {
             "adv/discriminator": total,
@@ -254,7 +257,12 @@ class AudioGAN(Sampling, AdversarialModel):
             slopes = gradients.input_gradients(
                 functools.partial(self._score, batch), between
             )
-            penalty = sum(losses.gradient_penalty(slope) for slope in slopes)
+            penalty = sum(
+                weight * losses.gradient_penalty(slope)
+                for weight, slope in zip(
+                    self.discriminator.view_weights(), slopes, strict=True
+                )
+            )
             total = total + gan_loss.gradient_penalty * penalty
             logs["reg/gradient_penalty"] = penalty
         for name, weight, views in (
@@ -299,9 +307,12 @@ class AudioGAN(Sampling, AdversarialModel):
             [view[::stride] for view in views],
         )
         return sum(
-            scale**2 * ops.mean(losses.squared_norms(slope))
-            for slope, scale in zip(
-                slopes, self.discriminator.view_scales, strict=True
+            weight * scale**2 * ops.mean(losses.squared_norms(slope))
+            for weight, slope, scale in zip(
+                self.discriminator.view_weights(),
+                slopes,
+                self.discriminator.view_scales,
+                strict=True,
             )
         )
 
@@ -327,8 +338,13 @@ class AudioGAN(Sampling, AdversarialModel):
             else fake_logits
         )
         total = sum(
-            gan_loss.generator(r, f)
-            for r, f in zip(real_logits, fake_logits, strict=True)
+            weight * gan_loss.generator(r, f)
+            for weight, r, f in zip(
+                self.discriminator.score_weights(),
+                real_logits,
+                fake_logits,
+                strict=True,
+            )
         )
         logs = {
             "adv/generator": total,
@@ -438,8 +454,9 @@ class AudioGAN(Sampling, AdversarialModel):
     # What a training run asks
 
     @classmethod
-    def learns_labels(cls) -> bool:
-        """Returns whether batches come with labels."""
+    def learns_labels(cls, arguments: Mapping[str, Any] | None = None) -> bool:
+        """Returns whether batches of a model of arguments come with labels."""
+        del arguments
         return cls.conditional
 
     @classmethod

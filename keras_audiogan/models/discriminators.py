@@ -17,12 +17,15 @@ from keras import ops
 
 from keras_audiogan.layers import LogMelSpectrogram, SpectrogramAugment
 from keras_audiogan.layers.activations import leaky_relu
+from keras_audiogan.layers.stft import stft
 from keras_audiogan.models.networks import BuiltNetwork
 
 T = TypeVar("T", bound=type)
 
 # Bring log-mel spectra of sound levelled to its peak to about [-1, 3].
 _LOG_MEL_SHIFT, _LOG_MEL_SCALE = 3.0, 2.8
+# Bring compressed spectra to a deviation of about 1; below -80 dB they fade.
+_COMPLEX_SCALE, _SILENT_POWER = 4.0, 1e-8
 
 _KINDS: dict[str, Any] = {}
 # More of them side by side than anybody has tried.
@@ -95,7 +98,8 @@ def make_discriminator(
     """Builds a discriminator.
 
     Args:
-        spec: its `kind`, and arguments of its class.
+        spec: its `kind`, and arguments of its class; beside them a `weight`
+            of its losses, 1 by default.
         name: name of the network.
         available: what the model knows. A class takes of it the sizes of the
             sound, the dtype, and the arguments that it `shares`.
@@ -105,6 +109,12 @@ def make_discriminator(
     """
     options = dict(spec)
     kind = options.pop("kind")
+    weight = options.pop("weight", 1.0)
+    if not isinstance(weight, int | float) or not 0.0 <= weight < math.inf:
+        raise ValueError(
+            "`weight` of a discriminator must be a number, 0 or more. "
+            f"Received: weight={weight!r} of {kind!r}"
+        )
     discriminator_class = _KINDS[kind]
     known = inspect.signature(discriminator_class.__init__).parameters
     allowed = sorted(set(known) - {"self", "name", *_CONTEXT})
@@ -120,12 +130,14 @@ def make_discriminator(
         if key in known and key in (*_CONTEXT, *discriminator_class.shares)
     }
     try:
-        return discriminator_class(**{**shared, **options}, name=name)
+        built = discriminator_class(**{**shared, **options}, name=name)
     except (TypeError, ZeroDivisionError) as error:
         raise ValueError(
             f"The discriminator {kind!r} cannot be built from its arguments: "
             f"{error}. Received: {options}"
         ) from error
+    built.loss_weight = float(weight)
+    return built
 
 
 class Discriminator(BuiltNetwork):
@@ -137,11 +149,15 @@ class Discriminator(BuiltNetwork):
 
     Attributes:
         view_scales: typical standard deviation of each view.
+        num_scores: how many lists `feature_maps` returns.
+        loss_weight: weight of its losses beside those of others.
         shares: arguments that it takes from the model, if that has them,
             unless they are given.
     """
 
     view_scales: tuple[float, ...] = (1.0,)
+    num_scores: int = 1
+    loss_weight: float = 1.0
     shares: tuple[str, ...] = ()
 
     def views(self, audio: Any, training: bool = False) -> list[Any]:
@@ -161,6 +177,18 @@ class Discriminator(BuiltNetwork):
             f"{type(self).__name__} must define "
             "`feature_maps(views, training, classes)`."
         )
+
+    def score_weights(self, mean: bool = False) -> list[float]:
+        """Returns the weight of each list's loss.
+
+        With `mean`, those of one discriminator add up to its own.
+        """
+        each = self.loss_weight / (self.num_scores if mean else 1)
+        return [each] * self.num_scores
+
+    def view_weights(self) -> list[float]:
+        """Returns the weight of the penalty in each view."""
+        return [self.loss_weight] * len(self.view_scales)
 
     def call(self, audio: Any, training: bool = False) -> list[list[Any]]:
         """Returns the feature maps of audio, per sub-discriminator."""
@@ -296,11 +324,175 @@ class SpectralDiscriminator(Discriminator):
         return [features]
 
 
+@register_discriminator("complex_stft")
+class ComplexSTFTDiscriminator(Discriminator):
+    """Looks at complex spectra, whose magnitudes are compressed.
+
+    Five strided 5 x 5 convolutions with leaky ReLU and one dense layer for
+    each resolution. Unlike a log-mel picture it shows phase, DC, and what
+    lies between frames.
+
+    Args:
+        slice_length: samples of a clip.
+        num_channels: channels of a clip.
+        fft_lengths: windows in samples, one for each resolution; hops are a
+            quarter of it.
+        dim: channels after the first convolution; the second has twice, the
+            others four times as many.
+        exponent: power of the magnitudes.
+        num_classes: labels that it knows; see `SpectralDiscriminator`.
+        augment: as `SpectralDiscriminator`'s.
+        num_outputs: numbers that come last, 1 for a score.
+    """
+
+    def __init__(
+        self,
+        slice_length: int,
+        num_channels: int,
+        fft_lengths: Sequence[int] = (256,),
+        dim: int = 16,
+        exponent: float = 0.4,
+        num_classes: int = 0,
+        augment: float = 0.0,
+        num_outputs: int = 1,
+        dtype: Any = None,
+        name: str = "complex_stft",
+    ) -> None:
+        super().__init__(dtype=dtype, name=name)
+        if (
+            not 0 < len(fft_lengths) <= _MOST
+            or any(n < 16 or n % 8 or n > slice_length for n in fft_lengths)
+            or dim < 1
+            or not 0.0 <= augment <= 4.0
+            or not 0.0 < exponent <= 1.0
+        ):
+            raise ValueError(
+                f"`fft_lengths` must be 1 to {_MOST} multiples of 8, 16 or "
+                "more and no longer than a clip, `dim` 1 or more, `augment` "
+                "in [0, 4] and `exponent` in (0, 1]. Received: "
+                f"fft_lengths={list(fft_lengths)}, "
+                f"slice_length={slice_length}, dim={dim}, augment={augment}, "
+                f"exponent={exponent}"
+            )
+        self.fft_lengths = list(fft_lengths)
+        self.exponent = exponent
+        self.num_scores = len(self.fft_lengths)
+        # Distances grow with the root of the size of a picture; in units of a
+        # log-mel picture's of 128 x 64 penalties weigh as much.
+        self.view_scales = tuple(
+            math.sqrt(
+                -(-slice_length // (n // 4)) * (n + 2) * num_channels / 8192
+            )
+            for n in self.fft_lengths
+        )
+        self.augmentations = [
+            SpectrogramAugment(
+                max_shift=int(augment * slice_length / (length // 4) / 8),
+                max_gain=0.3 * augment,
+                cutout=min(0.2 * augment, 0.8),
+                logarithmic=False,
+                name=f"augmentation_{r}",
+            )
+            for r, length in enumerate(self.fft_lengths if augment else ())
+        ]
+        widths = [2 * num_channels, dim, 2 * dim, *[4 * dim] * 3]
+        self.stacks: list[list[Any]] = []
+        self.scores: list[Any] = []
+        self.projections: list[Any] = []
+        for r, length in enumerate(self.fft_lengths):
+            self.stacks.append(
+                [
+                    self.make_layer(
+                        keras.layers.Conv2D,
+                        (None, None, widths[i]),
+                        widths[i + 1],
+                        5,
+                        strides=2,
+                        padding="same",
+                        data_format="channels_last",
+                        name=f"resolution_{r}_conv_{i}",
+                    )
+                    for i in range(5)
+                ]
+            )
+            frames = -(-slice_length // (length // 4))
+            sizes = (-(-n // 32) for n in (frames, length // 2 + 1))
+            num_features = math.prod(sizes) * widths[-1]
+            self.scores.append(
+                self.make_dense(
+                    num_features,
+                    num_outputs,
+                    f"resolution_{r}_output",
+                    dtype="float32",
+                )
+            )
+            if num_classes:
+                self.projections.append(
+                    self.make_dense(
+                        num_classes,
+                        num_features,
+                        use_bias=False,
+                        kernel_initializer=keras.initializers.RandomNormal(
+                            stddev=0.02
+                        ),
+                        name=f"resolution_{r}_projection",
+                        dtype="float32",
+                    )
+                )
+
+    def views(self, audio: Any, training: bool = False) -> list[Any]:
+        """Returns the compressed spectra, real beside imaginary parts.
+
+        Each is `(batch, frames, bins, 2 * channels)`, of a deviation of
+        roughly 1 where there is sound.
+        """
+        length, channels = audio.shape[1], audio.shape[2]
+        rows = ops.reshape(ops.transpose(audio, (0, 2, 1)), (-1, length))
+        views = []
+        for r, fft_length in enumerate(self.fft_lengths):
+            step = fft_length // 4
+            padded = ops.pad(rows, [[0, 0], [0, -length % step]])
+            real, imaginary = stft(padded, fft_length, step, "middle")
+            # A sine at full scale has a magnitude of a quarter of the window.
+            real, imaginary = 4 * real / fft_length, 4 * imaginary / fft_length
+            power = ops.square(real) + ops.square(imaginary) + _SILENT_POWER
+            gain = _COMPLEX_SCALE * ops.power(power, 0.5 * self.exponent - 0.5)
+            view = ops.stack([real * gain, imaginary * gain], axis=-1)
+            frames, bins = view.shape[1], view.shape[2]
+            view = ops.reshape(view, (-1, channels, frames, bins, 2))
+            view = ops.transpose(view, (0, 2, 3, 1, 4))
+            view = ops.reshape(view, (-1, frames, bins, 2 * channels))
+            if training and self.augmentations:
+                view = self.augmentations[r](view)
+            views.append(view)
+        return views
+
+    def feature_maps(
+        self, views: list[Any], training: bool = False, classes: Any = None
+    ) -> list[list[Any]]:
+        """Returns one list of maps per resolution, `(batch, outputs)` last."""
+        del training
+        outputs = []
+        for r, (x, convs) in enumerate(zip(views, self.stacks, strict=True)):
+            features = []
+            for conv in convs:
+                x = leaky_relu(conv(x), 0.2)
+                features.append(x)
+            x = ops.reshape(x, (-1, x.shape[1] * x.shape[2] * x.shape[3]))
+            logits = self.scores[r](x)
+            if classes is not None and self.projections:
+                x = ops.cast(x, "float32")
+                weights = self.projections[r](classes)
+                logits = logits + ops.sum(x * weights, axis=-1, keepdims=True)
+            outputs.append([*features, logits])
+        return outputs
+
+
 class MultiDiscriminator(Discriminator):
     """Several discriminators side by side.
 
     Args:
-        discriminators: built discriminators, each of one view and one list.
+        discriminators: built discriminators.
     """
 
     def __init__(
@@ -314,6 +506,7 @@ class MultiDiscriminator(Discriminator):
         self.view_scales = tuple(
             scale for each in discriminators for scale in each.view_scales
         )
+        self.num_scores = sum(each.num_scores for each in discriminators)
 
     def views(self, audio: Any, training: bool = False) -> list[Any]:
         """Returns the view of each discriminator."""
@@ -327,8 +520,17 @@ class MultiDiscriminator(Discriminator):
         self, views: list[Any], training: bool = False, classes: Any = None
     ) -> list[list[Any]]:
         """Returns one list of feature maps per sub-discriminator."""
-        return [
-            features
-            for each, view in zip(self.discriminators, views, strict=True)
-            for features in each.feature_maps([view], training, classes)
-        ]
+        rest, outputs = list(views), []
+        for each in self.discriminators:
+            count = len(each.view_scales)
+            outputs += each.feature_maps(rest[:count], training, classes)
+            rest = rest[count:]
+        return outputs
+
+    def score_weights(self, mean: bool = False) -> list[float]:
+        """Returns the weight of each list's loss."""
+        return [w for d in self.discriminators for w in d.score_weights(mean)]
+
+    def view_weights(self) -> list[float]:
+        """Returns the weight of the penalty in each view."""
+        return [w for d in self.discriminators for w in d.view_weights()]

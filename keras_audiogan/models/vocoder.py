@@ -38,6 +38,7 @@ from keras_audiogan.training import distribution
 from keras_audiogan.training.vocoder_losses import (
     SUB_BAND,
     MultiResolutionSTFTLoss,
+    MultiScaleMelLoss,
     discriminator_adversarial_loss,
     feature_matching_loss,
     generator_adversarial_loss,
@@ -148,17 +149,7 @@ class Vocoder(AdversarialModel):
         )
         mel = {**(mel or {}), "sampling_rate": sampling_rate}
         features = MelFeatures(**mel, name="features")
-        rates = network["upsample_rates"]
-        num_bands = network.get("num_bands", 1)
-        hop = math.prod(rates) * num_bands
-        if hop != features.frame_step or slice_length % hop:
-            raise ValueError(
-                "The product of `upsample_rates` (and of the bands) must be "
-                "the hop of the mels, `frame_step`, and divide `slice_length`. "
-                f"Received: upsample_rates={list(rates)}, "
-                f"num_bands={num_bands}, frame_step={features.frame_step}, "
-                f"slice_length={slice_length}"
-            )
+        self._check_hop(network, features.frame_step, slice_length)
         for options in (network, *self.arguments["discriminators"]):
             _check_slope(options.get("negative_slope", 0.0))
         self.features = features
@@ -170,11 +161,31 @@ class Vocoder(AdversarialModel):
         )
         self.sampling_rate = sampling_rate
         self.slice_length = slice_length
-        self.weight_norm = network["weight_norm"]
-        self.causal = network["causal"]
+        self.weight_norm = network.get("weight_norm", False)
+        self.causal = network.get("causal", False)
         self._adversarial = True
         self._said_rate = False
         self.build_networks()
+
+    def _check_hop(
+        self, network: Mapping[str, Any], frame_step: int, slice_length: int
+    ) -> None:
+        """Checks that a frame of the mels becomes a hop of sound.
+
+        Raises:
+            ValueError: if not, or if a clip is not whole hops.
+        """
+        rates = network["upsample_rates"]
+        num_bands = network.get("num_bands", 1)
+        hop = math.prod(rates) * num_bands
+        if hop != frame_step or slice_length % hop:
+            raise ValueError(
+                "The product of `upsample_rates` (and of the bands) must be "
+                "the hop of the mels, `frame_step`, and divide `slice_length`. "
+                f"Received: upsample_rates={list(rates)}, "
+                f"num_bands={num_bands}, frame_step={frame_step}, "
+                f"slice_length={slice_length}"
+            )
 
     @classmethod
     def upgraded_arguments(cls, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -216,13 +227,15 @@ class Vocoder(AdversarialModel):
         learning_rate: float | None = None,
         seed: int | None = None,
         discriminator_start: int | None = None,
+        decay_steps: int | None = None,
         **kwargs: Any,
     ) -> None:
         """Chooses the loss and the optimisers.
 
         Args:
             loss: `"melgan"`, `"multi_resolution_stft"`, `"multiband_melgan"`,
-                `"parallel_wavegan"`, `"hifigan"` or a `VocoderObjective`; the
+                `"parallel_wavegan"`, `"hifigan"`, `"vocos"`,
+                `"multi_scale_mel"` or a `VocoderObjective`; the
                 architecture's own by default. It brings defaults for
                 everything below.
             generator_optimizer: see `AudioGAN.compile`, as the next three.
@@ -231,6 +244,9 @@ class Vocoder(AdversarialModel):
             seed: seed of noise in training.
             discriminator_start: steps before the discriminator enters; 0 if
                 it comes with a preset.
+            decay_steps: steps in which the learning rates fall to zero along
+                a cosine, where they are numbers; a run gives its own, if the
+                loss is trained so.
             **kwargs: see `AudioGAN.compile`.
         """
         for key in ("discriminator_steps", "critic_steps"):
@@ -245,11 +261,7 @@ class Vocoder(AdversarialModel):
             objective = objective.changed(
                 discriminator_start=discriminator_start
             )
-        if objective.discriminator_start and not (
-            objective.mel_weight
-            or objective.stft_weight
-            or objective.subband_stft_weight
-        ):
+        if objective.discriminator_start and not objective.reconstructs:
             raise ValueError(
                 f"The loss {objective.name!r} is all adversarial: nothing is "
                 "learnt before the discriminator enters. Use another loss, or "
@@ -258,11 +270,24 @@ class Vocoder(AdversarialModel):
             )
         self.compile_loss(
             objective,
-            generator_optimizer=generator_optimizer,
-            discriminator_optimizer=discriminator_optimizer,
-            learning_rate=learning_rate,
+            generator_optimizer=_decaying(
+                generator_optimizer or objective.generator_optimizer,
+                learning_rate,
+                decay_steps,
+            ),
+            discriminator_optimizer=_decaying(
+                discriminator_optimizer or objective.discriminator_optimizer,
+                learning_rate,
+                decay_steps,
+            ),
+            learning_rate=None if decay_steps else learning_rate,
             seed=seed,
             **kwargs,
+        )
+        self._mels = (
+            MultiScaleMelLoss(self.sampling_rate)
+            if objective.multi_scale_mel_weight
+            else None
         )
         self._stft = (
             MultiResolutionSTFTLoss() if objective.stft_weight else None
@@ -368,6 +393,10 @@ class Vocoder(AdversarialModel):
             )
             logs["rec/subband_stft"] = loss
             total = total + objective.subband_stft_weight * loss
+        if self._mels is not None:
+            loss = self._mels(fake, audio)
+            logs["rec/multi_scale_mel"] = loss
+            total = total + objective.multi_scale_mel_weight * loss
         if objective.mel_weight or not logs:
             loss = mel_loss(
                 self._loss_features(fake), self._loss_features(audio)
@@ -381,12 +410,16 @@ class Vocoder(AdversarialModel):
                 outputs,
                 objective.adversarial,
                 objective.average_by_discriminators,
+                self._score_weights(),
             )
             logs["adv/generator"] = loss
             total = total + objective.adversarial_weight * loss
             if objective.feature_matching_weight:
                 loss = feature_matching_loss(
-                    outputs, real_outputs, **objective.feature_matching
+                    outputs,
+                    real_outputs,
+                    **objective.feature_matching,
+                    weights=self._score_weights(),
                 )
                 logs["rec/feature_matching"] = loss
                 total = total + objective.feature_matching_weight * loss
@@ -401,6 +434,7 @@ class Vocoder(AdversarialModel):
             self.discriminator(audio, training=True),
             objective.adversarial,
             objective.average_by_discriminators,
+            self._score_weights(),
         )
         total = real + generated
         return total, {"adv/discriminator": total}
@@ -442,6 +476,10 @@ class Vocoder(AdversarialModel):
         """Returns the sound of what the generator made."""
         sound = self.representation.synthesise(made)
         return ops.reshape(sound, (-1, self.slice_length, 1))
+
+    def _score_weights(self) -> list[float]:
+        mean = self.compiled_loss().average_by_kind
+        return self.discriminator.score_weights(mean)
 
     # What an architecture may override
 
@@ -630,11 +668,16 @@ class Vocoder(AdversarialModel):
         """
         config = {
             **self.get_config(),
-            "weight_norm": False,
             "discriminators": ["none"],
             "dtype": self.dtype_policy,
         }
+        if "weight_norm" in config:
+            config["weight_norm"] = False
         fused = type(self)(**config)
+        if "weight_norm" not in config:
+            # There is none to fuse.
+            fused.generator.set_weights(self.generator.get_weights())
+            fused.ema_generator.set_weights(self.ema_generator.get_weights())
         for networks in (
             (self.generator, fused.generator),
             (self.ema_generator, fused.ema_generator),
@@ -683,6 +726,8 @@ class Vocoder(AdversarialModel):
         """Lets a discriminator that a preset brought begin at once."""
         if "discriminator" in loaded:
             options.setdefault("discriminator_start", 0)
+        if get_objective(options.get("loss") or self.default_loss).cosine:
+            options["decay_steps"] = steps
         super().compile_for_run(steps, seed, loaded, **options)
 
     def preview_source(self, dataset: Any, num_clips: int) -> Any:
@@ -733,6 +778,18 @@ class _DiscriminatorStart(keras.callbacks.Callback):
         """Changes the step where it is time."""
         self.model.adversarial_from(self.step)
         self.step += 1
+
+
+def _decaying(optimizer: Any, rate: float | None, steps: int | None) -> Any:
+    """Returns an optimiser's config with a rate that falls along a cosine."""
+    if steps is None or not isinstance(optimizer, dict):
+        return optimizer
+    config = dict(optimizer["config"])
+    schedule = keras.optimizers.schedules.CosineDecay(
+        rate or config["learning_rate"], steps
+    )
+    config["learning_rate"] = keras.saving.serialize_keras_object(schedule)
+    return {**optimizer, "config": config}
 
 
 def _check_slope(slope: Any) -> None:

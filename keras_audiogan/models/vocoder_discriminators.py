@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from keras import ops
@@ -14,6 +15,7 @@ from keras_audiogan.layers.normalized_conv import (
     NormalizedConv1D,
     NormalizedConv2D,
 )
+from keras_audiogan.layers.stft import stft
 from keras_audiogan.models.discriminators import (
     Discriminator,
     register_discriminator,
@@ -21,6 +23,14 @@ from keras_audiogan.models.discriminators import (
 
 # More periods or scales than anybody has tried.
 _MOST = 16
+
+
+def _check_count(name: str, values: Sequence[Any]) -> None:
+    if not 0 < len(values) <= _MOST:
+        raise ValueError(
+            f"There must be 1 to {_MOST} `{name}`. "
+            f"Received: {name}={list(values)}"
+        )
 
 
 def average_pool(
@@ -63,15 +73,16 @@ class _StackDiscriminator(Discriminator):
         specs: list[dict[str, Any]],
         names: list[str],
         conv_class: Any = NormalizedConv1D,
+        inputs: int = 1,
+        last_dtype: str | None = "float32",
         **shared: Any,
     ) -> list[Any]:
         """Makes convolutions, each on top of the one before."""
         layers: list[Any] = []
-        inputs = 1
         rank = 2 if conv_class is NormalizedConv2D else 1
         for spec, name in zip(specs, names, strict=True):
             last = len(layers) == len(specs) - 1
-            options = {"dtype": "float32"} if last else {}
+            options = {"dtype": last_dtype} if last and last_dtype else {}
             layers.append(
                 self.make_layer(
                     conv_class,
@@ -171,6 +182,7 @@ class MultiScaleDiscriminator(_StackDiscriminator):
         width = min(width * 2, max_channels)
         specs.append({"filters": width, "kernel_size": kernel_sizes[0]})
         specs.append({"filters": 1, "kernel_size": kernel_sizes[1]})
+        self.num_scores = num_scales
         self.scales = [
             self.make_stack(
                 specs,
@@ -331,8 +343,249 @@ class ResidualDiscriminator(Discriminator):
         return [[*features, self.conv_out_1(leaky_relu(x, slope))]]
 
 
+class _PeriodDiscriminator(_StackDiscriminator):
+    """Discriminators of pictures whose rows are a period of the sound.
+
+    Attributes:
+        periods: samples in a row.
+        period_layers: the convolutions of each.
+    """
+
+    periods: list[int]
+    period_layers: list[list[Any]]
+
+    def make_periods(
+        self,
+        kernel_size: int,
+        last_kernel_size: int,
+        channels: int,
+        max_channels: int,
+        rates: Sequence[int],
+        norm: str | None,
+        inputs: int = 1,
+    ) -> list[list[Any]]:
+        """Makes the convolutions of every period."""
+        specs: list[dict[str, Any]] = []
+        width, side = channels, (kernel_size - 1) // 2
+        for rate in rates:
+            specs.append(
+                {
+                    "filters": width,
+                    "kernel_size": (kernel_size, 1),
+                    "strides": rate,
+                    "padding": (side, side, 0),
+                }
+            )
+            width = min(4 * width, max_channels)
+        side = last_kernel_size // 2
+        specs.append(
+            {
+                "filters": 1,
+                "kernel_size": (last_kernel_size, 1),
+                "padding": (side, side, 0),
+            }
+        )
+        parts = [f"conv_{i}" for i in range(len(specs) - 1)] + ["conv_out"]
+        return [
+            self.make_stack(
+                specs,
+                [f"period_{p}_{part}" for part in parts],
+                NormalizedConv2D,
+                inputs,
+                norm=norm,
+            )
+            for p in range(len(self.periods))
+        ]
+
+    def maps_of_periods(self, audio: Any, training: bool) -> list[list[Any]]:
+        """Returns the maps of every period."""
+        return [
+            self.maps_of_stack(layers, fold(audio, period), training)
+            for period, layers in zip(
+                self.periods, self.period_layers, strict=True
+            )
+        ]
+
+
+@register_discriminator("multi_period")
+class MultiPeriodDiscriminator(_PeriodDiscriminator):
+    """HiFi-GAN's discriminators of periods, without those of scales.
+
+    Source: arXiv:2010.05646; gemelo-ai/vocos, whose feature matching leaves
+    out the first maps.
+
+    Args:
+        num_channels: of the sound.
+        periods: samples in a row of the pictures, which are reflected at the
+            end to whole rows.
+        kernel_size: taps.
+        last_kernel_size: taps of the last convolutions.
+        channels: after the first convolution; each further one has four
+            times as many.
+        max_channels: at most so many.
+        rates: strides of the convolutions.
+        norm: of the kernels.
+        negative_slope: of the leaky ReLUs.
+        first_maps: whether what the first convolutions make is among the
+            maps.
+    """
+
+    view_scales = (0.1,)
+
+    def __init__(
+        self,
+        num_channels: int = 1,
+        periods: Sequence[int] = (2, 3, 5, 7, 11),
+        kernel_size: int = 5,
+        last_kernel_size: int = 3,
+        channels: int = 32,
+        max_channels: int = 1024,
+        rates: Sequence[int] = (3, 3, 3, 3, 1),
+        norm: str | None = "weight",
+        negative_slope: float = 0.1,
+        first_maps: bool = True,
+        dtype: Any = None,
+        name: str = "discriminator",
+    ) -> None:
+        super().__init__(dtype=dtype, name=name)
+        _check_count("periods", periods)
+        self.periods = list(periods)
+        self.num_scores = len(self.periods)
+        self.negative_slope = negative_slope
+        self.first_maps = first_maps
+        self.period_layers = self.make_periods(
+            kernel_size,
+            last_kernel_size,
+            channels,
+            max_channels,
+            rates,
+            norm,
+            num_channels,
+        )
+
+    def feature_maps(
+        self, views: list[Any], training: bool = False, classes: Any = None
+    ) -> list[list[Any]]:
+        """Returns one list of feature maps per period."""
+        (audio,) = views
+        maps = self.maps_of_periods(audio, training)
+        return maps if self.first_maps else [each[1:] for each in maps]
+
+
+@register_discriminator("multi_band")
+class MultiBandDiscriminator(_StackDiscriminator):
+    """Vocos's discriminators of complex spectra, at several resolutions.
+
+    The spectrum of a sound without DC, levelled to a peak of 0.8, is cut
+    into bands, each with convolutions of its own; one more convolution looks
+    at all of them. Source: arXiv:2306.00814 and gemelo-ai/vocos, after DAC
+    (arXiv:2306.06546).
+
+    The maps of a band have the shape `(batch, bins, frames, channels)`.
+
+    Args:
+        fft_lengths: samples in the transform of each resolution; hops are a
+            quarter of it.
+        bands: edges of the bands, as parts of half the rate.
+        channels: of every convolution.
+        negative_slope: of the leaky ReLUs.
+        norm: of the kernels.
+        first_maps: whether what the first convolutions make is among the
+            maps.
+    """
+
+    def __init__(
+        self,
+        fft_lengths: Sequence[int] = (2048, 1024, 512),
+        bands: Sequence[float] = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0),
+        channels: int = 32,
+        negative_slope: float = 0.1,
+        norm: str | None = "weight",
+        first_maps: bool = False,
+        dtype: Any = None,
+        name: str = "discriminator",
+    ) -> None:
+        super().__init__(dtype=dtype, name=name)
+        _check_count("fft_lengths", fft_lengths)
+        self.fft_lengths = list(fft_lengths)
+        self.num_scores = len(self.fft_lengths)
+        self.edges = [
+            [int(edge * (length // 2 + 1)) for edge in bands]
+            for length in fft_lengths
+        ]
+        if any(a >= b for each in self.edges for a, b in pairwise(each)):
+            raise ValueError(
+                "`bands` must be rising edges, 0 to 1, with a bin or more "
+                f"between two. Received: bands={list(bands)}, "
+                f"fft_lengths={self.fft_lengths}"
+            )
+        self.negative_slope = negative_slope
+        self.first_maps = first_maps
+        # Frequency comes first: it is the axis that is strided.
+        wide = {"filters": channels, "kernel_size": (9, 3)}
+        specs: list[dict[str, Any]] = [
+            {**wide, "padding": (4, 4, 1), "strides": 1},
+            *[{**wide, "padding": (4, 4, 1), "strides": 2}] * 3,
+            {"filters": channels, "kernel_size": (3, 3), "padding": (1, 1, 1)},
+        ]
+        last = {"filters": 1, "kernel_size": (3, 3), "padding": (1, 1, 1)}
+        self.stacks: list[list[list[Any]]] = []
+        self.lasts: list[Any] = []
+        for r in range(self.num_scores):
+            stacks = [
+                self.make_stack(
+                    specs,
+                    [f"resolution_{r}_band_{b}_conv_{i}" for i in range(5)],
+                    NormalizedConv2D,
+                    2,
+                    norm=norm,
+                    last_dtype=None,
+                )
+                for b in range(len(bands) - 1)
+            ]
+            self.stacks.append(stacks)
+            (layer,) = self.make_stack(
+                [last],
+                [f"resolution_{r}_conv_out"],
+                NormalizedConv2D,
+                channels,
+                norm=norm,
+            )
+            self.lasts.append(layer)
+
+    def feature_maps(
+        self, views: list[Any], training: bool = False, classes: Any = None
+    ) -> list[list[Any]]:
+        """Returns one list of feature maps per resolution, by bands."""
+        (audio,) = views
+        audio = ops.cast(audio[..., 0], "float32")
+        audio = audio - ops.mean(audio, axis=-1, keepdims=True)
+        peak = ops.max(ops.abs(audio), axis=-1, keepdims=True)
+        audio = 0.8 * audio / (peak + 1e-9)
+        outputs = []
+        for length, edges, stacks, last in zip(
+            self.fft_lengths, self.edges, self.stacks, self.lasts, strict=True
+        ):
+            spectrum = ops.stack(stft(audio, length, length // 4), axis=-1)
+            spectrum = ops.transpose(spectrum, (0, 2, 1, 3))
+            features, tops = [], []
+            for (low, high), layers in zip(
+                pairwise(edges), stacks, strict=True
+            ):
+                x = spectrum[:, low:high]
+                for i, layer in enumerate(layers):
+                    x = layer(x, training=training)
+                    x = leaky_relu(x, self.negative_slope)
+                    if i or self.first_maps:
+                        features.append(x)
+                tops.append(x)
+            x = last(ops.concatenate(tops, axis=1), training=training)
+            outputs.append([*features, x])
+        return outputs
+
+
 @register_discriminator("multi_period_multi_scale")
-class MultiPeriodMultiScaleDiscriminator(_StackDiscriminator):
+class MultiPeriodMultiScaleDiscriminator(_PeriodDiscriminator):
     """HiFi-GAN's discriminators: of periods, then of scales.
 
     Source: arXiv:2010.05646; jik876/hifi-gan, and with
@@ -399,41 +652,20 @@ class MultiPeriodMultiScaleDiscriminator(_StackDiscriminator):
         self.periods = list(periods)
         self.negative_slope = negative_slope
         self.pool = (pool_size, pool_strides, pool_padding, True)
-        specs: list[dict[str, Any]] = []
-        width, side = period_channels, (period_kernel_size - 1) // 2
-        for rate in period_rates:
-            specs.append(
-                {
-                    "filters": width,
-                    "kernel_size": (period_kernel_size, 1),
-                    "strides": rate,
-                    "padding": (side, side, 0),
-                }
-            )
-            width = min(4 * width, period_max_channels)
-        side = period_last_kernel_size // 2
-        specs.append(
-            {
-                "filters": 1,
-                "kernel_size": (period_last_kernel_size, 1),
-                "padding": (side, side, 0),
-            }
+        self.num_scores = len(self.periods) + num_scales
+        self.period_layers = self.make_periods(
+            period_kernel_size,
+            period_last_kernel_size,
+            period_channels,
+            period_max_channels,
+            period_rates,
+            period_norm,
         )
-        parts = [f"conv_{i}" for i in range(len(specs) - 1)] + ["conv_out"]
-        self.period_layers = [
-            self.make_stack(
-                specs,
-                [f"period_{p}_{part}" for part in parts],
-                NormalizedConv2D,
-                norm=period_norm,
-            )
-            for p in range(len(self.periods))
-        ]
         if scale_norms is None:
             scale_norms = ["spectral"] + ["weight"] * (num_scales - 1)
         first, middle, late, last = scale_kernel_sizes
         width, groups = scale_channels, 4
-        specs = [{"filters": width, "kernel_size": first}]
+        specs: list[dict[str, Any]] = [{"filters": width, "kernel_size": first}]
         for rate in scale_rates:
             specs.append(
                 {
@@ -464,24 +696,19 @@ class MultiPeriodMultiScaleDiscriminator(_StackDiscriminator):
     ) -> list[list[Any]]:
         """Returns the feature maps of periods, then of scales."""
         (audio,) = views
-        of_periods = [
-            self.maps_of_stack(layers, fold(audio, period), training)
-            for period, layers in zip(
-                self.periods, self.period_layers, strict=True
-            )
-        ]
-        return of_periods + self.maps_of_scales(
+        return self.maps_of_periods(audio, training) + self.maps_of_scales(
             self.scale_layers, audio, training
         )
 
 
 def fold(audio: Any, period: int) -> Any:
-    """Returns sound, reflected at its end, as `(batch, rows, period, 1)`."""
-    length = audio.shape[1]
+    """Returns sound, reflected at its end, as `(batch, rows, period, C)`."""
+    length, channels = audio.shape[1:]
     missing = -length % period
     if missing:
         audio = ops.pad(audio, [[0, 0], [0, missing], [0, 0]], "reflect")
-    return ops.reshape(audio, (-1, (length + missing) // period, period, 1))
+    rows = (length + missing) // period
+    return ops.reshape(audio, (-1, rows, period, channels))
 
 
 @register_discriminator("none")

@@ -201,7 +201,7 @@ def make_plan(options: TrainingOptions) -> RunPlan:
             "tested on what is held out of training, and nothing is. "
             f"Received: hold_out={asked['hold_out']}, {data.num_files} files"
         )
-    labelled = model_class.learns_labels()
+    labelled = model_class.learns_labels(arguments)
     if labelled:
         data = data.matched(arguments["labels"] or ())
     if classifier:

@@ -12,6 +12,7 @@ from typing import Any
 
 from keras import ops
 
+from keras_audiogan.layers.mel_features import MelFeatures
 from keras_audiogan.layers.stft import stft_power
 from keras_audiogan.training.losses import (
     least_squares_generator,
@@ -33,9 +34,19 @@ SUB_BAND: dict[str, Any] = {
     "window_lengths": (150, 300, 60),
 }
 
+#: Windows of `MultiScaleMelLoss`, and bands of each.
+MEL_SCALES: tuple[tuple[int, int], ...] = (
+    (2048, 160),
+    (1024, 80),
+    (512, 40),
+    (256, 20),
+    (128, 10),
+)
+
 #: Options of `feature_matching_loss`: kan-bayashi's recipes, jik876's
-#: HiFi-GAN (every map, the score too, twice the sum), and descriptinc's
-#: MelGAN, whose 4 / (4 + 1) is for discriminators of four downsamplings.
+#: HiFi-GAN (every map, the score too, twice the sum), descriptinc's MelGAN,
+#: whose 4 / (4 + 1) is for discriminators of four downsamplings, and
+#: gemelo-ai's Vocos (the sum over maps, scores too).
 FEATURE_MATCHING: dict[str, dict[str, Any]] = {
     "parallel_wavegan": {},
     "hifigan": {
@@ -45,9 +56,14 @@ FEATURE_MATCHING: dict[str, dict[str, Any]] = {
         "weight": 2.0,
     },
     "melgan": {"average_by_layers": False, "weight": 0.8},
+    "vocos": {
+        "average_by_layers": False,
+        "average_by_discriminators": False,
+        "include_final_outputs": True,
+    },
 }
 
-ADVERSARIAL_KINDS = ("mse", "hinge")
+ADVERSARIAL_KINDS = ("mse", "hinge", "double_hinge")
 
 # The root of a sum of squares has no slope at zero: equal spectra have a
 # gradient of zero.
@@ -130,6 +146,44 @@ class MultiResolutionSTFTLoss:
         return ops.maximum(power, self.epsilon)
 
 
+class MultiScaleMelLoss:
+    """Distance of log-mel spectrograms through several windows.
+
+    The sum over the windows of the mean absolute difference of decimal
+    logarithms; hops are a quarter of the window. After the multi-scale mel
+    loss of DAC (arXiv:2306.06546).
+
+    Args:
+        sampling_rate: Of the sound, in Hz.
+        scales: Pairs of a window in samples and a number of bands, which
+            are even on Slaney's scale up to half the rate.
+    """
+
+    def __init__(
+        self,
+        sampling_rate: int,
+        scales: Sequence[tuple[int, int]] = MEL_SCALES,
+    ) -> None:
+        self.features = [
+            MelFeatures(sampling_rate, bands, window, window // 4, log_base=10)
+            for window, bands in scales
+        ]
+
+    def __call__(self, fake: Any, real: Any) -> Any:
+        """Compares sound.
+
+        Args:
+            fake: Tensor `(batch, time, 1)`, longer than half the longest
+                window.
+            real: The same of the real sound; no gradient reaches it.
+
+        Returns:
+            A scalar.
+        """
+        real = ops.stop_gradient(ops.convert_to_tensor(real))
+        return sum(mel_loss(each(fake), each(real)) for each in self.features)
+
+
 def mel_loss(mel_fake: Any, mel_real: Any) -> Any:
     """Mean absolute difference of two log-mel spectrograms, a scalar.
 
@@ -149,6 +203,7 @@ def feature_matching_loss(
     average_by_discriminators: bool = True,
     include_final_outputs: bool = False,
     weight: float = 1.0,
+    weights: Sequence[float] | None = None,
 ) -> Any:
     """Mean absolute difference of the discriminators' maps, a scalar.
 
@@ -164,12 +219,16 @@ def feature_matching_loss(
         average_by_discriminators: Divide by the number of discriminators.
         include_final_outputs: Compare the scores too.
         weight: Multiplies the result.
+        weights: One for each discriminator; 1 by default.
 
     Raises:
         ValueError: If the two differ in length, or there is no map.
     """
     total = 0.0
-    for fake_maps, real_maps in zip(fake_outputs, real_outputs, strict=True):
+    each = [1.0] * len(fake_outputs) if weights is None else weights
+    for share, fake_maps, real_maps in zip(
+        each, fake_outputs, real_outputs, strict=True
+    ):
         fakes, reals = list(fake_maps), list(real_maps)
         if not include_final_outputs:
             fakes, reals = fakes[:-1], reals[:-1]
@@ -183,7 +242,9 @@ def feature_matching_loss(
             for fake, real in zip(fakes, reals, strict=True)
         ]
         one = sum(terms[1:], terms[0])
-        total = total + (one / len(terms) if average_by_layers else one)
+        if average_by_layers:
+            one = one / len(terms)
+        total = total + share * one
     _check_count(fake_outputs)
     if average_by_discriminators:
         total = total / len(fake_outputs)
@@ -194,26 +255,30 @@ def generator_adversarial_loss(
     fake_outputs: Any,
     kind: str = "mse",
     average_by_discriminators: bool = True,
+    weights: Sequence[float] | None = None,
 ) -> Any:
     """What the generator is told by its discriminators, a scalar.
 
     `"mse"` is the mean squared distance of the scores to 1
-    (arXiv:1611.04076), `"hinge"` minus their mean (arXiv:1705.02894).
+    (arXiv:1611.04076), `"hinge"` minus their mean (arXiv:1705.02894),
+    `"double_hinge"` their mean shortfall from a margin of 1, after which
+    they pull no more (arXiv:2306.00814).
 
     Args:
         fake_outputs: Scores of generated sound: a tensor, a list with one
             for each discriminator, or lists of maps with the scores last.
-        kind: `"mse"` or `"hinge"`.
+        kind: One of `ADVERSARIAL_KINDS`.
         average_by_discriminators: Mean over the discriminators
             (kan-bayashi), or their sum (jik876, descriptinc).
+        weights: One for each discriminator; 1 by default.
 
     Raises:
         ValueError: If `kind` is unknown or there are no outputs.
     """
     _check_kind(kind)
-    loss = least_squares_generator if kind == "mse" else wasserstein_generator
+    loss = _GENERATOR_LOSSES[kind]
     terms = [loss(None, scores) for scores in _scores(fake_outputs)]
-    return _total(terms, average_by_discriminators)
+    return _total(terms, average_by_discriminators, weights)
 
 
 def discriminator_adversarial_loss(
@@ -221,11 +286,12 @@ def discriminator_adversarial_loss(
     real_outputs: Any,
     kind: str = "mse",
     average_by_discriminators: bool = True,
+    weights: Sequence[float] | None = None,
 ) -> tuple[Any, Any]:
     """What the discriminators learn, to be added up.
 
     `"mse"` is the mean squared distance to 1 of real scores and to 0 of
-    fake ones (arXiv:1611.04076), without a factor of a half; `"hinge"` the
+    fake ones (arXiv:1611.04076), without a factor of a half; the others the
     mean shortfall from a margin of 1 (arXiv:1705.02894).
 
     Takes what `generator_adversarial_loss` takes, and the outputs of real
@@ -245,8 +311,8 @@ def discriminator_adversarial_loss(
             real_terms.append(ops.mean(ops.relu(1.0 - real)))
             fake_terms.append(ops.mean(ops.relu(1.0 + fake)))
     return (
-        _total(real_terms, average_by_discriminators),
-        _total(fake_terms, average_by_discriminators),
+        _total(real_terms, average_by_discriminators, weights),
+        _total(fake_terms, average_by_discriminators, weights),
     )
 
 
@@ -277,7 +343,23 @@ def _scores(outputs: Any) -> list[Any]:
     return [ops.cast(scores, "float32") for scores in last]
 
 
-def _total(terms: list[Any], average: bool) -> Any:
+def _double_hinge(real: Any, fake: Any) -> Any:
+    del real
+    return ops.mean(ops.relu(1.0 - fake))
+
+
+_GENERATOR_LOSSES = {
+    "mse": least_squares_generator,
+    "hinge": wasserstein_generator,
+    "double_hinge": _double_hinge,
+}
+
+
+def _total(
+    terms: list[Any], average: bool, weights: Sequence[float] | None
+) -> Any:
+    if weights is not None:
+        terms = [w * term for w, term in zip(weights, terms, strict=True)]
     total = sum(terms[1:], terms[0])
     return total / len(terms) if average else total
 

@@ -15,17 +15,22 @@ class VocoderObjective:
 
     Attributes:
         name: how it is asked for.
-        adversarial: `"mse"` or `"hinge"`.
+        adversarial: one of `vocoder_losses.ADVERSARIAL_KINDS`.
         adversarial_weight: of the adversarial term of the generator.
         average_by_discriminators: whether that term, and the discriminators'
             own, is a mean over them or a sum.
+        average_by_kind: whether each entry of `discriminators` counts as the
+            mean over what it holds, so that entries weigh alike.
         feature_matching_weight: of the distance of the discriminators' maps;
             0 for none.
         feature_matching: options of `feature_matching_loss`.
         mel_weight: of the distance of log-mel spectrograms; 0 for none.
+        multi_scale_mel_weight: of `MultiScaleMelLoss`; 0 for none.
         stft_weight: of the full-band multi-resolution STFT loss; 0 for none.
         subband_stft_weight: of that of the bands.
         discriminator_start: steps before the discriminator enters.
+        cosine: whether the learning rates of a run fall to zero along a
+            cosine, each over the run's steps.
         generator_optimizer: Keras optimiser name and its arguments.
         discriminator_optimizer: the same for the discriminator.
     """
@@ -34,14 +39,27 @@ class VocoderObjective:
     adversarial: str = "mse"
     adversarial_weight: float = 1.0
     average_by_discriminators: bool = True
+    average_by_kind: bool = False
     feature_matching_weight: float = 0.0
     feature_matching: dict[str, Any] = field(default_factory=dict)
     mel_weight: float = 0.0
+    multi_scale_mel_weight: float = 0.0
     stft_weight: float = 0.0
     subband_stft_weight: float = 0.0
     discriminator_start: int = 0
+    cosine: bool = False
     generator_optimizer: dict[str, Any] = field(default_factory=dict)
     discriminator_optimizer: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def reconstructs(self) -> bool:
+        """Whether there is something to learn without a discriminator."""
+        return bool(
+            self.mel_weight
+            or self.multi_scale_mel_weight
+            or self.stft_weight
+            or self.subband_stft_weight
+        )
 
     def changed(self, **values: Any) -> VocoderObjective:
         """Returns this objective with other numbers.
@@ -71,6 +89,19 @@ _HIFIGAN = _optimizer(
 _MELGAN = _optimizer("Adam", learning_rate=1e-4, beta_1=0.5, beta_2=0.9)
 _MULTIBAND = _optimizer(
     "Adam", learning_rate=1e-3, amsgrad=True, epsilon=1e-7, global_clipnorm=10.0
+)
+_VOCOS = _optimizer(
+    "AdamW", learning_rate=5e-4, beta_1=0.8, beta_2=0.9, weight_decay=0.01
+)
+# Gradients of this loss at the start are as long as the limit; later ones
+# a tenth of it.
+_MULTI_SCALE_MEL = _optimizer(
+    "AdamW",
+    learning_rate=1e-3,
+    beta_1=0.8,
+    beta_2=0.99,
+    weight_decay=0.01,
+    global_clipnorm=100.0,
 )
 
 OBJECTIVES = {
@@ -125,6 +156,31 @@ OBJECTIVES = {
             feature_matching=FEATURE_MATCHING["hifigan"],
             mel_weight=45.0,
             generator_optimizer=_HIFIGAN,
+            discriminator_optimizer=_HIFIGAN,
+        ),
+        VocoderObjective(
+            "vocos",
+            adversarial="double_hinge",
+            average_by_discriminators=False,
+            average_by_kind=True,
+            feature_matching_weight=1.0,
+            feature_matching=FEATURE_MATCHING["vocos"],
+            mel_weight=45.0,
+            cosine=True,
+            generator_optimizer=_VOCOS,
+            discriminator_optimizer=_VOCOS,
+        ),
+        VocoderObjective(
+            "multi_scale_mel",
+            adversarial="double_hinge",
+            average_by_discriminators=False,
+            average_by_kind=True,
+            feature_matching_weight=2.0,
+            feature_matching=FEATURE_MATCHING["vocos"],
+            multi_scale_mel_weight=15.0,
+            discriminator_start=20_000,
+            cosine=True,
+            generator_optimizer=_MULTI_SCALE_MEL,
             discriminator_optimizer=_HIFIGAN,
         ),
     )
