@@ -141,7 +141,7 @@ class AudioClassifier(RecordedArguments, keras.Model):
         """Trains; see `keras.Model.fit`.
 
         Args:
-            x: Clips, float32 (n, slice_length, channels) or (n, slice_length).
+            x: Clips, float32 (n, time, channels) or mono (n, time).
             y: Their labels, integers (n,).
             *args: See `keras.Model.fit`.
             **kwargs: See `keras.Model.fit`.
@@ -172,7 +172,7 @@ class AudioClassifier(RecordedArguments, keras.Model):
             "sparse"
         )
         labels = self.labels if by_index else ()
-        check_given(x, y, self.slice_length, None, labels)
+        check_given(x, y, None, None, labels)
 
     def diagram(self) -> keras.Model:
         """Returns a functional model that shows the network with shapes.
@@ -293,7 +293,7 @@ class AudioClassifier(RecordedArguments, keras.Model):
 
     def __call__(self, audio, *args: Any, **kwargs: Any) -> Any:
         """Checks the shape of what `call` is given, and calls it."""
-        check_clip_shape(audio, self.slice_length, None)
+        check_clip_shape(audio, None, None)
         return super().__call__(audio, *args, **kwargs)
 
     def call(self, audio, training: bool | None = None):
