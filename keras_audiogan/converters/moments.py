@@ -67,12 +67,16 @@ class _Name(str):
     """A name of `_NAMES`, no string of the file."""
 
 
-class _Reader(pickle._Unpickler):  # type: ignore[name-defined]
-    """Python's own unpickler, in Python, without what calls anything."""
+# Python's own unpickler in Python: the one in C takes memory by numbers that
+# stand in the file, and cannot be held to some instructions.
+_Unpickler: Any = pickle._Unpickler  # type: ignore[attr-defined]
 
-    dispatch = {
-        opcode[0]: pickle._Unpickler.dispatch[opcode[0]]  # type: ignore[attr-defined]
-        for opcode in _OPCODES
+
+class _Reader(_Unpickler):
+    """Follows the instructions of `_OPCODES`, and calls nothing."""
+
+    dispatch: dict[int, Any] = {
+        opcode[0]: _Unpickler.dispatch[opcode[0]] for opcode in _OPCODES
     }
 
     def __init__(self, data: bytes) -> None:

@@ -455,7 +455,7 @@ def _infer_config(
         _, kernel_size, dim, channels = shape(last + "conv2d/kernel", 4)
     else:
         kernel_size, dim, channels = shape(last + "conv1d/kernel", 3)
-    config = {
+    config: dict[str, Any] = {
         "num_layers": num_layers,
         "num_channels": channels,
         "latent_dim": shape("G/z_project/dense/kernel", 2)[0],
