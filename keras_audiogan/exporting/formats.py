@@ -46,7 +46,9 @@ def run_saved_model(folder: Path) -> Run:
 
     def run(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         tensors = {key: tf.constant(value) for key, value in inputs.items()}
-        return {key: value.numpy() for key, value in signature(**tensors).items()}
+        return {
+            key: value.numpy() for key, value in signature(**tensors).items()
+        }
 
     # The loaded object owns the variables.
     run.owner = loaded  # type: ignore[attr-defined]
