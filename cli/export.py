@@ -105,7 +105,7 @@ def _write(
             click.echo(f"  {verb} {name}: {port}")
     if model.labels:
         names = (f"{i} {name}" for i, name in enumerate(model.labels))
-        click.echo(plain(f"  labels: {', '.join(names)}"))
+        click.echo(f"  labels: {plain(', '.join(names))}")
     click.echo(
         f"Largest difference between {made.runtime} and Keras: "
         f"{made.difference:.1e} of the largest value (at most 1e-4)."
