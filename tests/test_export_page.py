@@ -1,5 +1,6 @@
 """docs/export.md: its Python runs as it stands."""
 
+import importlib.util
 import pathlib
 import re
 import warnings
@@ -26,15 +27,12 @@ def test_the_page_runs(in_a_new_folder):
     assert len(blocks) == 3
     shown = {}
     for block in blocks:
-        # Where LiteRT's own package is missing, TensorFlow has its class.
-        if "ai_edge_litert" in block:
-            try:
-                import ai_edge_litert  # noqa: F401
-            except ImportError:
-                block = block.replace(
-                    "from ai_edge_litert.interpreter import Interpreter",
-                    "import tensorflow\nInterpreter = tensorflow.lite.Interpreter",
-                )
+        if importlib.util.find_spec("ai_edge_litert") is None:
+            # TensorFlow has its class.
+            block = block.replace(
+                "from ai_edge_litert.interpreter import Interpreter",
+                "from tensorflow import lite\nInterpreter = lite.Interpreter",
+            )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             exec(block, shown)  # noqa: S102

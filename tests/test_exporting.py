@@ -36,8 +36,16 @@ ROWS = 2
 
 
 def made(architecture, **options):
+    keras.utils.set_random_seed(1)
     model = build(architecture, **options)
-    set_weights_from_paths(model)
+    if model.task != "vocode":
+        set_weights_from_paths(model)
+        return model
+    # Those would drive vocoders to full scale. Weight norm that does nothing
+    # would not show that it is fused.
+    for weight in model.weights:
+        if weight.path.endswith("gain"):
+            weight.assign(1.25 * weight)
     return model
 
 
@@ -102,14 +110,12 @@ def cases():
     for task in CHECKS:
         for name in architectures_of(task):
             for format in ENDINGS:
-                # One of each task in each format; ONNX of every one.
-                often = format == "onnx" or name in (
-                    "cgan",
-                    "hifigan",
-                    "digit_classifier",
-                )
-                marks = [] if often else [pytest.mark.slow]
-                yield pytest.param(name, format, marks=marks)
+                # A SavedModel holds the graph itself.
+                often = name in ("cgan", "hifigan", "digit_classifier")
+                if often or format != "tf_saved_model":
+                    slow = not often and format == "litert"
+                    marks = [pytest.mark.slow] if slow else []
+                    yield pytest.param(name, format, marks=marks)
 
 
 @on_tensorflow
@@ -134,8 +140,10 @@ def test_recurrent_layers_are_unrolled_for_the_export_only(inputs, tmp_path):
 
 
 @on_tensorflow
-@pytest.mark.parametrize("format", ["onnx", "litert"])
-@pytest.mark.parametrize("architecture", ["hifigan", "parallel_wavegan"])
+@pytest.mark.parametrize(
+    "architecture, format",
+    [("hifigan", "litert"), ("parallel_wavegan", "onnx")],
+)
 def test_with_its_front_end_a_vocoder_takes_sound(
     architecture, format, tmp_path
 ):

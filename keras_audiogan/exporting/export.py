@@ -179,11 +179,18 @@ def _difference(run: Any, reference: PureFunction) -> float:
 
 @contextlib.contextmanager
 def _disk_errors(target: Path) -> Iterator[None]:
-    """Turns TensorFlow's error about a full disk into the system's own."""
+    """Lets the error about a full disk be the system's own, with the place.
+
+    TensorFlow has one of its own, whose class is that of a want of memory.
+    """
     try:
         yield
     except Exception as error:
-        if isinstance(error, OSError) or "No space left" not in str(error):
+        if isinstance(error, OSError):
+            full = error.errno == errno.ENOSPC and error.filename is None
+        else:
+            full = os.strerror(errno.ENOSPC) in str(error)
+        if not full:
             raise
         raise OSError(
             errno.ENOSPC, os.strerror(errno.ENOSPC), str(target)

@@ -59,7 +59,8 @@ def write_litert(traced: Any, pure: PureFunction, path: Path) -> None:
     """Writes a .tflite file of LiteRT's own operators, with a signature."""
     import tensorflow as tf
 
-    with tempfile.TemporaryDirectory() as folder:
+    # On the disk that the file must fit on as well.
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         write_saved_model(traced, pure, Path(folder))
         try:
             with quiet():
