@@ -102,7 +102,9 @@ def export_model(
     pure = pure_function(fused, with_mel)
     write, load, runtime = HANDLERS[format]
     with _disk_errors(target), new_target(target, format) as place:
-        with _portable(fused):
+        # What TensorFlow runs again may hold all that TensorFlow has.
+        own = format == "tf_saved_model"
+        with contextlib.nullcontext() if own else _portable(fused):
             tell("Tracing")
             traced = _trace(pure)
             tell(f"Converting to {format}")

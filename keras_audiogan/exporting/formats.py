@@ -87,6 +87,8 @@ def run_litert(path: Path) -> Run:
         except ImportError:
             runtime = importlib.import_module("tensorflow").lite
         interpreter = runtime.Interpreter(model_path=str(path))
+        # It says what it makes of the graph.
+        interpreter.allocate_tensors()
         runner = interpreter.get_signature_runner(_SIGNATURE)
 
     def run(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

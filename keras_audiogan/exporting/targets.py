@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib.util
 import os
 import tempfile
@@ -46,15 +47,17 @@ def check_target(
         OSError: if the place cannot be written to.
     """
     target = Path(path).expanduser()
+    wanted = format
     if format is None:
         endings = {ending: name for name, ending in FORMATS.items()}
         format = endings.get(target.suffix.lower())
     if format not in FORMATS:
+        received = repr(str(target)) if wanted is None else f"format={wanted!r}"
         raise ExportError(
             "The format is that of the file's ending: .onnx (ONNX), .tflite "
-            "(LiteRT), or none (a folder, TensorFlow's SavedModel); or it is "
-            f"asked for: `format` is one of {', '.join(FORMATS)}. Received: "
-            f"{str(target)!r}, format={format!r}"
+            "(LiteRT), or none (a folder, TensorFlow's SavedModel); another "
+            f"name needs `format`, one of {', '.join(FORMATS)}. Received: "
+            f"{received}"
         )
     if FORMATS[format]:
         if target.is_dir():
@@ -89,8 +92,13 @@ def _check_writable(target: Path) -> None:
     folder = Path(os.path.abspath(target)).parent
     while not folder.exists():
         folder = folder.parent
-    with tempfile.TemporaryFile(dir=folder):
-        pass
+    code = None
+    if not folder.is_dir():
+        code = errno.ENOTDIR
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        code = errno.EACCES
+    if code is not None:
+        raise OSError(code, os.strerror(code), str(folder))
 
 
 @contextlib.contextmanager
