@@ -1,4 +1,4 @@
-"""`audiogan export`: a preset for programs that have no Keras."""
+"""`audiogan export`: a preset becomes a file for other programs."""
 
 import os
 import pathlib
@@ -36,7 +36,7 @@ def command(
     with_mel: bool,
     token: str | None,
 ) -> None:
-    """Write a preset for programs that have no Keras.
+    """Write a preset for ONNX, LiteRT or TensorFlow alone.
 
     FILE is an .onnx file (ONNX; needs pip install 'keras-audiogan[export]'),
     a .tflite file (LiteRT), or a new folder (TensorFlow's SavedModel). Any

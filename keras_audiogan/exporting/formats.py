@@ -87,12 +87,12 @@ def run_litert(path: Path) -> Run:
         except ImportError:
             runtime = importlib.import_module("tensorflow").lite
         interpreter = runtime.Interpreter(model_path=str(path))
-        # It says what it makes of the graph.
-        interpreter.allocate_tensors()
         runner = interpreter.get_signature_runner(_SIGNATURE)
 
     def run(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return dict(runner(**inputs))
+        # It says what it makes of the graph, at every new size.
+        with quiet():
+            return dict(runner(**inputs))
 
     run.owner = interpreter  # type: ignore[attr-defined]
     return run
