@@ -11,6 +11,7 @@ batch size and length. All that is drawn at random there is an input here.
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -62,7 +63,8 @@ def _facts(model: Any) -> dict[str, str]:
         "sampling_rate": str(model.sampling_rate),
     }
     if model.labels:
-        facts["labels"] = ",".join(model.labels)
+        names = list(model.labels)
+        facts["labels"] = json.dumps(names, ensure_ascii=False)
     return facts
 
 
