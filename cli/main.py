@@ -22,6 +22,7 @@ COMMANDS = {
     "train": "Train an architecture from nothing on a folder of sounds.",
     "finetune": "Train a preset further on a folder of sounds.",
     "evaluate": "Measure a preset against a folder of real sounds.",
+    "export": "Write a preset for ONNX, LiteRT or TensorFlow alone.",
     "convert": "Turn an original author's checkpoint into a preset.",
     "pull": "Fetch a preset from the Hub.",
     "push": "Upload a preset or a training run to the Hub.",

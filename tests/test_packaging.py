@@ -257,14 +257,7 @@ def test_installed_wheel_lists_and_samples_away_from_the_tree(
     assert len(list((tmp_path / "out").glob("*.wav"))) == 2
 
 
-def test_nothing_else_is_importable_from_the_wheel(installed, tmp_path):
+def test_nothing_else_is_importable_from_the_wheel(installed):
+    # Not by importing them: other packages bring a `tests` of their own.
     for name in ("zoo", "cli", "tests"):
-        done = subprocess.run(
-            [sys.executable, "-P", "-c", f"import {name}"],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(installed)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert f"No module named '{name}'" in done.stderr
+        assert not list(installed.glob(f"{name}*"))

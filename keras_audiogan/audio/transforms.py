@@ -7,9 +7,57 @@ second implementation. Rows are sounds: `(rows, time)`.
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+
+_AS_PRODUCTS = contextvars.ContextVar("_AS_PRODUCTS", default=False)
+
+
+@contextlib.contextmanager
+def as_products() -> Iterator[None]:
+    """Makes Fourier transforms of tensors matrix products inside.
+
+    They are the same but for rounding, and slower. Graphs that are made for
+    other programs hold them, since these have matrix products, and of
+    transforms few, none, or such as take powers of two alone.
+    """
+    token = _AS_PRODUCTS.set(True)
+    try:
+        yield
+    finally:
+        _AS_PRODUCTS.reset(token)
+
+
+def fourier_matrix(fft_length: int) -> np.ndarray:
+    """Returns what frames are multiplied by in place of `rfft`.
+
+    float32 `(fft_length, 2 * bins)`: cosines, which give the real parts of
+    the `fft_length // 2 + 1` bins, beside negative sines, which give the
+    imaginary ones.
+    """
+    turns = np.outer(np.arange(fft_length), np.arange(fft_length // 2 + 1))
+    # Whole turns left out while the numbers are whole.
+    angles = 2.0 * np.pi * (turns % fft_length) / fft_length
+    matrix = np.concatenate([np.cos(angles), -np.sin(angles)], axis=1)
+    return matrix.astype("float32")
+
+
+def inverse_fourier_matrix(fft_length: int) -> np.ndarray:
+    """Returns what parts side by side are multiplied by, as for `irfft`.
+
+    float32 `(2 * bins, fft_length)`.
+    """
+    bins = fft_length // 2 + 1
+    weights = np.full(bins, 2.0 / fft_length)
+    weights[0] /= 2.0
+    if fft_length % 2 == 0:
+        weights[-1] /= 2.0
+    matrix = fourier_matrix(fft_length).T * np.tile(weights, 2)[:, None]
+    return matrix.astype("float32")
 
 
 def namespace(array: Any) -> Any:
@@ -93,6 +141,12 @@ def rfft(frames: Any, fft_length: int) -> tuple[Any, Any]:
         return spectrum.real, spectrum.imag
     from keras import ops
 
+    if _AS_PRODUCTS.get():
+        frames = frames[..., :fft_length]
+        matrix = fourier_matrix(fft_length)[: frames.shape[-1]]
+        both = ops.matmul(frames, ops.convert_to_tensor(matrix))
+        bins = fft_length // 2 + 1
+        return both[..., :bins], both[..., bins:]
     return ops.rfft(frames, fft_length)
 
 
@@ -103,6 +157,10 @@ def irfft(real: Any, imaginary: Any, fft_length: int) -> Any:
         return np.fft.irfft(spectrum, fft_length).astype(real.dtype)
     from keras import ops
 
+    if _AS_PRODUCTS.get():
+        both = ops.concatenate([real, imaginary], axis=-1)
+        matrix = inverse_fourier_matrix(fft_length)
+        return ops.matmul(both, ops.convert_to_tensor(matrix))
     return ops.irfft((real, imaginary), fft_length)
 
 

@@ -851,7 +851,7 @@ def _from_rows(rows: Any, channels: int, joined: bool = False) -> Any:
     """
     a, b = rows.shape[1], rows.shape[2]
     if channels == 1:
-        return rows if joined else rows[..., None]
+        return rows if joined else ops.expand_dims(rows, -1)
     x = ops.reshape(rows, (-1, channels, a, b))
     if joined:
         x = ops.transpose(x, (0, 2, 1, 3))

@@ -65,6 +65,33 @@ class RecordedArguments:
 
         save_preset(self, path, **kwargs)
 
+    def export(
+        self,
+        filepath: str | Path,
+        format: str | None = None,
+        verbose: bool = False,
+        *,
+        with_mel: bool = False,
+    ) -> Any:
+        """Writes the model for other programs, and compares it with itself.
+
+        Args:
+            filepath: `.onnx`, `.tflite`, or a new folder (SavedModel).
+            format: `"onnx"`, `"litert"` or `"tf_saved_model"`, where the
+                path's ending does not say it.
+            verbose: whether to print what is being done.
+            with_mel: whether a vocoder takes sound in place of mels.
+
+        Returns:
+            An `Export`; see `keras_audiogan.exporting.export_model`, for
+            what it raises as well.
+        """
+        from keras_audiogan.exporting import export_model
+
+        return export_model(
+            self, filepath, format, with_mel, print if verbose else None
+        )
+
 
 def record_arguments(cls: Any) -> None:
     """Lets a class record its constructor's arguments.

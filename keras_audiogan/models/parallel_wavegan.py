@@ -165,11 +165,14 @@ class ParallelWaveGANGenerator(VocoderGenerator):
     def _upsampled(self, mel: Any) -> Any:
         window = self.context_window
         x = pad_time(mel, window, 0 if self.causal else window, "replicate")
-        x = self.upsample_conv_in(x)[..., None]
+        x = ops.expand_dims(self.upsample_conv_in(x), -1)
         for rate, smooth in zip(
             self.upsample_rates, self.upsamples, strict=True
         ):
-            x = smooth(ops.repeat(x, rate, axis=1))
+            # As `ops.repeat(x, rate, axis=1)`; LiteRT loses its shape.
+            shape = (ops.shape(x)[0], -1, x.shape[2], 1)
+            x = ops.reshape(ops.concatenate([x] * rate, axis=2), shape)
+            x = smooth(x)
             if self.upsample_slope is not None:
                 x = ops.leaky_relu(x, self.upsample_slope)
         return x[..., 0]
@@ -198,6 +201,7 @@ class ParallelWaveGAN(Vocoder):
     }
     default_loss = "parallel_wavegan"
     normalizes_mels = True
+    takes_noise = True
     # Its 30 layers each hold all samples of a chunk; as fast as 512.
     default_chunk_frames = 128
     tiny = {

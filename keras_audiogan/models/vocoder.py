@@ -128,6 +128,8 @@ class Vocoder(AdversarialModel):
     default_chunk_frames = 512
     # Whether a training run takes mean and scale of the mels from its data.
     normalizes_mels = False
+    # Whether it is called with `[mel, noise]`.
+    takes_noise = False
     labels = None
     num_channels = 1
 
