@@ -526,6 +526,8 @@ class GANSynth(ConditionalGAN):
         "frame_step": 16,
         "start_width": 4,
         "max_channels": 4,
+        # Weights that were never trained are loud otherwise.
+        "magnitude_offset": 1.0,
     }
 
     def __init__(
