@@ -94,6 +94,17 @@ VARIANTS: dict[str, tuple[str, dict[str, Any], str]] = {
         },
         "wgan-gp",
     ),
+    "gansynth, growing, linear, stereo": (
+        "gansynth",
+        {
+            "mel": False,
+            "num_channels": 2,
+            "first_block": 2,
+            "num_stable": 8,
+            "num_transition": 8,
+        },
+        "wgan-gp",
+    ),
     "wavegan, all options": (
         "wavegan",
         {

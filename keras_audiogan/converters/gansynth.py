@@ -296,8 +296,10 @@ def _normalization(options: config_files.Options) -> dict[str, float]:
             f"{place}: expected a positive scale and an offset of magnitudes, "
             f"and of frequencies. Received: {found}"
         )
-    names = ("magnitude_scale", "magnitude_offset")
-    names += ("frequency_scale", "frequency_offset")
+    names = (
+        *("magnitude_scale", "magnitude_offset"),
+        *("frequency_scale", "frequency_offset"),
+    )
     return dict(zip(names, found, strict=True))
 
 

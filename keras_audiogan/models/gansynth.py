@@ -90,8 +90,8 @@ class GrowingNetwork(BuiltNetwork):
         name: str | None = None,
     ) -> None:
         super().__init__(dtype=dtype, name=name)
-        self.picture_shape = tuple(picture_shape)
-        self.start_shape = tuple(start_shape)
+        height, width = start_shape
+        self.start_shape = (height, width)
         self.num_blocks = (picture_shape[0] // start_shape[0]).bit_length()
         self.progress = self.add_weight(
             shape=(),
@@ -494,6 +494,7 @@ class GANSynth(ConditionalGAN):
         ValueError: If sizes do not fit each other, or one is out of range.
     """
 
+    train_function: Any
     generator_class = GANSynthGenerator
     derived_arguments = ("num_classes", "picture_shape", "start_shape")
     default_arguments = {
@@ -526,6 +527,8 @@ class GANSynth(ConditionalGAN):
         "frame_step": 16,
         "start_width": 4,
         "max_channels": 4,
+        # Weights that were never trained are loud otherwise.
+        "magnitude_offset": 1.0,
     }
 
     def __init__(
@@ -857,21 +860,20 @@ class GANSynth(ConditionalGAN):
         }
 
 
+_ADAM: dict[str, Any] = {
+    "class_name": "Adam",
+    "config": {
+        "learning_rate": 8e-4,
+        "beta_1": 0.0,
+        "beta_2": 0.99,
+        "epsilon": 1e-8,
+    },
+}
 _LOSS = dataclasses.replace(
     losses.LOSSES["wgan-gp"],
     discriminator_steps=1,
-    **{
-        f"{network}_optimizer": {
-            "class_name": "Adam",
-            "config": {
-                "learning_rate": 8e-4,
-                "beta_1": 0.0,
-                "beta_2": 0.99,
-                "epsilon": 1e-8,
-            },
-        }
-        for network in ("generator", "discriminator")
-    },
+    generator_optimizer=_ADAM,
+    discriminator_optimizer=_ADAM,
 )
 
 
