@@ -15,6 +15,7 @@ COMMANDS = {
     "info": "Show what a preset is, what it was trained on, how good it is.",
     "sample": "Write sounds made by a preset.",
     "vocode": "Make sound again of recordings or of mel spectrograms.",
+    "data": "Fetch a data set that the zoo was trained on.",
     "train": "Train an architecture from nothing on a folder of sounds.",
     "finetune": "Train a preset further on a folder of sounds.",
     "evaluate": "Measure a preset against a folder of real sounds.",

@@ -13,6 +13,7 @@ ROOMS = {
     "presets": set(),
     "layers": {"audio"},
     "data": {"audio", "presets"},
+    "collections": {"presets"},
     "training": {"audio", "layers", "data"},
     "models": {"audio", "presets", "layers", "training"},
     "saving": {"presets", "models"},
