@@ -242,9 +242,8 @@ def _fetched(
             )
         except DownloadError as error:
             still = [a for a, path in paths.items() if not path.is_file()]
-            raise CollectionError(
-                _offline(collection, error, still, base)
-            ) from (error)
+            message = _offline(collection, error, still, base)
+            raise CollectionError(message) from error
     return {archive: ZipSource(path) for archive, path in paths.items()}
 
 

@@ -196,7 +196,7 @@ def _copied(path: str, source: Source, name: str) -> Piece:
 
 def _rounded(audio: np.ndarray, scale: int = 32767) -> np.ndarray:
     levels = np.rint(audio * audio.dtype.type(scale))
-    return np.clip(levels, -32768, 32767).astype(np.int16)
+    return np.clip(levels, -32768, 32767).astype(np.int16)[:, None]
 
 
 def _phrase(audio: np.ndarray, rate: int) -> np.ndarray:
