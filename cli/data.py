@@ -73,14 +73,24 @@ def command(
     if folder is None:
         _describe(collection, mirror, as_json)
         return
-    from keras_audiogan.collections import collect
+    from keras_audiogan.collections import collect, downloads_of
 
     if not as_json:
         click.echo(collection.license_text)
-    with _progress() as progress:
-        done = collect(
-            name, folder, given=given, base=mirror, progress=progress
-        )
+    try:
+        with _progress() as progress:
+            done = collect(
+                name, folder, given=given, base=mirror, progress=progress
+            )
+    except KeyboardInterrupt:
+        kept = downloads_of(folder)
+        if kept.is_dir():
+            click.echo(
+                f"\nWhat was fetched is in {kept}; the same command goes on "
+                "with it.",
+                err=True,
+            )
+        raise
     _say(collection, done, as_json)
 
 
@@ -170,24 +180,29 @@ def _say(collection: Collection, done: Collected, as_json: bool) -> None:
 def _progress() -> Iterator[Callable[[str, int, int], None]]:
     """Bars on a terminal, one for each file that is fetched."""
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as TimeColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     console = Console(stderr=True)
     bars = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %"),
-        TimeColumn(),
+        TimeRemainingColumn(),
         console=console,
         disable=not console.is_terminal,
     )
-    tasks: dict[str, object] = {}
+    tasks: dict[str, TaskID] = {}
 
     def show(what: str, done: int, total: int) -> None:
         if what not in tasks:
             tasks[what] = bars.add_task(what.partition("-")[0], total=total)
-        bars.update(tasks[what], completed=done, total=total)  # type: ignore[arg-type]
+        bars.update(tasks[what], completed=done, total=total)
 
     with bars:
         yield show

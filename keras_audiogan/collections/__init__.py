@@ -14,5 +14,6 @@ __getattr__, __dir__, __all__ = lazy_names(
         "Collection": "catalogue",
         "CollectionError": "catalogue",
         "collect": "prepare",
+        "downloads_of": "prepare",
     },
 )

@@ -109,8 +109,7 @@ def collect(
     if collection.needs:
         notes.find_fluidsynth()
         soundfont = notes.find_soundfont(places)
-    absolute = Path(os.path.abspath(target))
-    downloads = absolute.with_name(absolute.name + _DOWNLOADS)
+    downloads = downloads_of(target)
     if places and collection.archives:
         sources = _from_given(collection, places, base)
     else:
@@ -127,6 +126,12 @@ def collect(
         _check(collection, listing)
     shutil.rmtree(downloads, ignore_errors=True)
     return listing.collected(collection, target)
+
+
+def downloads_of(folder: str | os.PathLike[str]) -> Path:
+    """Returns where the archives of a data set are kept while it is made."""
+    path = Path(os.path.abspath(folder))
+    return path.with_name(path.name + _DOWNLOADS)
 
 
 class Listing:

@@ -140,16 +140,26 @@ def speech(sources: Sources, soundfont: Path | None) -> Iterator[Piece]:
 def drums(sources: Sources, soundfont: Path | None) -> Iterator[Piece]:
     """`KIND/KIT_HIT.flac`: mixed, resampled, cut, faded, levelled."""
     for row in _table("drums.csv"):
-        mix = _MIXES.get(row["mix"], {"": 1.0})
         source = sources[catalogue.DRUMS[row["mix"].partition("_")[0]]]
-        hit = _mixed(source, row["source"], mix)
-        start = int(row["start"])
-        hit = hit[start : start + int(row["length"])]
-        num_faded = min(_DRUM_FADE, len(hit) // 4)
-        ramp = np.linspace(0, np.pi, num_faded)
-        hit[len(hit) - num_faded :] *= 0.5 * (1 + np.cos(ramp))
-        hit = hit * (_DRUM_PEAK / np.abs(hit).max())
-        yield f"{row['name']}.flac", _rounded(hit), _DRUM_RATE
+        yield f"{row['name']}.flac", drum_hit(source, row), _DRUM_RATE
+
+
+def drum_hit(source: Source, row: Mapping[str, str]) -> np.ndarray:
+    """Returns one hit, int16 `(time, 1)` at 16 kHz.
+
+    Args:
+        source: The repository.
+        row: A row of `tables/drums.csv`: the sound file (a star stands for the
+            microphone), how it is mixed, where the hit begins and how long
+            it is, in samples at 16 kHz.
+    """
+    hit = _mixed(source, row["source"], _MIXES.get(row["mix"], {"": 1.0}))
+    start = int(row["start"])
+    hit = hit[start : start + int(row["length"])]
+    num_faded = min(_DRUM_FADE, len(hit) // 4)
+    ramp = np.linspace(0, np.pi, num_faded)
+    hit[len(hit) - num_faded :] *= 0.5 * (1 + np.cos(ramp))
+    return _rounded(hit * (_DRUM_PEAK / np.abs(hit).max()))
 
 
 def render_notes(sources: Sources, soundfont: Path | None) -> Iterator[Piece]:
