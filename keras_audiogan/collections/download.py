@@ -55,6 +55,7 @@ def download(
         try:
             _attempt(url, part, num_bytes, progress, state)
         except urllib.error.HTTPError as error:
+            error.close()
             reason = f"{url} answered {error.code} ({error.reason})"
             if error.code not in _PASSING or attempt == _ATTEMPTS:
                 raise DownloadError(reason) from error
@@ -65,8 +66,8 @@ def download(
             TimeoutError,
         ) as error:
             if attempt == _ATTEMPTS:
-                reason = getattr(error, "reason", None) or error
-                raise DownloadError(f"{url}: {reason}") from error
+                cause = getattr(error, "reason", None) or error
+                raise DownloadError(f"{url}: {cause}") from error
         else:
             os.replace(part, target)
             return
@@ -88,7 +89,10 @@ def _attempt(
     if state.done and state.etag:
         request.add_header("Range", f"bytes={state.done}-")
         request.add_header("If-Range", state.etag)
-    with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
+    # A new opener reads the proxies anew; urlopen keeps those of its first
+    # call.
+    opener = urllib.request.build_opener()
+    with opener.open(request, timeout=TIMEOUT) as response:
         if response.status != http.client.PARTIAL_CONTENT:
             state.done = 0
         state.etag = response.headers.get("ETag")

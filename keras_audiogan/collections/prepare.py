@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import hashlib
@@ -115,7 +116,10 @@ def collect(
     else:
         sources = _fetched(collection, downloads, base, progress)
     listing = Listing()
-    with replaced_folder(target) as temporary:
+    with contextlib.ExitStack() as stack:
+        for source in sources.values():
+            stack.callback(source.close)
+        temporary = stack.enter_context(replaced_folder(target))
         pieces = RECIPES[name](sources, soundfont)
         for done, piece in enumerate(pieces):
             listing.add(piece)
@@ -124,7 +128,8 @@ def collect(
         text = collection.license_text
         _write_bytes(temporary / LICENSE_FILE, text.encode("utf-8"))
         _check(collection, listing)
-    shutil.rmtree(downloads, ignore_errors=True)
+    if not places:
+        _discard(collection, downloads)
     return listing.collected(collection, target)
 
 
@@ -250,6 +255,14 @@ def _fetched(
             message = _offline(collection, error, still, base)
             raise CollectionError(message) from error
     return {archive: ZipSource(path) for archive, path in paths.items()}
+
+
+def _discard(collection: Collection, downloads: Path) -> None:
+    """Deletes the archives; what somebody else put there stays."""
+    for archive in collection.archives:
+        (downloads / archive.file_name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        downloads.rmdir()
 
 
 def _offline(

@@ -29,6 +29,9 @@ class Source(Protocol):
     def read(self, name: str) -> bytes:
         """The bytes of a file."""
 
+    def close(self) -> None:
+        """Lets go of what is open."""
+
 
 class ZipSource:
     """A zip archive, with or without one folder around all of it."""
@@ -77,6 +80,10 @@ class ZipSource:
             # RuntimeError: it is encrypted.
             raise _damaged(self.path, error) from error
 
+    def close(self) -> None:
+        """Closes the archive."""
+        self._zip.close()
+
 
 class FolderSource:
     """An archive that was unpacked, or a checkout."""
@@ -98,6 +105,9 @@ class FolderSource:
             raise _missing(self.path, name)
         _check_size(self.path, name, path.stat().st_size)
         return path.read_bytes()
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 def find_sources(
