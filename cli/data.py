@@ -56,7 +56,8 @@ def command(
     speech and drums are resampled, notes are rendered: with the versions of
     soxr and fluidsynth that were used here, every sample is that of the sets
     that the presets were trained on; others may differ in the last bit, and
-    the command says so.
+    the command says so. The piano is not the same twice, as fluidsynth renders
+    long pieces; names and lengths are.
 
     \b
     Examples:
@@ -142,7 +143,7 @@ def _describe(collection: Collection, mirror: str, as_json: bool) -> None:
         ["Files", f"{collection.num_files:,} in {size(collection.num_bytes)}"],
         ["Length", duration(3600 * collection.hours)],
         ["Layout", collection.layout],
-        ["SHA-256 of the listing", collection.sound_digest],
+        ["SHA-256 of the listing", collection.sound_digest or "varies"],
     ]
     lines += [
         ["Fetched", f"{archive.url(mirror)} (about {size(archive.num_bytes)})"]
@@ -167,12 +168,13 @@ def _say(collection: Collection, done: Collected, as_json: bool) -> None:
         }
         click.echo(json.dumps(facts, indent=2))
         return
-    same = "as expected" if done.is_expected else "not the expected one"
+    same = ", as expected" if done.is_expected else ", not the expected one"
+    same = "" if done.is_expected is None else same
     where = "is there already" if done.was_there else "is there"
     click.echo(
         f"{done.folder} {where}: {done.num_files:,} files, "
         f"{duration(done.seconds)}, licence {collection.license} (see "
-        f"LICENSE.md).\nSHA-256 of the listing: {done.digest}, {same}."
+        f"LICENSE.md).\nSHA-256 of the listing: {done.digest}{same}."
     )
 
 

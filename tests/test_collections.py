@@ -485,7 +485,7 @@ def test_the_list_and_the_description():
         assert f"\n{name} " in result.stdout
         assert collection.license in result.stdout
         shown = audiogan("data", name).stdout
-        assert collection.sound_digest in shown
+        assert (collection.sound_digest or "varies") in shown
         assert all(a.url() in shown for a in collection.archives)
         assert all(a.commit in shown for a in collection.archives)
     listed = json.loads(audiogan("data", "--json").stdout)
@@ -509,6 +509,7 @@ def test_the_tables_agree_with_the_catalogue():
     for row in hits:
         assert row["mix"].partition("_")[0] in catalogue.DRUMS
         assert ("*" in row["source"]) == (row["mix"] in recipes._MIXES)
+    assert len(rows("piano.csv")) == COLLECTIONS["piano"].num_files
     phrases = rows("kathleen.csv")
     assert len({row["name"] for row in phrases}) == len(phrases)
     assert len(phrases) + 32 == COLLECTIONS["speech"].num_files

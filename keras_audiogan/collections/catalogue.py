@@ -59,7 +59,8 @@ class Collection:
         layout: How its files are called.
         names_digest: SHA-256 of the sorted lines `path rate channels frames`.
         sound_digest: The same with each file's checksum, as the presets of
-            the zoo were trained on it.
+            the zoo were trained on it; None where fluidsynth does not render
+            the same twice, as it does with long pieces.
         is_copied: Whether the samples are the source's own, so that another
             digest is an error. Resampled and rendered sound may differ in
             the last bit with another version of soxr or fluidsynth.
@@ -75,7 +76,7 @@ class Collection:
     num_bytes: int
     layout: str
     names_digest: str
-    sound_digest: str
+    sound_digest: str | None = None
     is_copied: bool = False
     needs: tuple[str, ...] = ()
 
@@ -180,6 +181,12 @@ DRUMS = {
         40 * _MEGABYTE,
     ),
 }
+PIANO_MIDI = Archive(
+    "cheriell/ClassicalPianoMIDI-dataset",
+    "505aef5e7539ac56cdb4cbc72d08a98bfaf7a208",
+    "midis/Bach/bach_846.mid",
+    3 * _MEGABYTE,
+)
 
 COLLECTIONS = {
     collection.name: collection
@@ -274,6 +281,21 @@ COLLECTIONS = {
             sound_digest=(
                 "e4923b920cc43136333e83fe96e34664"
                 "d2e59600937b9b561f2e06caa497436e"
+            ),
+            needs=("fluidsynth", "FluidR3_GM.sf2"),
+        ),
+        Collection(
+            name="piano",
+            title="15 piano pieces, rendered here, 16 kHz, stereo",
+            license="CC-BY-SA-3.0-DE",
+            archives=(PIANO_MIDI,),
+            num_files=15,
+            hours=0.6819,
+            num_bytes=78 * _MEGABYTE,
+            layout="COMPOSER_PIECE.flac, index.csv",
+            names_digest=(
+                "fd30f49fd67a669026c991d59b97e53c"
+                "2140d12f3ea488dc64f1a2b75d54da4a"
             ),
             needs=("fluidsynth", "FluidR3_GM.sf2"),
         ),

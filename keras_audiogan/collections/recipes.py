@@ -72,6 +72,21 @@ _MIXES = {
 _DRUM_RATE = 16000
 _DRUM_PEAK = 0.9
 _DRUM_FADE = 320
+_PIANO_RATE = 16000
+_PIANO_RENDERED = 48000
+_PIANO_OPTIONS = (
+    "-O",
+    "float",
+    "-o",
+    "synth.reverb.room-size=0.4",
+    "-o",
+    "synth.reverb.level=0.3",
+    "-o",
+    "synth.chorus.active=0",
+)
+_PIANO_SIDE = 0.6
+# One for all pieces: the loudest has a peak of 0.5.
+_PIANO_GAIN = 45018.2707 / 32767
 _SPEECH_RATE = 22050
 _SPEECH_GAIN = 2.0
 _SPEECH_PEAK = 0.99
@@ -170,10 +185,43 @@ def render_notes(sources: Sources, soundfont: Path | None) -> Iterator[Piece]:
         yield path, clip, notes.RATE
 
 
+def piano(sources: Sources, soundfont: Path | None) -> Iterator[Piece]:
+    """`COMPOSER_PIECE.flac`, rendered in stereo, and `index.csv`."""
+    if soundfont is None:
+        raise CollectionError("The piano needs a soundfont. Received: none.")
+    source = sources[catalogue.PIANO_MIDI]
+    index = "file,composer,title,midi,seconds\n"
+    for row in _table("piano.csv"):
+        sound = notes.synthesize(
+            source.read(row["midi"]),
+            soundfont,
+            _PIANO_RENDERED,
+            0.6,
+            *_PIANO_OPTIONS,
+        )
+        start, length = int(row["start"]), int(row["length"])
+        left, right = (
+            soxr.resample(channel, _PIANO_RENDERED, _PIANO_RATE, "VHQ")[
+                start : start + length
+            ]
+            for channel in sound.T.astype(np.float64)
+        )
+        middle, side = (left + right) / 2, _PIANO_SIDE * (left - right) / 2
+        pair = np.stack([middle + side, middle - side], axis=1)
+        levels = _rounded(_PIANO_GAIN * pair)
+        yield f"{row['name']}.flac", levels, _PIANO_RATE
+        index += (
+            f"{row['name']}.flac,{row['composer']},{row['title']},"
+            f"{row['midi']},{length / _PIANO_RATE:.1f}\n"
+        )
+    yield "index.csv", index, 0
+
+
 RECIPES: dict[str, Recipe] = {
     "drums": drums,
     "fsdd": fsdd,
     "notes": render_notes,
+    "piano": piano,
     "sc09": sc09,
     "speech": speech,
 }
@@ -206,7 +254,8 @@ def _copied(path: str, source: Source, name: str) -> Piece:
 
 def _rounded(audio: np.ndarray, scale: int = 32767) -> np.ndarray:
     levels = np.rint(audio * audio.dtype.type(scale))
-    return np.clip(levels, -32768, 32767).astype(np.int16)[:, None]
+    levels = np.clip(levels, -32768, 32767).astype(np.int16)
+    return levels if levels.ndim == 2 else levels[:, None]
 
 
 def _phrase(audio: np.ndarray, rate: int) -> np.ndarray:
