@@ -1,16 +1,25 @@
 """`audiogan data`: the data sets that the zoo was trained on."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import pathlib
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import click
 
 from keras_audiogan.cli import _format, _options
-from keras_audiogan.collections import COLLECTIONS, Collected, Collection
-from keras_audiogan.collections.catalogue import GITHUB
+from keras_audiogan.collections.catalogue import (
+    COLLECTIONS,
+    GITHUB,
+    Collection,
+)
 from keras_audiogan.presets.words import duration, size
+
+if TYPE_CHECKING:
+    from keras_audiogan.collections import Collected
 
 
 @click.command()
