@@ -1,6 +1,7 @@
 """How many of several runs survive: the report's own headline, measured.
 
-    python benchmarks/stability.py ../shared/data/fsdd
+    audiogan data fsdd fsdd
+    python benchmarks/stability.py fsdd
 
 J. Hill's report ("End-to-end conditional audio generation", its tables of
 5,000 iterations at batch 64 and learning rate 1e-4, two spoken words of 4,096
@@ -143,7 +144,7 @@ def table(rows: list[dict[str, Any]]) -> str:
         f"learning rate {first['learning_rate']:g}; spectral discriminator, "
         "relativistic loss with R1 and R2, width "
         f"{first['dim']}. Command: "
-        "`python benchmarks/stability.py ../shared/data/fsdd`.",
+        "`python benchmarks/stability.py fsdd`.",
         "",
         "| model | runs | diverged | iterations survived (least) | level of "
         "generated against real at the end | the report's iterations |",

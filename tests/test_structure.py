@@ -13,6 +13,7 @@ ROOMS = {
     "presets": set(),
     "layers": {"audio"},
     "data": {"audio", "presets"},
+    "collections": {"presets"},
     "training": {"audio", "layers", "data"},
     "exporting": {"audio", "presets"},
     "models": {"audio", "presets", "layers", "training", "exporting"},

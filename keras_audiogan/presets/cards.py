@@ -70,6 +70,7 @@ _DATA_NAMES = {
     "license": "Licence",
     "attribution": "Attribution",
     "url": "From",
+    "command": "Fetched by",
     "hours": "Length",
     "num_files": "Files",
     "hash": "Hash",
@@ -432,9 +433,14 @@ def _measured(training: Mapping[str, Any]) -> str:
     ordered = sorted(commands, key=lambda command: len(commands[command]))
     if sum(map(len, commands.values())) == len(entries):
         commands[ordered[-1]] = ["all" if len(ordered) == 1 else "all others"]
+    sets = [plain(data.get("command", "")) for data in data_sets(training)]
+    sets = [command for command in sets if command]
     for command in ordered:
         which = "; ".join(commands[command])
-        code = _code("bash", [command.replace("```", "'''")])
+        # The last word of a set's command is the folder that it makes.
+        first = [made for made in sets if made.split()[-1] in command.split()]
+        lines = [line.replace("```", "'''") for line in (*first, command)]
+        code = _code("bash", lines)
         parts.append(f"Measured by ({which}):\n\n{code}")
     return "\n\n".join(parts)
 
