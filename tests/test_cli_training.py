@@ -101,7 +101,7 @@ def test_train_resume_and_finetune_from_the_command_line(tmp_path):
     assert result.exit_code == 0, result.output
     result = audiogan("sample", "more", "-n", 1, "--seed", 0, "-o", "out")
     assert result.exit_code == 0, result.output
-    assert (tmp_path / "out" / "more_0_0.wav").is_file()
+    assert (tmp_path / "out" / "more_0_00.wav").is_file()
 
 
 @pytest.mark.parametrize(

@@ -245,7 +245,8 @@ def test_the_study_from_the_command_line(preset, many, tmp_path):
         *("--augmentation-study", "--epochs", 1, "--runs", 1),
     )
     assert result.exit_code == 0, result.output
-    lines = result.stdout.splitlines()
+    # The first says which files are tested on.
+    lines = result.stdout.splitlines()[1:]
     assert "digit_classifier, 1 steps of 64 clips" in lines[0]
     assert [line.split("  ")[0] for line in lines[2:]] == [
         *("real", "real and generated", "generated"),

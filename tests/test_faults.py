@@ -185,7 +185,7 @@ def test_sample_on_a_full_disk(full_disk, in_a_new_folder, tmp_path):
     line = said(audiogan(*arguments, "-n", 100))
     assert line.startswith("Error: The disk is full while writing ")
     assert "--output" in line
-    made = [f"tiny_0_{index}.wav" for index in range(100)]
+    made = [f"tiny_0_{index:02}.wav" for index in range(100)]
     rows = (out / "tiny_0.csv").read_text().splitlines()[1:]
     written = [row.partition(",")[0] for row in rows]
     assert 10 < len(written) < 20

@@ -216,7 +216,7 @@ def test_a_run_fits_one_file_and_its_preset_keeps_the_statistics(tmp_path):
             "sample", tmp_path / "run/preset", *options, out, *asked
         )
         assert made.exit_code == 0, made.output
-        sounds.append(soundfile.read(out / "preset_3_0.wav")[0])
+        sounds.append(soundfile.read(out / "preset_3_00.wav")[0])
     preset, more, fast, same = sounds
     np.testing.assert_array_equal(preset, same)
     assert np.abs(more - preset).max() > 0 and np.abs(fast - more).max() > 0

@@ -399,15 +399,19 @@ class AudioWriter:
         """Opens the file; missing folders are made."""
         with self._explained():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._target = _Target(self._temporary, "w+")
-            self._sound = soundfile.SoundFile(
-                self._target,
-                "w",
-                samplerate=self.sampling_rate,
-                channels=self.num_channels,
-                format=self._container,
-                subtype=self._subtype,
-            )
+            target = self._target = _Target(self._temporary, "w+")
+            try:
+                self._sound = soundfile.SoundFile(
+                    target,
+                    "w",
+                    samplerate=self.sampling_rate,
+                    channels=self.num_channels,
+                    format=self._container,
+                    subtype=self._subtype,
+                )
+            except BaseException:
+                target.close()
+                raise
         return self
 
     def write(self, audio: np.ndarray) -> None:

@@ -33,6 +33,29 @@ _WHOLE = Piece(0, 0)
 Layout = Sequence[Piece | mpeg.MpegPart]
 
 
+def _make_types() -> None:
+    """Uses all of soundfile that threads will use, once, in one of them.
+
+    cffi makes its types and functions where they are first needed, and ends
+    the process if two threads make one at once. Python imports a module once,
+    and every thread that reads or writes sound here waits for this one.
+    """
+    file = io.BytesIO()
+    with soundfile.SoundFile(file, "w", 8000, 1, format="WAV") as sound:
+        sound.write(np.zeros(1, np.float32))
+    file.seek(0)
+    with soundfile.SoundFile(file) as sound:
+        sound.seek(0)
+        sound.read(dtype="float32")
+        sound.extra_info  # noqa: B018
+    # No sound: what errors need, and files that are opened by name.
+    with contextlib.suppress(soundfile.SoundFileError):
+        soundfile.SoundFile(os.devnull)
+
+
+_make_types()
+
+
 class Reader(abc.ABC):
     """An open sound file; a context manager.
 

@@ -294,7 +294,9 @@ class Trainer:
     def _make_model(self) -> Any:
         plan = self.plan
         keras.utils.set_random_seed(plan.seed)
-        model = plan.model_class(**plan.arguments, dtype=plan.policy)
+        # The arguments of a resumed run name its policy as well.
+        arguments = {**plan.arguments, "dtype": plan.policy}
+        model = plan.model_class(**arguments)
         loaded = plan.stems & set(model.preset_weights)
         if loaded:
             saving.load_preset_weights(model, plan.origin.path, weights=loaded)
