@@ -42,7 +42,7 @@ class RealClips(NamedTuple):
 
 
 def split(
-    data: pathlib.Path,
+    data: tuple[pathlib.Path, ...],
     config: dict[str, Any],
     folder: pathlib.Path,
     test_pattern: str | None,

@@ -20,7 +20,7 @@ def run(
     folder: pathlib.Path,
     config: dict[str, Any],
     *,
-    data: pathlib.Path,
+    data: tuple[pathlib.Path, ...],
     test_pattern: str | None,
     num_samples: int | None,
     seed: int,

@@ -18,9 +18,11 @@ from keras_audiogan.cli import (
 @click.option(
     "--data",
     required=True,
+    multiple=True,
     type=click.Path(exists=True, file_okay=False, path_type=pathlib.Path),
     metavar="DIR",
-    help="Folder of the sounds that the preset was trained on.",
+    help="Folder of the sounds that the preset was trained on; can be "
+    "repeated.",
 )
 @click.option(
     "--test",
@@ -138,7 +140,7 @@ def _evaluate_clips(
     folder: pathlib.Path,
     config: dict[str, Any],
     *,
-    data: pathlib.Path,
+    data: tuple[pathlib.Path, ...],
     test_pattern: str | None,
     num_samples: int | None,
     classifier: str,
