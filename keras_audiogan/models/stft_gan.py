@@ -325,6 +325,17 @@ class STFTGAN(ConditionalGAN):
             return super().call(inputs, training)
         return AudioGAN.call(self, inputs, training)
 
+    @property
+    def pitches(self) -> dict[int, int]:
+        """MIDI number -> index of its label; none if it is not told."""
+        if self.conditional:
+            return super().pitches
+        raise ValueError(
+            "This generator is not told what to play. Use a conditional one "
+            f"whose labels are pitches. Received: labels={self.labels}, "
+            "conditional=False"
+        )
+
     # What a training run asks
 
     @classmethod
