@@ -87,7 +87,7 @@ def command(
     from keras_audiogan import saving
 
     preset_class = saving.preset_class(folder / "config.json", config)
-    if not preset_class.conditional:
+    if not preset_class.learns_labels(config["config"]):
         raise click.UsageError(
             f"{preset} takes no labels, so it cannot be asked for pitches: "
             f"its architecture, {config['architecture']}, is not conditional."

@@ -272,7 +272,7 @@ def _labels_of(
     from keras_audiogan import saving
 
     preset_class = saving.preset_class(folder / "config.json", config)
-    if not preset_class.conditional:
+    if not preset_class.learns_labels(config["config"]):
         # The error for labels says it.
         return pitches
     from keras_audiogan.models.playing import label_of

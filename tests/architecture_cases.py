@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_audiogan.layers.equalized_conv import EqualizedConv2D
 from keras_audiogan.models.vocoder import TINY
 
 # Losses that the backends are compared by, where they are not all: a loss is
@@ -229,6 +230,11 @@ def set_weights_from_paths(model: Any) -> None:
     They are the same on every backend, and the same for the generator as for
     its moving average.
     """
+    equalized = {
+        id(layer.kernel)
+        for layer in model._flatten_layers()
+        if isinstance(layer, EqualizedConv2D)
+    }
     for weight in model.weights:
         if weight.path.endswith("progress") or "int" in weight.dtype:
             continue  # How far networks have grown.
@@ -238,11 +244,16 @@ def set_weights_from_paths(model: Any) -> None:
             )
         )
         shape = tuple(int(size) for size in weight.shape)
-        if weight.path.endswith("variance"):
+        normalises = "batch_norm" in weight.path
+        if normalises and weight.path.endswith(("gamma", "variance")):
             value = rng.uniform(0.5, 1.5, shape)
         else:
             fan_in = max(1, int(np.prod(shape[:-1])))
+            if id(weight) in equalized:
+                fan_in = 1  # They are divided when they run.
             value = rng.standard_normal(shape) / fan_in**0.5
+            if normalises:
+                value = 0.25 * value  # Else the few channels may be dead.
         weight.assign(value.astype("float32"))
 
 

@@ -86,11 +86,12 @@ def test_with_labels_and_without():
 @pytest.mark.backends
 def test_it_starts_at_its_level():
     keras.utils.set_random_seed(0)
-    model = STFTGAN(
-        **{**UNLABELLED, "dim": 32, "slice_length": 1024, "start_level": 0.05}
-    )
+    # Of many bins, each with a kernel of its own.
+    bins = {"head_fft_length": 256, "head_frame_step": 64}
+    size = {**bins, "dim": 32, "slice_length": 1024}
+    model = STFTGAN(**{**UNLABELLED, **size, "start_level": 0.05})
     level = np.sqrt(np.mean(model.sample(16, seed=0) ** 2))
-    assert 0.035 < level < 0.07
+    assert 0.04 < level < 0.063
 
 
 @pytest.mark.backends
@@ -149,7 +150,7 @@ def test_weights_of_losses():
         loss, _ = model.discriminator_loss(
             tensors, model._fake(tensors["latents"][:, 0], tensors)
         )
-        losses[name] = float(loss)
+        losses[name] = float(numbers(loss))
     mixed = 0.5 * losses["first"] + 2.0 * losses["second"]
     assert losses["mixed"] == pytest.approx(mixed, rel=1e-5)
     assert losses["first"] > 0.5 and losses["second"] > 0.5

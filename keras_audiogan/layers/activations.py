@@ -1,11 +1,20 @@
-"""Activations that are cheap to differentiate twice."""
+"""Activations that are cheap to differentiate twice, or can be exported."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
 from keras import ops
+
+
+def gelu(x: Any) -> Any:
+    """The exact `keras.ops.gelu`, of an operator that ONNX has.
+
+    TensorFlow's is made of the complementary error function.
+    """
+    return 0.5 * x * (1.0 + ops.erf(x * math.sqrt(0.5)))
 
 
 def leaky_relu(x: Any, negative_slope: float) -> Any:

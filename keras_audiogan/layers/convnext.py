@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_audiogan.layers.activations import gelu
+
 # That of the originals, in PyTorch.
 EPSILON = 1e-6
 
@@ -122,7 +124,7 @@ class ConvNeXtBlock(keras.layers.Layer):
         if modulation is not None:
             scale, shift = ops.split(modulation[:, None], 2, axis=-1)
             x = x * (1.0 + scale) + shift
-        x = ops.gelu(self.expand(x), approximate=False)
+        x = gelu(self.expand(x))
         return frames + ops.multiply(self.contract(x), self.gamma)
 
     def get_config(self) -> dict[str, Any]:

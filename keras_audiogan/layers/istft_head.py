@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -9,7 +10,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_audiogan.audio.transforms import irfft, overlap_add
+from keras_audiogan.audio.transforms import (
+    constant,
+    irfft,
+    overlap_add,
+    overlap_weight,
+)
 from keras_audiogan.audio.windows import centered_window, margin
 
 PADDINGS = ("same", "center")
@@ -83,7 +89,7 @@ class InverseSTFTHead(keras.layers.Layer):
         uniform = keras.initializers.RandomUniform(-bound, bound)
         bias: Any = uniform
         if self.start_level is not None:
-            bias = self._start_of_bias
+            bias = functools.partial(self._start_of_bias, self.start_level)
         self.out = keras.layers.Dense(
             self.num_channels * (self.fft_length + 2),
             kernel_initializer=uniform,
@@ -93,10 +99,12 @@ class InverseSTFTHead(keras.layers.Layer):
         )
         self.out.build(input_shape)
 
-    def _start_of_bias(self, shape: Any, dtype: Any = None) -> Any:
+    def _start_of_bias(
+        self, level: float, shape: Any, dtype: Any = None
+    ) -> Any:
         """Log-magnitudes of noise at the level, and phases at random."""
         overlap = np.sum(self.taper**2) / self.frame_step
-        magnitude = self.start_level * math.sqrt(self.fft_length * overlap)
+        magnitude = level * math.sqrt(self.fft_length * overlap)
         half = (self.num_channels, shape[0] // self.num_channels // 2)
         phases = keras.random.uniform(half, -math.pi, math.pi, dtype=dtype)
         # What the kernel adds, of inputs that are normalised, has a variance
@@ -138,15 +146,25 @@ class InverseSTFTHead(keras.layers.Layer):
         taper = ops.convert_to_tensor(self.taper)
         parts = irfft(real, imaginary, self.fft_length) * taper
         sound = overlap_add(parts, self.frame_step)
-        weights = overlap_add(
-            ops.ones_like(parts[:1, :, :1]) * ops.square(taper),
-            self.frame_step,
-        )
         # Nothing of use lies where the windows vanish.
-        weights = ops.maximum(weights, _LEAST_WEIGHT)
+        if parts.shape[1] is None:
+            weights = overlap_add(
+                ops.ones_like(parts[:1, :, :1]) * ops.square(taper),
+                self.frame_step,
+            )[0]
+            weights = ops.maximum(weights, _LEAST_WEIGHT)
+        else:
+            # Constant in every graph: TensorFlow rounds quotients of
+            # constants otherwise, and of a free batch saw none.
+            weights = constant(
+                overlap_weight(
+                    self.taper, parts.shape[1], self.frame_step, _LEAST_WEIGHT
+                ),
+                parts,
+            )
         start = margin(self.fft_length, self.frame_step, self.padding)
         stop = start + ops.shape(parts)[1] * self.frame_step
-        return sound[:, start:stop] / weights[:, start:stop]
+        return sound[:, start:stop] / weights[start:stop]
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

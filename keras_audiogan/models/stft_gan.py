@@ -288,6 +288,19 @@ class STFTGAN(ConditionalGAN):
             self.make_discriminators(num_classes=self.num_classes)
         )
 
+    def example_inputs(self) -> list[Any]:
+        """Returns a latent of zeros, and any weights of the labels."""
+        if self.conditional:
+            return super().example_inputs()
+        return AudioGAN.example_inputs(self)
+
+    def check_inputs(self, inputs: Any) -> None:
+        """Raises a ValueError if `call` can make no sound of the inputs."""
+        if self.conditional:
+            super().check_inputs(inputs)
+        else:
+            AudioGAN.check_inputs(self, inputs)
+
     def as_batch(self, data: Any) -> dict[str, Any]:
         """Returns what `fit` was given as a dict, with any `"classes"`."""
         if self.conditional:
@@ -311,6 +324,17 @@ class STFTGAN(ConditionalGAN):
         if self.conditional:
             return super().call(inputs, training)
         return AudioGAN.call(self, inputs, training)
+
+    @property
+    def pitches(self) -> dict[int, int]:
+        """MIDI number -> index of its label; none if it is not told."""
+        if self.conditional:
+            return super().pitches
+        raise ValueError(
+            "This generator is not told what to play. Use a conditional one "
+            f"whose labels are pitches. Received: labels={self.labels}, "
+            "conditional=False"
+        )
 
     # What a training run asks
 
