@@ -5,6 +5,8 @@ import pathlib
 import urllib.parse
 from collections.abc import Iterable, Mapping
 
+from keras_audiogan.presets.atomic_folder import write_text
+
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -63,7 +65,8 @@ def write_page(
             f'<tr><td><audio controls preload="none" src="{_link(file)}">'
             f"</audio><br>{html.escape(file)}</td>{cells}</tr>"
         )
-    path.write_text(
+    write_text(
+        path,
         _PAGE.format(
             title=html.escape(title),
             picture=""
@@ -73,7 +76,6 @@ def write_page(
             heads="".join(f"<th>{name}</th>" for name in columns),
             rows="\n".join(lines),
         ),
-        "utf-8",
     )
 
 

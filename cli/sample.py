@@ -6,6 +6,7 @@ import io
 import pathlib
 import re
 import secrets
+import sys
 from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -391,7 +392,10 @@ class SampleWriter:
         if index is not None:
             name += f"_{index:0{self.digits}d}"
             if self.labels:
-                name += "_" + re.sub(r"[^\w-]+", "_", self.label(index))
+                # In the C locale no name has accents.
+                coding = sys.getfilesystemencoding()
+                label = self.label(index).encode(coding, "replace")
+                name += "_" + re.sub(r"[^\w-]+", "_", label.decode(coding))
         return self.folder / f"{name}.{self.audio_format}"
 
     def _check_nothing_is_lost(self) -> None:

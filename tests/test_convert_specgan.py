@@ -17,12 +17,13 @@ from tensorflow_checkpoint_support import write_checkpoint
 from keras_audiogan.converters import (
     ConversionError,
     convert,
-    convert_specgan,
-    convert_wavegan,
     identify,
     list_networks,
+    specgan,
+    wavegan,
 )
 from keras_audiogan.converters.moments import read_moments
+from keras_audiogan.converters.parts import build
 from keras_audiogan.models import SpecGANDiscriminator, SpecGANGenerator
 from keras_audiogan.saving import load_preset
 
@@ -248,22 +249,25 @@ def test_command_writes_a_preset_with_moments(tmp_path):
     assert gan.sample(1, seed=0).shape == (1, 16384, 1)
 
 
-@pytest.mark.slow
 def test_what_is_no_specgan_is_refused(tmp_path):
     write_run(tmp_path / "run")
+    prefix = tmp_path / "run" / "model.ckpt-5"
+    contents = wavegan.read_contents(prefix)
     with pytest.raises(ConversionError, match="convert_specgan"):
-        convert_wavegan(tmp_path / "run")
+        wavegan.make_parts(contents, prefix)
     with pytest.raises(ConversionError, match="make clips of 16384"):
-        convert_specgan(tmp_path / "run", slice_length=8192)
+        specgan.make_parts(contents, prefix, slice_length=8192)
     shutil.copy(tmp_path / "run/moments.pkl", tmp_path / "run/more.pkl")
     with pytest.raises(ConversionError, match="moments.pkl, more.pkl"):
-        convert(tmp_path / "run")
+        specgan.make_parts(contents, prefix)
     kernel = np.ones((5, 5, 1, 3), "float32")
     write_run(
         tmp_path / "odd", **{"G/upconv_2/conv2d_transpose/kernel": kernel}
     )
+    prefix = tmp_path / "odd" / "model.ckpt-5"
+    parts = specgan.make_parts(wavegan.read_contents(prefix), prefix)
     with pytest.raises(ConversionError, match="upconv_2.*Expected"):
-        convert(tmp_path / "odd")
+        build(parts, None)
 
 
 # The moments

@@ -35,7 +35,7 @@ def _find(source: str | pathlib.Path) -> pathlib.Path:
     if path.is_dir():
         return _find_in_folder(path)
     prefix = path.with_name(_PARTS.sub("", path.name)) if path.name else path
-    if _index_of(prefix).is_file():
+    if index_of(prefix).is_file():
         return prefix
     if path.is_file():
         raise ConversionError(
@@ -50,7 +50,8 @@ def _find(source: str | pathlib.Path) -> pathlib.Path:
     )
 
 
-def _index_of(prefix: pathlib.Path) -> pathlib.Path:
+def index_of(prefix: pathlib.Path) -> pathlib.Path:
+    """Returns the file that lists a checkpoint's variables."""
     return prefix.with_name(prefix.name + ".index")
 
 
@@ -63,7 +64,7 @@ def _find_in_folder(folder: pathlib.Path) -> pathlib.Path:
         # Often an absolute path of the machine that trained: only its last
         # part means anything here.
         prefix = folder / re.split(r"[\\/]", named.group(1))[-1]
-        if _index_of(prefix).is_file():
+        if index_of(prefix).is_file():
             return prefix
     found = [file.with_suffix("") for file in folder.glob("*.index")]
     if not found:

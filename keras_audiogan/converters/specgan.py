@@ -40,7 +40,10 @@ class SpecGANConverter:
             prefix = checkpoint_files.find_checkpoint(source)
         except ConversionError as error:
             return str(error)
-        if outline(prefix).architecture != "specgan":
+        index = checkpoint_files.index_of(prefix)
+        # Starting TensorFlow takes seconds, and names are not compressed.
+        is_wavegan = b"/conv1d/" in index.read_bytes()
+        if is_wavegan or outline(prefix).architecture != "specgan":
             return f"{prefix} is no checkpoint of SpecGAN."
         return None
 
