@@ -74,6 +74,7 @@ def test_a_converted_model_grows_on_and_is_saved(converted, tmp_path):
     gan.save_to_preset(tmp_path / "preset")
     config = json.loads((tmp_path / "preset" / "config.json").read_text())
     assert config["config"]["exact_overlap"] is False
+    assert config["config"]["class_scale"] == 1.0
 
 
 def test_a_folder_is_told_from_others_and_a_stage_may_be_named(tmp_path):

@@ -264,6 +264,7 @@ def _config(options: config_files.Options) -> dict[str, Any]:
         "exact_overlap": False,
         **_normalization(options),
         "latent_dim": options.integer("latent_vector_size", 256),
+        "class_scale": 1.0,
         "kernel_size": options.integer("kernel_size", 3, high=64),
         "channel_base": options.integer("fmap_base", 512),
         "max_channels": options.count("fmap_max", 128),

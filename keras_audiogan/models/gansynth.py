@@ -19,6 +19,13 @@ Different from the original:
   after.
 - Labels of generated sound are those of the batch; there they are drawn by
   how often they occur.
+- What says the class is as long as the latent. There it is a single 1 beside
+  256 normal numbers, which a generator takes long to hear at all.
+- Gradient penalties are taken in the pictures of a stage. There they are
+  taken in full-size pictures of logarithms and half turns, where slopes
+  begin a hundredfold below 1: until they reach it, over many thousands of
+  steps, nothing holds the discriminator back, and class logits grow with the
+  scores.
 """
 
 from __future__ import annotations
@@ -143,6 +150,12 @@ class GANSynthGenerator(GrowingNetwork):
         channel_base: Block `b` has `channel_base / 2**b` channels, if that
             is less.
         kernel_size: Height and width of the convolutions.
+        class_scale: Multiplies the classes, which have one 1 among zeros. By
+            default the root of `latent_dim`, which gives them the latent's
+            length.
+
+    Raises:
+        ValueError: If `class_scale` is not a positive number.
     """
 
     def __init__(
@@ -154,10 +167,19 @@ class GANSynthGenerator(GrowingNetwork):
         max_channels: int = 256,
         channel_base: int = 4096,
         kernel_size: int = 3,
+        class_scale: float | None = None,
         dtype: Any = None,
         name: str = "generator",
     ) -> None:
         super().__init__(picture_shape, start_shape, dtype, name)
+        if class_scale is None:
+            class_scale = math.sqrt(latent_dim)
+        if not 0.0 < class_scale < math.inf:
+            raise ValueError(
+                "`class_scale` must be a positive number. "
+                f"Received: class_scale={class_scale}"
+            )
+        self.class_scale = class_scale
         inputs = latent_dim + num_classes
         square = (kernel_size, kernel_size)
         self.convs, self.to_pictures = [], []
@@ -201,9 +223,8 @@ class GANSynthGenerator(GrowingNetwork):
         """
         del training
         latents, classes = inputs
-        x = ops.concatenate(
-            [latents, ops.cast(classes, latents.dtype)], axis=-1
-        )
+        classes = self.class_scale * ops.cast(classes, latents.dtype)
+        x = ops.concatenate([latents, classes], axis=-1)
         x = pixel_norm(ops.cast(x, "float32"))[:, None, None]
         last = self.num_blocks if num_blocks is None else num_blocks
         seen = 1 if num_blocks is None else max(1, last - 1)
@@ -231,13 +252,12 @@ class ProgressiveDiscriminator(GrowingNetwork, Discriminator):
     It takes pictures of the size of any block. The feature maps end with the
     class logits `(batch, num_classes)` and the logits `(batch, 1)`.
 
-    Its view is the picture at full size without the scales of the
-    representation: gradient penalties are taken there, as in the original.
+    Its view is the picture itself, of the size at hand: there gradient
+    penalties are taken.
 
     Args:
         picture_shape: Frames, bins and channels.
         start_shape: Height and width of the first block.
-        picture_scale: What the representation multiplies each channel by.
         num_classes: Labels.
         max_channels: See `GANSynthGenerator`.
         channel_base: See `GANSynthGenerator`.
@@ -247,7 +267,6 @@ class ProgressiveDiscriminator(GrowingNetwork, Discriminator):
     shares = (
         "picture_shape",
         "start_shape",
-        "picture_scale",
         "max_channels",
         "channel_base",
         "kernel_size",
@@ -257,7 +276,6 @@ class ProgressiveDiscriminator(GrowingNetwork, Discriminator):
         self,
         picture_shape: tuple[int, int, int],
         start_shape: tuple[int, int],
-        picture_scale: tuple[float, ...],
         num_classes: int,
         max_channels: int = 256,
         channel_base: int = 4096,
@@ -267,7 +285,6 @@ class ProgressiveDiscriminator(GrowingNetwork, Discriminator):
     ) -> None:
         super().__init__(picture_shape, start_shape, dtype, name)
         square = (kernel_size, kernel_size)
-        self.picture_scale = np.asarray(picture_scale, "float32")
         widths = [
             num_filters(block, channel_base, max_channels)
             for block in range(self.num_blocks + 1)
@@ -320,23 +337,12 @@ class ProgressiveDiscriminator(GrowingNetwork, Discriminator):
             )
         return block
 
-    def _units(self, picture: Any) -> np.ndarray:
-        # A pixel stands for `4**n` of a picture at full size.
-        missing = self.num_blocks - self._block_of(picture)
-        return self.picture_scale / 2.0**missing
-
-    def views(self, audio: Any, training: bool = False) -> list[Any]:
-        """Returns the pictures without their scales."""
-        del training
-        return [audio / ops.convert_to_tensor(self._units(audio))]
-
     def feature_maps(
         self, views: list[Any], training: bool = False, classes: Any = None
     ) -> list[list[Any]]:
         """Returns `[[features, ..., class logits, logits]]`."""
         del classes
-        (view,) = views
-        picture = view * ops.convert_to_tensor(self._units(view))
+        (picture,) = views
         last = self._block_of(picture)
         features = []
         x = self._from_picture(picture, last)
@@ -620,12 +626,7 @@ class GANSynth(ConditionalGAN):
                 "A GANSynth has one discriminator, of the kind "
                 f"'progressive'. Received: discriminators={specs}"
             )
-        config = self.representation.get_config()
-        scale = (config["magnitude_scale"], config["frequency_scale"])
-        (built,) = self.make_discriminators(
-            **self.network_context(),
-            picture_scale=scale * self.num_channels,
-        )
+        (built,) = self.make_discriminators(**self.network_context())
         return built
 
     # Training
