@@ -1,4 +1,4 @@
-# make demo     set up .venv and write eight sounds and a picture to out/
+# make demo     set up .venv and write ten sounds, a picture and a page to out/
 # make test     set up .venv and run every test, then the backends' own part
 # make check    lint, types and the fast tests: for work, a few minutes
 # make quality  formatting, lint, types, generated files: what CI checks
@@ -17,7 +17,7 @@ INSTALL = $(BIN)/python -m pip install --quiet -c constraints.txt
 .PHONY: demo test check quality style typecheck wheel clean
 
 demo: $(VENV)/.installed
-	$(BIN)/audiogan sample wavegan_digits -n 8 -o $(OUT) --plot
+	$(BIN)/audiogan sample stft_gan_digits -n 10 -o $(OUT) --plot
 
 test: $(VENV)/.installed-test
 	$(PYTEST)

@@ -16,6 +16,9 @@ GenerateName = Literal[
     "genre_cgan_drums_dense",
     "projection_wavegan_digits",
     "projection_wavegan_drums",
+    "specgan_digits",
+    "stft_gan_digits",
+    "stft_gan_drums",
     "wavegan_digits",
     "wavegan_drums",
     "wavegan_words",
@@ -26,6 +29,7 @@ VocodeName = Literal[
     "melgan_speech",
     "multiband_melgan_speech",
     "parallel_wavegan_speech",
+    "vocos_speech",
 ]
 
 ClassifyName = Literal[
