@@ -664,7 +664,8 @@ class Vocoder(AdversarialModel):
     def fuse_weight_norm(self) -> Vocoder:
         """Returns this vocoder for use: the norm is part of the kernels.
 
-        It makes the same sound, faster, and has no discriminator.
+        It makes the same sound, at most a tenth faster, and has no
+        discriminator.
         `save_to_preset` writes it as any other. For training keep the one
         with weight norm.
         """

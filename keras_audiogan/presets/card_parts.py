@@ -146,8 +146,7 @@ CARD_PARTS = {
         limits=_limits_of_mels,
         python=(
             "vocoder = keras_audiogan.from_preset({preset})",
-            "vocoder = vocoder.fuse_weight_norm()  # the same sound, faster",
-            "mel = vocoder.mel(audio)  # of mono sound (time,) at its rate",
+            "mel = vocoder.mel(audio, rate)  # of mono sound (time,)",
             "copy = vocoder.vocode(mel)  # float32 (1, time, 1) in [-1, 1]",
         ),
         commands=(*TASKS["vocode"].commands, _FINETUNE),

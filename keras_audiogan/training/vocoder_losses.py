@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from keras import ops
 
+from keras_audiogan.audio.windows import get_window
 from keras_audiogan.layers.mel_features import MelFeatures
 from keras_audiogan.layers.stft import stft_power
 from keras_audiogan.training.losses import (
@@ -42,6 +44,9 @@ MEL_SCALES: tuple[tuple[int, int], ...] = (
     (256, 20),
     (128, 10),
 )
+
+# Of magnitudes, full scale 1, at 0 Hz and at half the rate.
+_EDGE_FLOOR = 1e-3
 
 #: Options of `feature_matching_loss`: kan-bayashi's recipes, jik876's
 #: HiFi-GAN (every map, the score too, twice the sum), descriptinc's MelGAN,
@@ -153,6 +158,10 @@ class MultiScaleMelLoss:
     logarithms; hops are a quarter of the window. After the multi-scale mel
     loss of DAC (arXiv:2306.06546).
 
+    No band covers the lowest and the highest bin of a transform, in which a
+    generator that makes spectra could put anything: of one of the windows
+    these two are compared likewise, and weigh as much as two bands.
+
     Args:
         sampling_rate: Of the sound, in Hz.
         scales: Pairs of a window in samples and a number of bands, which
@@ -168,6 +177,23 @@ class MultiScaleMelLoss:
             MelFeatures(sampling_rate, bands, window, window // 4, log_base=10)
             for window, bands in scales
         ]
+        # The second longest is short enough for any clip.
+        self._edge_window, bands = scales[min(1, len(scales) - 1)]
+        self._edge_weight = 2.0 / bands
+        taper = get_window("hann", self._edge_window)
+        signs = np.where(np.arange(self._edge_window) % 2, -1.0, 1.0)
+        self._edge_kernel = np.stack([taper, taper * signs], axis=-1)
+
+    def _edges(self, sound: Any) -> Any:
+        """Logarithms of the magnitudes at 0 Hz and at half the rate."""
+        bins = ops.conv(
+            ops.cast(sound, "float32"),
+            ops.convert_to_tensor(self._edge_kernel[:, None], "float32"),
+            strides=self._edge_window // 4,
+            padding="valid",
+            data_format="channels_last",
+        )
+        return ops.log10(ops.maximum(ops.abs(bins), _EDGE_FLOOR))
 
     def __call__(self, fake: Any, real: Any) -> Any:
         """Compares sound.
@@ -181,7 +207,10 @@ class MultiScaleMelLoss:
             A scalar.
         """
         real = ops.stop_gradient(ops.convert_to_tensor(real))
-        return sum(mel_loss(each(fake), each(real)) for each in self.features)
+        edges = mel_loss(self._edges(fake), self._edges(real))
+        return self._edge_weight * edges + sum(
+            mel_loss(each(fake), each(real)) for each in self.features
+        )
 
 
 def mel_loss(mel_fake: Any, mel_real: Any) -> Any:
