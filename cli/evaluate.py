@@ -201,6 +201,15 @@ def _evaluate_clips(
             click.echo(str(tested))
         _evaluation.show(report_of_study, as_json, format_study)
         return
+    fewest = min(len(real.audio), len(held_out.audio))
+    if fewest < 10:
+        raise click.BadParameter(
+            "10 clips or more are needed of the sound that was trained on and "
+            "of the sound held out. Give a larger folder, or say with --test "
+            f"which files to test on. Received: {len(real.audio)} and "
+            f"{len(held_out.audio)}",
+            param_hint="--data",
+        )
     classifier_model = zoo.from_preset(chosen) if chosen else None
     as_data = ask == "as-data"
     labels = _evaluation.as_often(real, gan, num_samples) if as_data else None

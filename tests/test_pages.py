@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 
+import architecture_cases as cases
+import mido
 import numpy as np
 import pytest
 from hub_server import HubServer, User
@@ -26,7 +28,7 @@ def folder(tmp_path):
     rng = np.random.default_rng(0)
     for name in ("zero", "one"):
         sources = sorted((HERE / "data" / "digits" / name).iterdir())
-        for take in range(60):
+        for take in range(120):
             audio, rate = read_audio(sources[take % len(sources)])
             audio = np.roll(audio, 7 * take) * rng.uniform(0.5, 0.9)
             write_audio(
@@ -35,6 +37,14 @@ def folder(tmp_path):
     shutil.copytree(HERE / "data" / "digits", tmp_path / "fsdd")
     audio, rate = read_audio(tmp_path / "my_sounds" / "zero" / "0.wav")
     write_audio(tmp_path / "speech.wav", np.tile(audio, (4, 1)), rate)
+    gan = cases.build("gansynth", labels=[f"{p:03}" for p in range(54, 73)])
+    gan.save_to_preset(tmp_path / "my_notes")
+    song = mido.MidiFile()
+    song.tracks.append(mido.MidiTrack())
+    for pitch in (60, 67, 48):
+        for kind in ("note_on", "note_off"):
+            song.tracks[0].append(mido.Message(kind, note=pitch, time=240))
+    song.save(tmp_path / "song.mid")
     return tmp_path
 
 
