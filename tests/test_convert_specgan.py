@@ -16,7 +16,6 @@ from tensorflow_checkpoint_support import write_checkpoint
 
 from keras_audiogan.converters import (
     ConversionError,
-    convert,
     identify,
     list_networks,
     specgan,
@@ -190,9 +189,9 @@ def test_outputs_equal_the_originals(tmp_path, batch_norm, nearest):
     (tmp_path / "run" / "args.txt").write_text(
         "data_moments_fp,/home/me/train/moments.pkl\nspecgan_ngl,1\n"
     )
-    assert identify(tmp_path / "run") == "specgan"
-    assert list_networks(tmp_path / "run") == ["discriminator", "generator"]
-    gan = convert(tmp_path / "run")
+    prefix = tmp_path / "run" / "model.ckpt-5"
+    parts = specgan.make_parts(wavegan.read_contents(prefix), prefix)
+    gan = build(parts, None)
     config = gan.get_config()
     assert (config["dim"], config["latent_dim"]) == (1, 7)
     assert (config["slice_length"], config["sampling_rate"]) == (16384, 16000)
@@ -239,6 +238,8 @@ def test_command_writes_a_preset_with_moments(tmp_path):
     (run / "moments.pkl").rename(tmp_path / "elsewhere")
     lacking = audiogan("convert", run, tmp_path / "preset")
     assert lacking.exit_code and "--moments" in lacking.output
+    assert identify(run) == "specgan"
+    assert list_networks(run) == ["discriminator", "generator"]
     done = audiogan(
         *("convert", run, tmp_path / "preset"),
         *("--moments", tmp_path / "elsewhere"),
