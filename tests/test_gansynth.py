@@ -175,6 +175,20 @@ def test_what_is_not_grown_yet_repeats_pixels():
 
 
 @pytest.mark.backends
+def test_blends_are_exact_in_half_precision():
+    gan = cases.build("gansynth", dtype="mixed_bfloat16")
+    cases.set_weights_from_paths(gan)
+    inputs = [gan.sample_latents(2, 0), np.eye(3, dtype="float32")[:2]]
+    parts = {}
+    for progress in (1.0, 2.0, 1.3):
+        gan.generator.progress.assign(progress)
+        parts[progress] = as_numpy(gan.generator(inputs, num_blocks=3))
+    assert np.abs(parts[1.0] - parts[2.0]).max() > 0.01
+    mixed = 0.7 * parts[1.0] + 0.3 * parts[2.0]
+    np.testing.assert_allclose(parts[1.3], mixed, atol=1e-6)
+
+
+@pytest.mark.backends
 def test_a_discriminator_sees_pictures_of_any_size():
     gan = build_once()
     cases.set_weights_from_paths(gan)

@@ -103,6 +103,8 @@ class GrowingNetwork(BuiltNetwork):
             shape=(),
             initializer=keras.initializers.Constant(self.num_blocks - 1.0),
             dtype="float32",
+            # In half precision a blend would go in jerks.
+            autocast=False,
             trainable=False,
             aggregation="only_first_replica",
             name="progress",
