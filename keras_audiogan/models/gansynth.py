@@ -23,9 +23,8 @@ Different from the original:
   256 normal numbers, which a generator takes long to hear at all.
 - Gradient penalties are taken in the pictures of a stage. There they are
   taken in full-size pictures of logarithms and half turns, where slopes
-  begin a hundredfold below 1: until they reach it, over many thousands of
-  steps, nothing holds the discriminator back, and class logits grow with the
-  scores.
+  begin some fiftyfold below 1: until they reach it, hundreds of steps later,
+  nothing holds the discriminator back, and class logits grow with the scores.
 """
 
 from __future__ import annotations
@@ -104,6 +103,8 @@ class GrowingNetwork(BuiltNetwork):
             shape=(),
             initializer=keras.initializers.Constant(self.num_blocks - 1.0),
             dtype="float32",
+            # In half precision a blend would go in jerks.
+            autocast=False,
             trainable=False,
             aggregation="only_first_replica",
             name="progress",
