@@ -20,7 +20,8 @@ SHORTER = {
         "steps_per_epoch=1000, epochs=10": "steps_per_epoch=2, epochs=1",
         "-o runs/classifier ": "-o runs/classifier --steps 2 ",
         "--classifier runs/classifier": "--classifier runs/classifier -n 20",
-        "--augmentation-study": "--augmentation-study -n 20 --epochs 1 --runs 1",
+        "--augmentation-study": "--augmentation-study -n 20 --epochs 1 "
+        "--runs 1",
         "--report mine.html --save": "--report mine.html --save -n 20",
     }
 }
