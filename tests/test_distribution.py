@@ -74,6 +74,7 @@ def test_two_replicas_train_as_one_device(mirrored):
     _assert_equal_runs(mirrored, mirrored)
 
 
+@pytest.mark.slow
 def test_a_strategy_of_one_replica_trains_as_one_device(mirrored):
     assert mirrored["alone/num_replicas"] == 1
     alone = {
@@ -84,6 +85,7 @@ def test_a_strategy_of_one_replica_trains_as_one_device(mirrored):
     _assert_equal_runs(alone, mirrored)
 
 
+@pytest.mark.slow
 def test_an_update_that_is_no_number_is_taken_back(mirrored):
     for prefix in ("", "single/", "alone/"):
         changed = mirrored[f"{prefix}changed_by_nan"]

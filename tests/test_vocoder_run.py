@@ -67,6 +67,7 @@ def test_a_training_makes_a_preset_that_vocodes(trained):
     assert record["recipe"]["discriminator_start"] == 2
 
 
+@pytest.mark.slow
 def test_mels_are_normalised_by_the_data(trained):
     vocoder = keras_audiogan.from_preset(str(trained.preset))
     mels = []
