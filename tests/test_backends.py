@@ -216,6 +216,8 @@ def compare(of_backends, prefix):
             np.testing.assert_allclose(
                 of_backends[name][key],
                 value,
+                # Moving variances of untrained networks can be large.
+                rtol=1e-5,
                 atol=1e-4,
                 err_msg=f"{name} {key}",
             )
@@ -250,7 +252,15 @@ def test_one_fit_step_gives_the_same_weights(of_backends, name, loss):
     if loss == "wgan":
         # Clipped weights pass a tiny network's gradients on too small.
         still = {path for path in still if "generator" not in path}
-    allowed = {"discriminator/output/bias"}
+    allowed = {path for path in still if path.endswith("output/bias")}
+    if name == "gansynth":
+        # Blocks that wait for their stage, and a grown network's progress.
+        allowed |= {path for path in still if "progress" in path}
+        allowed |= {path for path in still if "_picture" in path}
+    if name == "stft_gan":
+        # Where real and fake are on one side of the last leaky ReLU, what
+        # its bias adds cancels out too.
+        allowed |= {path for path in still if path.endswith("conv_4/bias")}
     if name == "cgan" and loss == "wgan-gp":
         # Real and fake have the same labels: where both are on one side of
         # every leaky ReLU, what the label adds cancels out too.

@@ -117,7 +117,7 @@ def test_a_settings_file_of_keras_changes_no_sound(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     for file, clip in zip(
-        (out / "wavegan_0_0.wav", out / "wavegan_0_1.wav"),
+        (out / "wavegan_0_00.wav", out / "wavegan_0_01.wav"),
         sound(folder),
         strict=True,
     ):

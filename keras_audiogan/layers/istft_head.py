@@ -122,7 +122,7 @@ class InverseSTFTHead(keras.layers.Layer):
             x = ops.reshape(x, (-1, frames, self.fft_length + 2))
         sound = self.synthesise(*ops.split(x, 2, axis=-1))
         if channels == 1:
-            return sound[..., None]
+            return ops.expand_dims(sound, -1)
         sound = ops.reshape(sound, (-1, channels, frames * self.frame_step))
         return ops.transpose(sound, (0, 2, 1))
 
