@@ -131,6 +131,13 @@ def test_accents_match_in_both_forms(tmp_path):
     assert named.class_counts == {"a": 3, "b": 3}
 
 
+@pytest.mark.parametrize("name", ["include", "exclude"])
+def test_a_list_of_patterns_is_refused_by_name(tmp_path, name):
+    write_audio(tmp_path / "a.wav", np.full((800, 1), 0.5, "float32"), 8000)
+    with pytest.raises(TypeError, match=rf"`{name}` must be one pattern"):
+        AudioFolder.scan(tmp_path, **{name: ["*.wav"]})
+
+
 def test_stereo_mixed_to_mono_is_announced(tmp_path):
     make_sounds(tmp_path / "s", channels=2)
     dataset = AudioDataset(tmp_path / "s", 1000, num_channels=1)

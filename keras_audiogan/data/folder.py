@@ -208,6 +208,12 @@ class AudioFolder:
                 raise ValueError(
                     f"`{name}` must be positive. Received: {name}={value}."
                 )
+        for name, value in (("include", include), ("exclude", exclude)):
+            if not isinstance(value, (str, type(None))):
+                raise TypeError(
+                    f"`{name}` must be one pattern, such as '*/kick*'. "
+                    f"Received: {name}={value!r}."
+                )
         if isinstance(paths, (str, os.PathLike)):
             paths = [paths]
         roots = [os.fspath(path) for path in paths]

@@ -154,7 +154,9 @@ def _vocoder_examples(model: Any, with_mel: bool) -> list[dict[str, Any]]:
             example = {"audio": audio}
         else:
             rest = ((0, 0), (0, max(0, fft_length - length)), (0, 0))
-            example = {"mel": model.mel(np.pad(audio, rest))}
+            example = {
+                "mel": model.mel(np.pad(audio, rest), model.sampling_rate)
+            }
             frames = example["mel"].shape[1]
         if model.takes_noise:
             shape = (rows, frames * hop, 1)
