@@ -108,5 +108,6 @@ def _write(
         click.echo(f"  labels: {plain(', '.join(names))}")
     click.echo(
         f"Largest difference between {made.runtime} and Keras: "
-        f"{made.difference:.1e} of the largest value (at most 1e-4)."
+        f"{made.difference:.1e} of the largest value (at most "
+        f"{made.tolerance:g})."
     )
