@@ -23,6 +23,7 @@ from keras_audiogan.models.batches import (
     check_given,
     check_rows,
     compile_advice,
+    with_channel_axis,
 )
 from keras_audiogan.models.diagram import diagram
 from keras_audiogan.models.discriminators import (
@@ -532,13 +533,16 @@ class AdversarialModel(RecordedArguments, keras.Model):
                 kwargs["validation_data"]
             )
             self._check_given(*held[:2])
+            kwargs["validation_data"] = keras.utils.pack_x_y_sample_weight(
+                with_channel_axis(held[0]), *held[1:]
+            )
         check_rows(
             x,
             self.discriminator_steps,
             args[0] if args else kwargs.get("batch_size"),
             kwargs.get("validation_split") or 0.0,
         )
-        return super().fit(x, y, *args, **kwargs)
+        return super().fit(with_channel_axis(x), y, *args, **kwargs)
 
     def evaluate(
         self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any
@@ -556,7 +560,7 @@ class AdversarialModel(RecordedArguments, keras.Model):
         self.compiled_loss()
         if not kwargs.get("_use_cached_eval_dataset"):  # `fit` has looked.
             self._check_given(x, y)
-        return super().evaluate(x, y, *args, **kwargs)
+        return super().evaluate(with_channel_axis(x), y, *args, **kwargs)
 
     def _check_given(self, x: Any, y: Any) -> None:
         learns = self.learns_labels(self.get_config())

@@ -92,6 +92,21 @@ def check_loss(loss: Any) -> None:
         )
 
 
+def with_channel_axis(x: Any) -> Any:
+    """Returns arrays of mono clips `(rows, time)` as `(rows, time, 1)`.
+
+    Also the `"audio"` of a dict of arrays; anything else is returned as it
+    is. A traced step that meets both ranks no longer knows the rank.
+    """
+    if isinstance(x, Mapping):
+        return {
+            k: with_channel_axis(v) if k == "audio" else v for k, v in x.items()
+        }
+    if isinstance(x, np.ndarray) and x.ndim == 2:
+        return x[..., np.newaxis]
+    return x
+
+
 def as_clips(audio: Any, length: int | None, num_channels: int) -> Any:
     """Returns clips as float32 `(rows, time, channels)`.
 
