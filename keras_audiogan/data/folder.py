@@ -208,11 +208,11 @@ class AudioFolder:
                 raise ValueError(
                     f"`{name}` must be positive. Received: {name}={value}."
                 )
-        for name, value in (("include", include), ("exclude", exclude)):
-            if not isinstance(value, (str, type(None))):
+        for name, pattern in (("include", include), ("exclude", exclude)):
+            if not isinstance(pattern, (str, type(None))):
                 raise TypeError(
                     f"`{name}` must be one pattern, such as '*/kick*'. "
-                    f"Received: {name}={value!r}."
+                    f"Received: {name}={pattern!r}."
                 )
         if isinstance(paths, (str, os.PathLike)):
             paths = [paths]
