@@ -18,6 +18,7 @@ from keras_audiogan.converters.moments import read_moments
 from keras_audiogan.converters.parts import Parts, build
 from keras_audiogan.converters.wavegan import (
     Contents,
+    TensorFlowConverter,
     network_weights,
     outline,
     read_apart,
@@ -31,7 +32,7 @@ _DEFAULT_ITERATIONS = 16
 _START = 4
 
 
-class SpecGANConverter:
+class SpecGANConverter(TensorFlowConverter):
     """Converts checkpoints of the original SpecGAN."""
 
     def check(self, source: str | pathlib.Path) -> str | None:
@@ -46,14 +47,6 @@ class SpecGANConverter:
         if is_wavegan or outline(prefix).architecture != "specgan":
             return f"{prefix} is no checkpoint of SpecGAN."
         return None
-
-    def list_networks(self, source: str | pathlib.Path) -> list[str]:
-        """Returns which networks a checkpoint holds, by their preset's stems.
-
-        Arguments and errors are those of `convert`.
-        """
-        prefix = checkpoint_files.find_checkpoint(source)
-        return list(outline(prefix).networks)
 
     def convert(
         self,

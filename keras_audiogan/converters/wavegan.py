@@ -220,7 +220,19 @@ def _child(reader: str) -> None:
     safetensors.numpy.save_file(arrays, path, metadata)
 
 
-class WaveGANConverter:
+class TensorFlowConverter:
+    """What converters of the project's TensorFlow 1 checkpoints share."""
+
+    def list_networks(self, source: str | pathlib.Path) -> list[str]:
+        """Returns which networks a checkpoint holds, by their preset's stems.
+
+        Arguments and errors are those of `convert`.
+        """
+        prefix = checkpoint_files.find_checkpoint(source)
+        return list(outline(prefix).networks)
+
+
+class WaveGANConverter(TensorFlowConverter):
     """Converts checkpoints of the original WaveGAN."""
 
     def check(self, source: str | pathlib.Path) -> str | None:
@@ -233,14 +245,6 @@ class WaveGANConverter:
         except ConversionError as error:
             return str(error)
         return None
-
-    def list_networks(self, source: str | pathlib.Path) -> list[str]:
-        """Returns which networks a checkpoint holds, by their preset's stems.
-
-        Arguments and errors are those of `convert`.
-        """
-        prefix = checkpoint_files.find_checkpoint(source)
-        return list(outline(prefix).networks)
 
     def convert(
         self,

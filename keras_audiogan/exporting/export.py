@@ -198,9 +198,11 @@ def _disk_errors(target: Path) -> Iterator[None]:
 
     TensorFlow has one of its own, whose class is that of a want of memory.
     """
+    import tensorflow as tf
+
     try:
         yield
-    except Exception as error:
+    except (OSError, tf.errors.OpError) as error:
         if isinstance(error, OSError):
             full = error.errno == errno.ENOSPC and error.filename is None
         else:
