@@ -212,7 +212,8 @@ _SHARED = (
     ),
     option(
         "--label-names",
-        "Names for the labels, in the order of the folders' names.",
+        "Names for the labels, in the order of the folders' names; or "
+        "OLD=NEW,... for those that change, e.g. 0=zero,1=one.",
         _options.Names(),
         "the names of the sub-folders",
         metavar="A,B,...",

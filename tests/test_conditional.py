@@ -636,6 +636,8 @@ def test_labels_are_renamed_in_order(digits):
     renamed = digits.renamed(["uno", "due", "nulla"])
     assert renamed.labels == ("uno", "due", "nulla")
     assert [f.label for f in renamed.files] == [f.label for f in digits.files]
+    some = digits.renamed([f"{digits.labels[2]}=nulla"])
+    assert some.labels == (*digits.labels[:2], "nulla")
     for names in (["uno"], ["uno", "uno", "due"]):
         with pytest.raises(ValueError, match="one name for each label"):
             digits.renamed(names)

@@ -371,15 +371,26 @@ class AudioFolder:
     def renamed(self, names: Sequence[str]) -> "AudioFolder":
         """Returns this data set with a new name for each of its `labels`.
 
+        Args:
+            names: In the order of `labels`; or `"OLD=NEW"` for those that
+                change.
+
         Raises:
             ValueError: If there are no labels, another number of names than
-                of labels, or one name twice.
+                of labels, no label of an old name, or one name twice.
         """
         present = self.labels or ()
+        changes = [name.partition("=") for name in names]
+        if names and all(
+            old in present and equals for old, equals, _ in changes
+        ):
+            new_names = {old: new for old, _, new in changes}
+            names = [new_names.get(name, name) for name in present]
         if len(names) != len(present) or len(set(names)) != len(names):
             raise ValueError(
-                "There must be one name for each label of the data set, "
-                f"{', '.join(present) or 'which has none'}. "
+                "There must be one name for each label of the data set, in "
+                f"this order: {', '.join(present) or 'it has none'}; or "
+                "OLD=NEW for those that change. "
                 f"Received: {', '.join(names)}"
             )
         return dataclasses.replace(self, labels=names)

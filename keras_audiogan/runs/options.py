@@ -126,7 +126,8 @@ class TrainingOptions:
         offset_augmentation: See `AudioDataset`; 0.
         random_gain_db: See `AudioDataset`; none.
         label_names: Names for the labels of the data, in the order of their
-            folders' names; the folders' names.
+            folders' names, or `"OLD=NEW"` for those that change; the
+            folders' names.
         balance: Whether every label is drawn equally often; no.
         include: Pattern that names of files must match; none.
         exclude: Pattern of names that are left out; none.
