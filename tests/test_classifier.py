@@ -55,6 +55,25 @@ def test_probabilities_features_and_labels_of_a_batch(noise):
     assert model.predict_labels(noise) == named
 
 
+def test_kept_frequencies_tell_pitches_apart():
+    time = np.arange(2048) / 8000
+    pitches = 440 * 2 ** (np.arange(6) / 12)
+    tones = np.sin(2 * np.pi * pitches[:, None] * time)[..., None]
+    audio = np.tile(tones, (8, 1, 1)).astype("float32")
+    model = small_classifier(
+        labels=list("ABCDEF"),
+        num_mel_bins=64,
+        fft_length=1024,
+        keep_frequencies=True,
+        dropout=0.0,
+    )
+    model.compile()
+    labels = np.tile(np.arange(6), 8)
+    model.fit(audio, labels, epochs=25, batch_size=12, verbose=0)
+    assert model.features(tones).shape == (6, 8)
+    assert model.predict_labels(tones) == list("ABCDEF")
+
+
 @pytest.mark.backends
 def test_log_mel_spectrogram_is_that_of_numpy(noise):
     model = small_classifier(num_channels=2)

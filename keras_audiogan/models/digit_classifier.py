@@ -43,6 +43,9 @@ class DigitClassifier(AudioClassifier):
             0.475 of the sampling rate.
         filters: Channels of the convolutions; the last is `num_features`.
         dropout: Fraction of features dropped in training.
+        keep_frequencies: Whether the features are a dense layer's, of the
+            means over time alone, so that they tell where in frequency a
+            sound lies; for pitches.
 
     Example:
         >>> classifier = DigitClassifier(("yes", "no"), sampling_rate=8000)
@@ -78,6 +81,7 @@ class DigitClassifier(AudioClassifier):
         max_frequency: float | None = None,
         filters: Sequence[int] = (24, 48, 96, 128, 128),
         dropout: float = 0.3,
+        keep_frequencies: bool = False,
         **kwargs: Any,
     ):
         super().__init__(
@@ -105,6 +109,7 @@ class DigitClassifier(AudioClassifier):
             max_frequency=float(max_frequency),
             filters=[int(count) for count in filters],
             dropout=float(dropout),
+            keep_frequencies=bool(keep_frequencies),
         )
 
 
@@ -124,6 +129,7 @@ class DigitClassifierNetwork(ClassifierNetwork):
         max_frequency: float,
         filters: Sequence[int],
         dropout: float,
+        keep_frequencies: bool = False,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -175,6 +181,14 @@ class DigitClassifierNetwork(ClassifierNetwork):
             name="pool",
             dtype=self.dtype_policy,
         )
+        self.places = None
+        if keep_frequencies:
+            heights = -(-num_mel_bins // 2)
+            for _ in filters[1:-1]:
+                heights = -(-heights // 2)
+            self.places = self.make_dense(
+                heights * filters[-1], filters[-1], "places", dtype="float32"
+            )
         self.build_head(filters[-1], num_classes, dropout)
 
     def log_mel_spectrogram(self, audio):
@@ -203,4 +217,9 @@ class DigitClassifierNetwork(ClassifierNetwork):
             hidden = ops.relu(hidden)
             if 0 < index < last:
                 hidden = self.pool(hidden)
-        return ops.mean(ops.cast(hidden, "float32"), axis=(1, 2))
+        hidden = ops.cast(hidden, "float32")
+        if self.places is None:
+            return ops.mean(hidden, axis=(1, 2))
+        hidden = ops.mean(hidden, axis=1)
+        size = hidden.shape[1] * hidden.shape[2]
+        return ops.relu(self.places(ops.reshape(hidden, (-1, size))))
