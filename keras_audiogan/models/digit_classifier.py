@@ -45,7 +45,7 @@ class DigitClassifier(AudioClassifier):
         dropout: Fraction of features dropped in training.
         keep_frequencies: Whether the features are a dense layer's, of the
             means over time alone, so that they tell where in frequency a
-            sound lies; for pitches.
+            sound lies. For pitches: in training no clip's speed changes.
 
     Example:
         >>> classifier = DigitClassifier(("yes", "no"), sampling_rate=8000)

@@ -34,13 +34,16 @@ class ClassifierTrainer(Trainer):
     """Trains a classifier and tests it on the recordings held out.
 
     Every batch is a function of the seed and the step: clips are changed at
-    random in speed, place, level and noise. There are no previews, and the
-    preset is written when it was tested.
+    random in speed, place, level and noise; not in speed where the classifier
+    hears pitches. There are no previews, and the preset is written when it
+    was tested.
     """
 
     def feed(self) -> KerasFeed:
         """Returns batches of changed clips."""
-        return classifier_feed(self.plan.dataset, self.start)
+        return classifier_feed(
+            self.plan.dataset, self.start, self._augmentation()
+        )
 
     def watchers(self) -> list[keras.callbacks.Callback]:
         """Returns the log alone."""
@@ -58,7 +61,8 @@ class ClassifierTrainer(Trainer):
 
     def recipe(self) -> dict[str, Any]:
         """Returns how it was trained, with the random changes."""
-        return {**super().recipe(), "augmentation": AUGMENTATION._asdict()}
+        augmentation = self._augmentation()._asdict()
+        return {**super().recipe(), "augmentation": augmentation}
 
     def data_record(self) -> dict[str, Any]:
         """Returns what it was trained on, with the files of each label."""
@@ -68,6 +72,11 @@ class ClassifierTrainer(Trainer):
             "files_per_label": folder.class_counts,
             "num_skipped": len(folder.skipped),
         }
+
+    def _augmentation(self) -> Augmentation:
+        if self.plan.arguments.get("keep_frequencies"):
+            return AUGMENTATION._replace(max_speed_change=0.0)
+        return AUGMENTATION
 
     def _measured(self) -> dict[str, Any]:
         plan, train = self.plan, self.plan.dataset
