@@ -183,6 +183,39 @@ def test_it_learns_to_tell_tones_apart(tmp_path):
     )
     assert result.metrics["test_accuracy"]["value"] >= 7 / 8
     assert result.metrics["test_accuracy"]["num_recordings"] == 8
+    recipe = json.loads((result.preset / "training.json").read_text())["recipe"]
+    assert recipe["augmentation"]["max_speed_change"] == 0.1
+
+
+@pytest.mark.slow
+def test_what_hears_pitches_hears_none_at_another_speed(tmp_path):
+    time = np.arange(1500) / 8000
+    for pitch, hertz in (("C4", 261.6), ("C#4", 277.2)):
+        (tmp_path / pitch).mkdir()
+        for index in range(4):
+            tone = np.sin(2 * np.pi * hertz * time + index)
+            soundfile.write(tmp_path / pitch / f"{index}.wav", tone, 8000)
+    model = {
+        "filters": [8, 16],
+        "num_mel_bins": 64,
+        "fft_length": 1024,
+        "keep_frequencies": True,
+    }
+    result = run_training(
+        options(
+            tmp_path / "run",
+            data=tmp_path,
+            model=model,
+            test="*/[0-1].wav",
+            steps=60,
+            batch_size=4,
+            learning_rate=0.01,
+        ),
+        quiet=True,
+    )
+    assert result.metrics["test_accuracy"]["value"] == 1.0
+    recipe = json.loads((result.preset / "training.json").read_text())["recipe"]
+    assert recipe["augmentation"]["max_speed_change"] == 0.0
 
 
 @pytest.mark.parametrize(
