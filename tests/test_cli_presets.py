@@ -469,7 +469,8 @@ def test_evaluate_by_a_classifier_of_the_same_labels(digits, tmp_path):
             ("evaluate", "wavegan_digits", "--data", DATA / "digits")
             + ("--classifier", "wavegan_drums"),
             "value for --classifier: wavegan_drums is a generator",
-            "can predict: digit_classifier, drum_classifier, lstm_classifier, "
+            "can predict: digit_classifier, drum_classifier, "
+            "instrument_classifier, lstm_classifier, pitch_classifier, "
             "word_classifier.",
         ),
         (

@@ -35,6 +35,8 @@ VocodeName = Literal[
 ClassifyName = Literal[
     "digit_classifier",
     "drum_classifier",
+    "instrument_classifier",
     "lstm_classifier",
+    "pitch_classifier",
     "word_classifier",
 ]
