@@ -6,7 +6,7 @@ import pathlib
 
 import pytest
 
-from keras_audiogan.models import WaveGAN
+from keras_audiogan.models import GANSynth, SpecGAN, WaveGAN
 
 SCRIPT = pathlib.Path(__file__).parent.parent / "benchmarks/wavegan_speed.py"
 
@@ -38,3 +38,102 @@ def test_multiply_adds_are_those_of_the_layers(wavegan_speed):
     update = generator + 10 * discriminator - 2 * first
     expected = 5 * update + 3 * generator + 2 * discriminator
     assert wavegan_speed.iteration_multiply_adds(4, 3) == 3 * expected
+
+
+@pytest.fixture(scope="module")
+def spectral_speed():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(SCRIPT.parent)
+        return importlib.import_module("spectral_speed")
+
+
+def size(kernel, steps):
+    """Multiply-adds of a layer whose kernel meets so many places."""
+    return steps * math.prod(kernel.shape)
+
+
+def test_multiply_adds_of_specgan_are_those_of_its_layers(spectral_speed):
+    gan = SpecGAN(dim=2)
+    # Pixels at the lower rate of each map.
+    pixels = [16 * 4**i for i in range(5)]
+    generator = math.prod(gan.generator.dense.kernel.shape) + sum(
+        size(layer.kernel, n)
+        for layer, n in zip(gan.generator.upconvs, pixels, strict=True)
+    )
+    downconvs = [
+        size(layer.kernel, n)
+        for layer, n in zip(
+            gan.discriminator.downconvs, pixels[::-1], strict=True
+        )
+    ]
+    score = math.prod(gan.discriminator.score.kernel.shape)
+    counted = spectral_speed.specgan_multiply_adds(2)
+    assert counted == [generator, sum(downconvs) + score, downconvs[0]]
+
+
+def test_multiply_adds_of_gansynth_are_those_of_its_layers(spectral_speed):
+    gan = GANSynth(
+        labels=["060", "061", "062"],
+        slice_length=2048,
+        fft_length=32,
+        frame_step=16,
+        start_width=2,
+        start_height=16,
+        latent_dim=5,
+        channel_base=32,
+        max_channels=6,
+    )
+    for blocks in (2, 4):
+        generator = discriminator = first = 0
+        for block in range(1, blocks + 1):
+            pixels = 32 * 4 ** (block - 1)
+            pair = slice(2 * block - 2, 2 * block)
+            for place, layer in enumerate(gan.generator.convs[pair]):
+                # The first kernel covers the small picture, once.
+                full = block == 1 and place == 0
+                generator += size(layer.kernel, 1 if full else pixels)
+            for place, layer in enumerate(gan.discriminator.convs[pair]):
+                last = block == 1 and place == 1
+                discriminator += size(layer.kernel, 1 if last else pixels)
+            if block >= blocks - 1:
+                kernel = gan.generator.to_pictures[block - 1].kernel
+                first += size(kernel, pixels)
+        for head in (gan.discriminator.score, gan.discriminator.classes):
+            discriminator += size(head.kernel, 1)
+        counted = spectral_speed.gansynth_multiply_adds(
+            blocks, (16, 2), 5, 3, channel_base=32, max_channels=6
+        )
+        assert counted == [generator + first, discriminator + first, first]
+    # One discriminator update a step, of rows of 3.
+    g, d, f = counted
+    expected = 3 * (g + 2 * (3 * d - f) + 4 * d + 3 * g + 2 * d)
+    assert spectral_speed.iteration_multiply_adds(counted, 3, 1) == expected
+
+
+def test_rates_of_training_are_read_from_a_log(monkeypatch):
+    monkeypatch.syspath_prepend(SCRIPT.parent)
+    script = importlib.import_module("spectra_or_waves")
+    lines = [
+        '{"step": 42, "time": 99.0, "event": "non_finite", "text": "x"}',
+        '{"step": 100, "time": 100.0}',
+        '{"step": 200, "time": 110.0}',
+        '{"step": 300, "time": 120.0}',
+        # Resumed a day later, from an earlier step.
+        '{"step": 250, "time": 90000.0}',
+        '{"step": 350, "time": 90010.0}',
+        '{"step": 450, "time": 90020.0}',
+        '{"step": 550, "ti',
+    ]
+    assert script.steps_per_second(lines) == pytest.approx(10.0)
+    assert script.steps_per_second(lines[:2]) is None
+    scores = {
+        "generated": {"value": 6.0, "low": 5.0, "high": 7.0},
+        "real_test": {"value": 8.0},
+    }
+    assert script.share(scores) == "0.75 [0.62, 0.88]"
+    rows = [["a", *[""] * 8, "910 [900, 920]"]]
+    assert script.table(rows) == (
+        "|  | sampling, times real time |\n"
+        "| --- | --- |\n"
+        "| a | 910 [900, 920] |"
+    )
