@@ -81,8 +81,8 @@ def heard_pitches(clips: np.ndarray, sampling_rate: int) -> np.ndarray:
         hertz = np.asarray(found.pitch_hz, "float64")
         voiced = np.asarray(found.confidence) >= _VOICED
         if voiced.any():
-            hertz = float(np.median(hertz[voiced]))
-            pitches[index] = 69.0 + 12.0 * np.log2(hertz / 440.0)
+            octaves = np.log2(np.median(hertz[voiced]) / 440.0)
+            pitches[index] = 69.0 + 12.0 * octaves
     return pitches
 
 
