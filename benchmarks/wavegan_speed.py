@@ -200,7 +200,9 @@ def serve(case: dict[str, Any]) -> None:
 class Process:
     """A contender in a process of its own, which waits for its turns."""
 
-    def __init__(self, case: dict[str, Any], limit: float) -> None:
+    def __init__(
+        self, case: dict[str, Any], limit: float, script: str = __file__
+    ) -> None:
         self.limit = limit
         environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
         environment["KERAS_BACKEND"] = "tensorflow"
@@ -208,7 +210,7 @@ class Process:
             pathlib.Path(case["folder"]) / f"{case['contender']}.log", "w+"
         )
         self.child = subprocess.Popen(
-            [sys.executable, __file__, "--serve", json.dumps(case)],
+            [sys.executable, script, "--serve", json.dumps(case)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log,

@@ -231,6 +231,51 @@ def labels_asked(gan: Any, num_samples: int, labels: Any) -> list[str] | None:
     return [gan.labels[asked[i % len(asked)]] for i in range(num_samples)]
 
 
+def add_pitches(
+    report: dict[str, Any],
+    generated: "np.ndarray",
+    asked: list[str] | None,
+    real: RealClips,
+    held_out: RealClips,
+) -> "list[tuple[str, np.ndarray, np.ndarray]]":
+    """Add what a tracker of pitches hears, where labels are pitches.
+
+    Without its package that is said. Returns some pitches with a real and a
+    generated note of each, for pictures; none for other labels.
+    """
+    import numpy as np
+
+    from keras_audiogan import metrics
+    from keras_audiogan.audio.notes import pitch_name
+    from keras_audiogan.metrics.pitch_scores import NO_TRACKER, has_tracker
+
+    wanted, known, tested = (
+        metrics.pitches_of_labels(labels)
+        for labels in (asked, real.label_names, held_out.label_names)
+    )
+    if wanted is None or known is None or tested is None:
+        return []
+    notes = (
+        (generated, wanted),
+        (real.audio, known[real.labels]),
+        (held_out.audio, tested[held_out.labels]),
+    )
+    if has_tracker():
+        metrics.add_pitch_figures(report, *notes, seed=report["seed"])
+    else:
+        report["warnings"].append(NO_TRACKER)
+    shared = np.intersect1d(wanted, notes[2][1])
+    places = np.linspace(0, len(shared) - 1, min(8, len(shared)))
+    return [
+        (
+            f"{pitch_name(int(pitch))} ({pitch})",
+            held_out.audio[np.flatnonzero(notes[2][1] == pitch)[0]],
+            generated[np.flatnonzero(wanted == pitch)[0]],
+        )
+        for pitch in shared[places.round().astype(int)]
+    ]
+
+
 def show(
     report: dict[str, Any], as_json: bool, as_table: Callable[[Any], str]
 ) -> None:

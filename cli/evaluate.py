@@ -48,6 +48,14 @@ from keras_audiogan.cli import (
     "them out.",
 )
 @click.option(
+    "--second-classifier",
+    "second",
+    metavar="PRESET",
+    help="Preset of one more classifier, of any labels: how many of them it "
+    "hears, and how evenly. Of instruments, say, for a preset whose labels "
+    "are pitches.",
+)
+@click.option(
     "--ask",
     type=click.Choice(["evenly", "as-data"]),
     default="evenly",
@@ -110,7 +118,9 @@ def command(preset: str, save: bool, **options: Any) -> None:
     perfect generator would reach: of files that the preset's run held out.
     Where training heard the test files, or may have, that is said wherever
     the figures are. A conditional preset is asked for every
-    label in turn: clip i for label i modulo their number.
+    label in turn: clip i for label i modulo their number. Where labels are
+    pitches, a tracker says how many notes have theirs (pip install
+    'keras-audiogan[pitch]'), and --report has rainbowgrams.
 
     Of a vocoder, held-out recordings go to mels and back, and Griffin-Lim's
     figures from the same mels stand beside.
@@ -144,6 +154,7 @@ def _evaluate_clips(
     test_pattern: str | None,
     num_samples: int | None,
     classifier: str,
+    second: str | None,
     ask: str,
     seed: int,
     truncation: float | None,
@@ -172,6 +183,8 @@ def _evaluate_clips(
     _backend.prepare()
     train, test, tested = _evaluation.split(data, config, folder, test_pattern)
     chosen = _evaluation.choose_classifier(classifier, config, test.labels)
+    if second is not None:
+        _options.find_preset(second, "predict", hint="--second-classifier")
 
     from keras_audiogan import metrics, zoo
     from keras_audiogan.runs.augmentation_study import (
@@ -230,6 +243,17 @@ def _evaluate_clips(
     )
     figures["classifier_preset"] = chosen
     figures["test_files"] = tested.as_json()
+    if second is not None:
+        metrics.add_second_classifier(
+            figures,
+            generated,
+            held_out.audio,
+            zoo.from_preset(second),
+            preset=second,
+            seed=seed,
+        )
+    asked = _evaluation.labels_asked(gan, num_samples, labels)
+    notes = _evaluation.add_pitches(figures, generated, asked, real, held_out)
     if report is not None:
         metrics.write_report(
             report,
@@ -237,7 +261,8 @@ def _evaluate_clips(
             generated,
             real.audio,
             train_names=real.names,
-            sample_labels=_evaluation.labels_asked(gan, num_samples, labels),
+            sample_labels=asked,
+            rainbowgrams=notes,
             title=preset,
         )
     if save:

@@ -79,6 +79,7 @@ def _write(
     config: dict,
 ) -> None:
     from keras_audiogan.exporting import export_model
+    from keras_audiogan.exporting.tasks import indexed_labels
     from keras_audiogan.saving import load_preset
 
     click.echo("Loading ...", err=True)
@@ -103,8 +104,9 @@ def _write(
     for verb, ports in (("takes", made.inputs), ("gives", made.outputs)):
         for name, port in ports.items():
             click.echo(f"  {verb} {name}: {port}")
-    if model.labels:
-        names = (f"{i} {name}" for i, name in enumerate(model.labels))
+    labels = indexed_labels(model)
+    if labels:
+        names = (f"{i} {name}" for i, name in enumerate(labels))
         click.echo(f"  labels: {plain(', '.join(names))}")
     click.echo(
         f"Largest difference between {made.runtime} and Keras: "

@@ -96,7 +96,8 @@ FAST_MOMENTUM = 0.99
     "--loop",
     is_flag=True,
     help="Fade the end of each sound (with --join: of the whole) into its "
-    "start, so that it repeats without a seam.",
+    "start, so that it repeats without a seam. An attack at the start is "
+    "blurred: for steady sounds, not for drums.",
 )
 @click.option(
     "--crossfade",

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from keras_audiogan.audio import read_audio, write_audio
-from keras_audiogan.data import AudioFolder, AudioFolderError
+from keras_audiogan.data import AudioDataset, AudioFolder, AudioFolderError
 from keras_audiogan.data import checks as checks_module
 from keras_audiogan.data.checks import measure_peak
 
@@ -198,6 +198,53 @@ def test_strict_makes_a_bad_file_an_error(tmp_path):
     ):
         AudioFolder.scan(tmp_path, strict=True)
     assert AudioFolder.scan(tmp_path).num_files == 1
+
+
+@pytest.fixture
+def wild(tmp_path):
+    """A folder of two long files, one with a second of 1,000s in it."""
+    wave = 0.5 * np.sin(np.arange(70 * 1000) * 0.3)
+    soundfile.write(tmp_path / "good.wav", wave, 1000, subtype="FLOAT")
+    # Between two of the windows that are looked at.
+    wave[12_500:13_500] *= 2000.0
+    soundfile.write(tmp_path / "wild.wav", wave, 1000, subtype="FLOAT")
+    return tmp_path
+
+
+def test_a_wild_second_in_a_long_file_is_no_sound(wild):
+    """Nothing beside it would be loud enough to be kept."""
+    assert measure_peak(str(wild / "wild.wav"), 1000, 1) < 1.0
+    folder = AudioFolder.scan(wild)
+    assert [entry.name for entry in folder.files] == ["good.wav"]
+    (skipped,) = folder.skipped
+    assert "not on the scale of sound: samples as large as " in skipped.reason
+    assert folder.files[0].num_used == 70_000
+
+
+def test_a_wild_second_that_no_scan_saw_is_met_when_it_is_read(wild):
+    folder = AudioFolder.scan(wild, check="fast", trim="off")
+    assert folder.num_files == 2 and not folder.skipped
+    dataset = AudioDataset(folder, 10_000, cache_bytes=0)
+    rows = sum(len(batch["audio"]) for batch in dataset.clips())
+    assert rows == 13
+    (skipped,) = folder.skipped
+    assert skipped.path.endswith("wild.wav")
+    assert skipped.reason.startswith("not on the scale of sound")
+
+
+@pytest.mark.parametrize("seconds", [1, 70])
+def test_channels_that_cancel_out_are_not_called_silent(tmp_path, seconds):
+    wave = 0.5 * np.sin(np.arange(seconds * 1000) * 0.3)
+    soundfile.write(tmp_path / "x.wav", np.stack([wave, -wave], 1), 1000)
+    assert AudioFolder.scan(tmp_path).num_files == 1
+    with pytest.raises(
+        AudioFolderError, match="its 2 channels cancel each other out"
+    ):
+        AudioFolder.scan(tmp_path, num_channels=1)
+    silence = np.zeros((seconds * 1000, 2))
+    soundfile.write(tmp_path / "x.wav", silence, 1000)
+    with pytest.raises(AudioFolderError, match="silent .every sample"):
+        AudioFolder.scan(tmp_path, num_channels=1)
 
 
 def test_nothing_usable_says_what_is_there(tmp_path):

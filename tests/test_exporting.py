@@ -18,6 +18,8 @@ from keras_audiogan.exporting import (
     export_model,
 )
 from keras_audiogan.exporting.formats import HANDLERS
+from keras_audiogan.exporting.tasks import TASKS as PURE_FUNCTIONS
+from keras_audiogan.exporting.tasks import indexed_labels
 from keras_audiogan.layers.representations import LogSpectrogram
 from keras_audiogan.models import WaveGAN
 from keras_audiogan.presets.tasks import TASKS
@@ -335,3 +337,18 @@ def test_the_command_fails_in_one_line(arguments, said, in_a_new_folder):
     assert result.exit_code != 0
     assert said in result.stderr.splitlines()[-1]
     assert [each.name for each in pathlib.Path().iterdir()] == ["config.json"]
+
+
+def test_labels_are_told_where_they_are_asked_for_or_heard():
+    """A generator that is not conditional has its data's for others to see."""
+    labels = ["one", "two"]
+    for name, expected in (
+        ("wavegan", []),
+        ("projection_wavegan", labels),
+        ("digit_classifier", labels),
+    ):
+        model = build(name, labels=labels)
+        assert tuple(model.labels) == ("one", "two")
+        assert indexed_labels(model) == expected
+        facts = PURE_FUNCTIONS[model.task](model).facts
+        assert ("labels" in facts) == bool(expected)

@@ -56,6 +56,23 @@ def clips_and_labels(model):
     return audio.astype("float32"), labels
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_arrays_that_are_not_finite_are_refused(value):
+    model = compiled("wavegan")
+    audio, _ = clips_and_labels(model)
+    broken = audio.copy()
+    broken[3, 7] = value
+    message = f"infinite samples in 1 of {len(audio)} clips.* number 3"
+    with pytest.raises(ValueError, match=message):
+        model.fit(broken, batch_size=4, verbose=0)
+    with pytest.raises(ValueError, match=message):
+        model.evaluate({"audio": broken}, batch_size=4, verbose=0)
+    with pytest.raises(ValueError, match=message):
+        model.fit(
+            audio, batch_size=4, verbose=0, validation_data=(broken, None)
+        )
+
+
 class Recorder(keras.callbacks.Callback):
     """Keeps what callbacks get."""
 
@@ -92,7 +109,16 @@ def test_fit_evaluate_and_a_reloaded_model(name, tmp_path):
         audio,
         labels,
         validation_data=held,
-        callbacks=[seen, keras.callbacks.ModelCheckpoint(file)],
+        callbacks=[
+            seen,
+            # As in the README.
+            keras.callbacks.ModelCheckpoint(
+                file,
+                monitor="val_adv/generator",
+                mode="min",
+                save_best_only=True,
+            ),
+        ],
         **options,
     ).history
     assert len(seen.steps) == 3

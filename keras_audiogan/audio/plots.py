@@ -129,7 +129,7 @@ def save_sheet(
             color=_QUIET,
             horizontalalignment="right",
         )
-    _save(figure, pathlib.Path(path))
+    save_figure(figure, pathlib.Path(path))
 
 
 def _mel_pictures(
@@ -260,7 +260,8 @@ def _reduce(path: pathlib.Path) -> None:
     flat.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
-def _save(figure: Any, path: pathlib.Path) -> None:
+def save_figure(figure: Any, path: pathlib.Path) -> None:
+    """Writes a figure as a whole or not at all, a PNG in 256 colours."""
     path.parent.mkdir(parents=True, exist_ok=True)
     kind = path.suffix.lstrip(".").lower() or "png"
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.{kind}")

@@ -9,6 +9,7 @@ import soundfile
 from keras_audiogan.audio.files import (
     AudioFileError,
     AudioInfo,
+    convert_channels,
     decode,
     open_sound,
     read_section,
@@ -19,6 +20,7 @@ from keras_audiogan.audio.levels import (
     SILENCE_PEAK,
     scale_remark,
 )
+from keras_audiogan.audio.readers import Reader
 from keras_audiogan.audio.resampling import resampled_length
 
 # Files up to this length are decoded whole to find their peak; of longer
@@ -102,18 +104,27 @@ def measure_peak(path: str, sampling_rate: int, num_channels: int) -> float:
             read_section(sound, int(x), length, sampling_rate, num_channels)
             for x in starts
         )
-        peak = max(finite_peak(path, audio) for audio in windows)
+        peak = max(checked_section(path, audio) for audio in windows)
         if peak < SILENCE_PEAK:
             # All windows may have fallen into pauses.
-            block = 1 << 18
-            peak = max(
-                finite_peak(
-                    path, decode(sound, first, min(block, sound.frames - first))
-                )
-                for first in range(0, sound.frames, block)
-            )
-            _check_silence(path, peak)
+            peak = _peak_in_blocks(path, sound, num_channels)
+            _check_silence(path, peak, num_channels)
         return peak
+
+
+def _peak_in_blocks(path: str, sound: Reader, num_channels: int) -> float:
+    """Returns the peak of a whole file at its own rate."""
+    block = 1 << 18
+    return max(
+        finite_peak(
+            path,
+            convert_channels(
+                decode(sound, first, min(block, sound.frames - first)),
+                num_channels,
+            ),
+        )
+        for first in range(0, sound.frames, block)
+    )
 
 
 def is_exact(num_samples: int, sampling_rate: int) -> bool:
@@ -124,8 +135,21 @@ def is_exact(num_samples: int, sampling_rate: int) -> bool:
 def checked_peak(path: str, audio: np.ndarray) -> float:
     """Returns the peak of a whole file; refuses silence and integers too."""
     peak = finite_peak(path, audio)
-    _check_silence(path, peak)
+    _check_silence(path, peak, audio.shape[-1])
     check_scale(path, peak)
+    return peak
+
+
+def checked_section(path: str, audio: np.ndarray) -> float:
+    """Returns the peak of a part of a file, which may be silent.
+
+    Raises:
+        AudioFileError: If it holds NaN or infinity, or cannot be sound in
+            [-1, 1]: one wild second among hours is met when it is read.
+    """
+    peak = finite_peak(path, audio)
+    if peak > IMPOSSIBLE_PEAK:
+        check_scale(path, peak)
     return peak
 
 
@@ -162,14 +186,26 @@ def finite_peak(path: str, audio: np.ndarray) -> float:
     return peak
 
 
-def _check_silence(path: str, peak: float) -> None:
-    if peak < SILENCE_PEAK:
-        raise AudioFileError(
-            path,
-            "silent (every sample is zero)"
-            if peak == 0
-            else f"silent (its peak is {20 * np.log10(peak):.0f} dB)",
-        )
+def _check_silence(path: str, peak: float, num_channels: int) -> None:
+    if peak >= SILENCE_PEAK:
+        return
+    with open_sound(path) as sound:
+        own = sound.channels
+        if own > num_channels and (
+            _peak_in_blocks(path, sound, own) >= SILENCE_PEAK
+        ):
+            raise AudioFileError(
+                path,
+                f"its {own} channels cancel each other out when they are "
+                f"mixed to {num_channels} (opposite phases): invert one of "
+                "them, or keep them apart",
+            )
+    raise AudioFileError(
+        path,
+        "silent (every sample is zero)"
+        if peak == 0
+        else f"silent (its peak is {20 * np.log10(peak):.0f} dB)",
+    )
 
 
 def _check_size(info: AudioInfo) -> None:

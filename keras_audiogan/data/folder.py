@@ -247,10 +247,10 @@ class AudioFolder:
             )
             if again.format != folder.format:
                 folder = again._measured(workers)
-        if not folder.files:
-            raise AudioFolderError(describe_nothing(folder))
         if trim != "off":
             folder = folder._trimmed(trim, whole, workers)
+        if not folder.files:
+            raise AudioFolderError(describe_nothing(folder))
         folder = folder._labelled(labels)
         folder.strict = strict
         folder.num_excluded = named - len(found)
@@ -361,8 +361,11 @@ class AudioFolder:
         def without_silent_ends(entry: AudioFile) -> AudioFile:
             return trimmed(entry, self.num_channels, trim, whole)
 
-        files, _ = _in_threads(without_silent_ends, self.files, workers)
-        return dataclasses.replace(self, files=files, trim=trim)
+        files, bad = _in_threads(without_silent_ends, self.files, workers)
+        skipped = self.skipped + bad
+        return dataclasses.replace(
+            self, files=files, skipped=skipped, trim=trim
+        )
 
     def subset(self, indices: Iterable[int]) -> "AudioFolder":
         """Returns this data set with some of its files, by their indices."""

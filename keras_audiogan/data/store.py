@@ -12,7 +12,7 @@ from keras_audiogan.audio.files import AudioFileError, open_sound, read_section
 from keras_audiogan.audio.levels import Levelling, check_level
 from keras_audiogan.data.checks import (
     checked_peak,
-    finite_peak,
+    checked_section,
     is_exact,
     measure_peak,
 )
@@ -151,7 +151,7 @@ class AudioStore:
             audio = read_section(
                 sound, first, length, self.sampling_rate, self.num_channels
             )
-        finite_peak(path, audio)
+        checked_section(path, audio)
         if len(audio) != length:
             raise AudioFileError(path, "changed while it was in use")
         return audio

@@ -18,6 +18,7 @@ from keras_audiogan.audio.files import (
     decode,
     open_sound,
 )
+from keras_audiogan.data.checks import checked_section
 from keras_audiogan.data.trim_option import Trimming
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def trimmed(
 ) -> "AudioFile":
     """Returns a file without the silence at its ends.
 
-    A file that cannot be decoded stays as it is: whoever reads it says so.
+    Where only a part is decoded, a file that cannot be stays as it is:
+    whoever reads it says so.
 
     Args:
         entry: The file.
@@ -74,6 +76,10 @@ def trimmed(
         whole: Whether to decode all of it and to find the pauses within it;
             else some of it and its ends are. What is then taken for the
             peak is at most the peak, and less is trimmed.
+
+    Raises:
+        AudioFileError: If a file that is decoded whole is damaged, or holds
+            what cannot be sound.
     """
     try:
         with open_sound(entry.path) as sound:
@@ -81,6 +87,8 @@ def trimmed(
                 sound, entry.num_samples, num_channels, trim, whole
             )
     except AudioFileError:
+        if whole:
+            raise
         return entry
     return dataclasses.replace(entry, **found._asdict())
 
@@ -105,7 +113,8 @@ def find_sound(
         The whole file if there is no sound in it.
 
     Raises:
-        AudioFileError: If the file is damaged.
+        AudioFileError: If the file is damaged, or holds what cannot be
+            sound: beside it, all the rest would be silence.
     """
     rate = sound.samplerate
     block = max(1, round(_BLOCK_SECONDS * rate))
@@ -119,7 +128,9 @@ def find_sound(
         )
 
     def levels(first: int, stop: int) -> np.ndarray:
-        return _levels(read(first * block, stop * block), block)
+        audio = read(first * block, stop * block)
+        checked_section(sound.name, audio)
+        return _levels(audio, block)
 
     if whole or num_samples <= _SHORT_SECONDS * rate:
         found = np.concatenate(

@@ -62,10 +62,21 @@ def _facts(model: Any) -> dict[str, str]:
         "task": model.task,
         "sampling_rate": str(model.sampling_rate),
     }
-    if model.labels:
-        names = list(model.labels)
+    names = indexed_labels(model)
+    if names:
         facts["labels"] = json.dumps(names, ensure_ascii=False)
     return facts
+
+
+def indexed_labels(model: Any) -> list[str]:
+    """Returns the labels that an export takes or gives by index.
+
+    A generator that is not conditional has those of its data, and makes
+    sound of none of them.
+    """
+    if not getattr(model, "conditional", True):
+        return []
+    return list(model.labels or ())
 
 
 def generate(model: Any) -> PureFunction:

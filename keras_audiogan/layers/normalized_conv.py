@@ -17,6 +17,7 @@ import keras
 from keras import ops
 
 from keras_audiogan.layers.grouped_conv import convolve
+from keras_audiogan.layers.stft import root
 from keras_audiogan.layers.strided_conv import transposed_convolution
 
 NORMS = (None, "weight", "spectral")
@@ -110,7 +111,9 @@ class NormalizedConv(keras.layers.Layer):
     def _length(self, kernel: Any) -> Any:
         axis = self._gain_axis % len(kernel.shape)
         others = [i for i in range(len(kernel.shape)) if i != axis]
-        return ops.sqrt(ops.sum(ops.square(kernel), axis=others, keepdims=True))
+        squares = ops.sum(ops.square(kernel), axis=others, keepdims=True)
+        # Zeros have no direction, and then no gradient either.
+        return root(squares)
 
     def effective_kernel(self, training: bool = False) -> Any:
         """Returns the kernel that inputs are convolved with, float32."""

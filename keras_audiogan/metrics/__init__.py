@@ -19,6 +19,7 @@ _NAMES = {
     "comparison": "Comparison",
     "distances": "frechet_distance frechet_distance_to kernel_distance",
     "evaluation": "evaluate_gan place_clips sample_clips targets_of",
+    "second_opinion": "add_second_classifier",
     "figures": """
         format_table format_vocoder_table metrics_for_card
         vocoder_metrics_for_card
@@ -30,6 +31,7 @@ _NAMES = {
     "neighbours": """
         Neighbours duplicates nearest_neighbours similarity_features
     """,
+    "pitch_scores": "add_pitch_figures heard_pitches pitches_of_labels",
     "report": "write_report",
     "signals": "Level level spectral_tilt spectral_tilt_difference",
     "speech_scores": "f0_and_voicing f0_errors pesq",

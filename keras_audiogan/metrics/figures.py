@@ -174,9 +174,22 @@ def blocks_of(report: dict[str, Any]) -> list[Block]:
 
 
 def _tested(report: dict[str, Any]) -> list[Block]:
-    """Whether test files were heard in training, and other warnings."""
+    """Whether test files were heard in training, and other remarks."""
     tested = report.get("test_files")
-    return [*([tested["note"]] if tested else []), *report.get("warnings", ())]
+    remarks = [*([tested["note"]] if tested else [])]
+    remarks += report.get("warnings", ())
+    pitch, second = report.get("pitch"), report.get("second_classifier")
+    if pitch:
+        remarks.append(
+            f"Pitch by {pitch['tracker']}, of the {len(pitch['heard'])} "
+            f"pitches of {pitch['num_pitches']} that it hears in real notes."
+        )
+    if second:
+        remarks.append(
+            f"Second classifier: {second['preset']}, of "
+            f"{len(second['labels'])} labels."
+        )
+    return remarks
 
 
 def _figures(

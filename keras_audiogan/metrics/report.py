@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_audiogan.audio.plots import save_sheet
+from keras_audiogan.audio.rainbowgrams import save_rainbowgrams
 from keras_audiogan.audio.spectra import log_mel_spectrogram, to_mono
 from keras_audiogan.metrics.figures import blocks_of, finite
 from keras_audiogan.presets.atomic_folder import write_json, write_text
@@ -31,12 +32,14 @@ td, th {{ padding: 0.3em 0.8em; text-align: left; vertical-align: top; }}
 tr {{ border-bottom: 1px solid #ddd; }}
 dt {{ font-weight: bold; }}
 img {{ width: 22em; height: 9em; display: block; }}
+img.rainbowgrams {{ width: 44em; height: auto; }}
 audio {{ width: 22em; }}
 </style>
 </head>
 <body>
 <h1>{title}</h1>
 {figures}
+{rainbowgrams}
 <h2>Samples, each beside the training clip most similar to it</h2>
 <p>All spectrograms share one colour scale; time runs to the right, frequency
 upwards in mels. Similarity is the Euclidean distance of log-mel spectrograms,
@@ -58,6 +61,7 @@ def write_report(
     *,
     train_names: Sequence[str] | None = None,
     sample_labels: Sequence[str] | None = None,
+    rainbowgrams: Sequence[tuple[str, np.ndarray, np.ndarray]] = (),
     title: str = "Evaluation",
     num_rows: int = 16,
 ) -> Path:
@@ -73,6 +77,9 @@ def write_report(
         train_names: A name for each training clip, shown below it.
         sample_labels: The label that each generated clip was asked for,
             shown below it.
+        rainbowgrams: Titles, each with a real and a generated note, which
+            are shown as `audio.rainbowgrams` does: in the page, and beside a
+            picture as `NAME_rainbowgrams.png`.
         title: Heading.
         num_rows: How many samples to show; at most 32 are known to the
             report.
@@ -124,6 +131,9 @@ def write_report(
             title = f"{title} (test files: {report['test_files']['brief']})"
         titles[:1] = [f"{title}: {text}" for text in titles[:1]]
         save_sheet(path, pairs_of_clips, rate, titles=titles, columns=2)
+        if rainbowgrams:
+            beside = path.with_name(f"{path.stem}_rainbowgrams.png")
+            save_rainbowgrams(beside, rainbowgrams, rate)
         return path
     pictures = [_pictures(np.stack(column), rate) for column in clips]
     cells = [
@@ -136,6 +146,7 @@ def write_report(
     page = _PAGE.format(
         title=html.escape(title),
         figures=as_html(blocks_of(report)),
+        rainbowgrams=_rainbowgrams(rainbowgrams, rate),
         rows="\n".join(
             f"<tr>{left}{right}</tr>"
             for left, right in zip(*cells, strict=True)
@@ -143,6 +154,22 @@ def write_report(
     )
     write_text(path, page)
     return path
+
+
+def _rainbowgrams(
+    rows: Sequence[tuple[str, np.ndarray, np.ndarray]], sampling_rate: int
+) -> str:
+    if not rows:
+        return ""
+    picture = io.BytesIO()
+    save_rainbowgrams(picture, rows, sampling_rate)
+    return (
+        "<h2>Notes: real beside generated</h2>\n<p>Rainbowgrams: brightness "
+        "is loudness, colour is how much a frequency lies off the middle of "
+        "its bin. A tone that holds is a line of one colour.</p>\n"
+        '<img class="rainbowgrams" alt="Rainbowgrams" '
+        f'src="data:image/png;base64,{_encode(picture)}">'
+    )
 
 
 def _fit(clip: np.ndarray, time: int) -> np.ndarray:

@@ -273,9 +273,10 @@ def check_given(
 
 
 def check_sound(audio: np.ndarray) -> None:
-    """Refuses numbers that are far from the scale of sound.
+    """Refuses numbers that are not finite, or far from the scale of sound.
 
-    Those that are not finite are left to the optimisers, which skip them.
+    What only a step meets, in a `tf.data.Dataset` or a generator, is left to
+    the optimisers, which skip what is not finite.
 
     Raises:
         ValueError: If it is certain that they are no sound in [-1, 1]; where
@@ -288,7 +289,13 @@ def check_sound(audio: np.ndarray) -> None:
     # Neither makes a copy.
     peak = max(float(audio.max()), -float(audio.min()))
     if not np.isfinite(peak):
-        return
+        rows = np.flatnonzero([not np.isfinite(clip).all() for clip in audio])
+        raise ValueError(
+            "Sound must be finite numbers. Leave these clips out, or mend "
+            "them with np.nan_to_num. Received: NaN or infinite samples in "
+            f"{len(rows)} of {len(audio)} clips, the first of them number "
+            f"{rows[0]}"
+        )
     remark = scale_remark(peak)
     if remark is not None and peak > IMPOSSIBLE_PEAK:
         raise ValueError(f"This is no sound in [-1, 1]. Received: {remark}")

@@ -19,6 +19,14 @@ inception_score | inception score | | higher | 2
   spread over its labels; from 1 to the number of labels.
 label_accuracy | label accuracy | % | higher | 1
   How often a classifier hears the label that was asked for.
+pitch_accuracy | pitch accuracy | % | higher | 1
+  Notes within 50 cents of the pitch that was asked for, by a tracker that has
+  not seen the data; of pitches that it hears in real notes.
+second_labels_heard | labels of a second classifier | | higher | 0
+  How many of its labels a second classifier hears in one clip or more.
+second_label_entropy | spread over a second classifier's labels | bits | real | 2
+  Entropy of the labels that a second classifier hears, of instruments for
+  example; 0 is always the same one.
 test_accuracy | accuracy | % | higher | 1
   Held-out recordings whose label is recognised.
 test_balanced_accuracy | balanced accuracy | % | higher | 1
