@@ -236,10 +236,10 @@ class Vocoder(AdversarialModel):
 
         Args:
             loss: `"melgan"`, `"multi_resolution_stft"`, `"multiband_melgan"`,
-                `"parallel_wavegan"`, `"hifigan"`, `"vocos"`,
-                `"multi_scale_mel"` or a `VocoderObjective`; the
-                architecture's own by default. It brings defaults for
-                everything below.
+                `"parallel_wavegan"`, `"hifigan"`, `"bigvgan"`,
+                `"bigvgan_v2"`, `"vocos"`, `"multi_scale_mel"` or a
+                `VocoderObjective`; the architecture's own by default. It
+                brings defaults for everything below.
             generator_optimizer: see `AudioGAN.compile`, as the next three.
             discriminator_optimizer: the discriminator's.
             learning_rate: of both.
@@ -287,7 +287,7 @@ class Vocoder(AdversarialModel):
             **kwargs,
         )
         self._mels = (
-            MultiScaleMelLoss(self.sampling_rate)
+            MultiScaleMelLoss(self.sampling_rate, **objective.multi_scale_mel)
             if objective.multi_scale_mel_weight
             else None
         )

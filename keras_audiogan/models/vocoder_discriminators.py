@@ -15,7 +15,7 @@ from keras_audiogan.layers.normalized_conv import (
     NormalizedConv1D,
     NormalizedConv2D,
 )
-from keras_audiogan.layers.stft import stft
+from keras_audiogan.layers.stft import stft, stft_magnitude
 from keras_audiogan.models.discriminators import (
     Discriminator,
     register_discriminator,
@@ -581,6 +581,105 @@ class MultiBandDiscriminator(_StackDiscriminator):
                 tops.append(x)
             x = last(ops.concatenate(tops, axis=1), training=training)
             outputs.append([*features, x])
+        return outputs
+
+
+@register_discriminator("multi_resolution")
+class MultiResolutionDiscriminator(_StackDiscriminator):
+    """UnivNet's and BigVGAN's discriminators of magnitudes.
+
+    The magnitudes of a spectrum, at several resolutions, as pictures that are
+    strided along time. Source: Jang et al., "UnivNet" (arXiv:2106.07889);
+    NVIDIA/BigVGAN.
+
+    The maps of a resolution have the shape `(batch, frames, bins, channels)`.
+
+    Args:
+        num_channels: of the sound; each has a picture.
+        fft_lengths: samples in the transform of each resolution.
+        frame_steps: samples from one frame to the next.
+        window_lengths: samples under the window. It has no slopes, as the
+            originals have it: see `window`.
+        channels: of every convolution.
+        negative_slope: of the leaky ReLUs.
+        norm: of the kernels.
+        window: a name of `keras_audiogan.audio.windows.get_window`, or None
+            for the originals' square one.
+    """
+
+    def __init__(
+        self,
+        num_channels: int = 1,
+        fft_lengths: Sequence[int] = (1024, 2048, 512),
+        frame_steps: Sequence[int] = (120, 240, 50),
+        window_lengths: Sequence[int] = (600, 1200, 240),
+        channels: int = 32,
+        negative_slope: float = 0.1,
+        norm: str | None = "weight",
+        window: str | None = None,
+        dtype: Any = None,
+        name: str = "discriminator",
+    ) -> None:
+        super().__init__(dtype=dtype, name=name)
+        _check_count("fft_lengths", fft_lengths)
+        sizes = (fft_lengths, frame_steps, window_lengths)
+        if len({len(each) for each in sizes}) > 1 or any(
+            not 0 < step <= length or not 0 < taper <= length
+            for length, step, taper in zip(*sizes, strict=False)
+        ):
+            raise ValueError(
+                "Each of the `fft_lengths` has one of `frame_steps` and "
+                "`window_lengths`, neither larger. Received: "
+                f"fft_lengths={list(fft_lengths)}, "
+                f"frame_steps={list(frame_steps)}, "
+                f"window_lengths={list(window_lengths)}"
+            )
+        self.resolutions = list(zip(*sizes, strict=True))
+        self.num_scores = len(self.resolutions)
+        self.window = window
+        self.negative_slope = negative_slope
+        # Time comes first: it is the axis that is strided.
+        wide = {
+            "filters": channels,
+            "kernel_size": (9, 3),
+            "padding": (4, 4, 1),
+        }
+        small = {"kernel_size": (3, 3), "padding": (1, 1, 1)}
+        specs: list[dict[str, Any]] = [
+            wide,
+            *[{**wide, "strides": 2}] * 3,
+            {"filters": channels, **small},
+            {"filters": 1, **small},
+        ]
+        parts = [f"conv_{i}" for i in range(len(specs) - 1)] + ["conv_out"]
+        self.stacks = [
+            self.make_stack(
+                specs,
+                [f"resolution_{r}_{part}" for part in parts],
+                NormalizedConv2D,
+                num_channels,
+                norm=norm,
+            )
+            for r in range(self.num_scores)
+        ]
+
+    def feature_maps(
+        self, views: list[Any], training: bool = False, classes: Any = None
+    ) -> list[list[Any]]:
+        """Returns one list of feature maps per resolution."""
+        (audio,) = views
+        length, channels = audio.shape[1], audio.shape[2]
+        rows = ops.reshape(ops.transpose(audio, (0, 2, 1)), (-1, length))
+        outputs = []
+        for layers, (fft_length, step, taper) in zip(
+            self.stacks, self.resolutions, strict=True
+        ):
+            x = stft_magnitude(
+                rows, fft_length, step, taper, self.window, "same", 0.0
+            )
+            x = ops.reshape(x, (-1, channels, *x.shape[1:]))
+            x = ops.transpose(x, (0, 2, 3, 1))
+            outputs.append(self.maps_of_stack(layers, x, training))
         return outputs
 
 

@@ -45,6 +45,19 @@ MEL_SCALES: tuple[tuple[int, int], ...] = (
     (128, 10),
 )
 
+#: Arguments of `MultiScaleMelLoss` that make it BigVGAN-v2's, and DAC's.
+BIGVGAN_MELS: dict[str, Any] = {
+    "scales": [
+        [window, bands]
+        for window, bands in zip(
+            (2048, 1024, 512, 256, 128, 64, 32),
+            (320, 160, 80, 40, 20, 10, 5),
+            strict=True,
+        )
+    ],
+    "edges": False,
+}
+
 # Of magnitudes, full scale 1, at 0 Hz and at half the rate.
 _EDGE_FLOOR = 1e-3
 
@@ -166,17 +179,20 @@ class MultiScaleMelLoss:
         sampling_rate: Of the sound, in Hz.
         scales: Pairs of a window in samples and a number of bands, which
             are even on Slaney's scale up to half the rate.
+        edges: Whether the lowest and the highest bin are compared, too.
     """
 
     def __init__(
         self,
         sampling_rate: int,
-        scales: Sequence[tuple[int, int]] = MEL_SCALES,
+        scales: Sequence[Sequence[int]] = MEL_SCALES,
+        edges: bool = True,
     ) -> None:
         self.features = [
             MelFeatures(sampling_rate, bands, window, window // 4, log_base=10)
             for window, bands in scales
         ]
+        self.edges = edges
         # The second longest is short enough for any clip.
         self._edge_window, bands = scales[min(1, len(scales) - 1)]
         self._edge_weight = 2.0 / bands
@@ -207,10 +223,11 @@ class MultiScaleMelLoss:
             A scalar.
         """
         real = ops.stop_gradient(ops.convert_to_tensor(real))
+        total = sum(mel_loss(each(fake), each(real)) for each in self.features)
+        if not self.edges:
+            return total
         edges = mel_loss(self._edges(fake), self._edges(real))
-        return self._edge_weight * edges + sum(
-            mel_loss(each(fake), each(real)) for each in self.features
-        )
+        return total + self._edge_weight * edges
 
 
 def mel_loss(mel_fake: Any, mel_real: Any) -> Any:
