@@ -33,16 +33,19 @@ from keras_audiogan.models.batches import (
 from keras_audiogan.models.diagram import zeros
 from keras_audiogan.models.mel_scale import check_mel_scale, mels_in_a_row
 from keras_audiogan.models.networks import BuiltNetwork
+from keras_audiogan.models.sliced_scores import collecting_directions
 from keras_audiogan.presets.upgrade import upgrade_vocoder
 from keras_audiogan.training import distribution
 from keras_audiogan.training.vocoder_losses import (
     SUB_BAND,
     MultiResolutionSTFTLoss,
     MultiScaleMelLoss,
+    direction_loss,
     discriminator_adversarial_loss,
     feature_matching_loss,
     generator_adversarial_loss,
     mel_loss,
+    san_kinds,
 )
 from keras_audiogan.training.vocoder_objectives import (
     OBJECTIVES,
@@ -410,7 +413,7 @@ class Vocoder(AdversarialModel):
             outputs = self.discriminator(fake, training=True)
             loss = generator_adversarial_loss(
                 outputs,
-                objective.adversarial,
+                self._adversarial_kinds(),
                 objective.average_by_discriminators,
                 self._score_weights(),
             )
@@ -431,15 +434,34 @@ class Vocoder(AdversarialModel):
     def _discriminator_loss(self, audio: Any, fake: Any) -> tuple[Any, Any]:
         """Loss of a discriminator update: `(loss, logs)`."""
         objective = self.compiled_loss()
+        with collecting_directions() as of_fake:
+            fake_outputs = self.discriminator(fake, training=True)
+        with collecting_directions() as of_real:
+            real_outputs = self.discriminator(audio, training=True)
+        weights = self._score_weights()
         real, generated = discriminator_adversarial_loss(
-            self.discriminator(fake, training=True),
-            self.discriminator(audio, training=True),
-            objective.adversarial,
+            fake_outputs,
+            real_outputs,
+            self._adversarial_kinds(),
             objective.average_by_discriminators,
-            self._score_weights(),
+            weights,
         )
         total = real + generated
-        return total, {"adv/discriminator": total}
+        logs = {"adv/discriminator": total}
+        apart = self.discriminator.of_san(weights, of_real)
+        if apart:
+            share = len(weights) if objective.average_by_discriminators else 1
+            turned = direction_loss(
+                of_fake, of_real, objective.adversarial, apart
+            )
+            logs["adv/direction"] = turned = turned / share
+            total = total + turned
+        return total, logs
+
+    def _adversarial_kinds(self) -> list[str]:
+        return san_kinds(
+            self.compiled_loss().adversarial, self.discriminator.san_scores()
+        )
 
     def _check_given(self, x: Any, y: Any) -> None:
         super()._check_given(x, y)

@@ -102,7 +102,7 @@ class _StackDiscriminator(Discriminator):
         for layer in layers[:-1]:
             x = leaky_relu(layer(x, training=training), self.negative_slope)
             features.append(x)
-        return [*features, layers[-1](x, training=training)]
+        return [*features, self.score_of(layers[-1], x, training)]
 
     def maps_of_scales(
         self, scales: list[list[Any]], audio: Any, training: bool
@@ -340,7 +340,8 @@ class ResidualDiscriminator(Discriminator):
         x = total * math.sqrt(1.0 / len(self.blocks))
         x = self.conv_out_0(leaky_relu(x, slope))
         features.append(x)
-        return [[*features, self.conv_out_1(leaky_relu(x, slope))]]
+        x = leaky_relu(x, slope)
+        return [[*features, self.score_of(self.conv_out_1, x)]]
 
 
 class _PeriodDiscriminator(_StackDiscriminator):
@@ -483,7 +484,10 @@ class MultiBandDiscriminator(_StackDiscriminator):
 
     The maps of a band have the shape `(batch, bins, frames, channels)`.
 
+    With `padding="same"` and `first_maps=True` it is DAC's own.
+
     Args:
+        num_channels: of the sound.
         fft_lengths: samples in the transform of each resolution; hops are a
             quarter of it.
         bands: edges of the bands, as parts of half the rate.
@@ -492,16 +496,20 @@ class MultiBandDiscriminator(_StackDiscriminator):
         norm: of the kernels.
         first_maps: whether what the first convolutions make is among the
             maps.
+        padding: where frames lie, `"center"` or `"same"`; see
+            `keras_audiogan.layers.stft`.
     """
 
     def __init__(
         self,
+        num_channels: int = 1,
         fft_lengths: Sequence[int] = (2048, 1024, 512),
         bands: Sequence[float] = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0),
         channels: int = 32,
         negative_slope: float = 0.1,
         norm: str | None = "weight",
         first_maps: bool = False,
+        padding: str = "center",
         dtype: Any = None,
         name: str = "discriminator",
     ) -> None:
@@ -519,6 +527,12 @@ class MultiBandDiscriminator(_StackDiscriminator):
                 f"between two. Received: bands={list(bands)}, "
                 f"fft_lengths={self.fft_lengths}"
             )
+        if padding not in ("center", "same"):
+            raise ValueError(
+                '`padding` must be "center" or "same". '
+                f"Received: padding={padding!r}"
+            )
+        self.padding = padding
         self.negative_slope = negative_slope
         self.first_maps = first_maps
         # Frequency comes first: it is the axis that is strided.
@@ -537,7 +551,7 @@ class MultiBandDiscriminator(_StackDiscriminator):
                     specs,
                     [f"resolution_{r}_band_{b}_conv_{i}" for i in range(5)],
                     NormalizedConv2D,
-                    2,
+                    2 * num_channels,
                     norm=norm,
                     last_dtype=None,
                 )
@@ -558,16 +572,24 @@ class MultiBandDiscriminator(_StackDiscriminator):
     ) -> list[list[Any]]:
         """Returns one list of feature maps per resolution, by bands."""
         (audio,) = views
-        audio = ops.cast(audio[..., 0], "float32")
-        audio = audio - ops.mean(audio, axis=-1, keepdims=True)
-        peak = ops.max(ops.abs(audio), axis=-1, keepdims=True)
+        length, channels = audio.shape[1], audio.shape[2]
+        audio = ops.cast(audio, "float32")
+        audio = audio - ops.mean(audio, axis=1, keepdims=True)
+        peak = ops.max(ops.abs(audio), axis=(1, 2), keepdims=True)
         audio = 0.8 * audio / (peak + 1e-9)
+        audio = ops.reshape(ops.transpose(audio, (0, 2, 1)), (-1, length))
         outputs = []
         for length, edges, stacks, last in zip(
             self.fft_lengths, self.edges, self.stacks, self.lasts, strict=True
         ):
-            spectrum = ops.stack(stft(audio, length, length // 4), axis=-1)
-            spectrum = ops.transpose(spectrum, (0, 2, 1, 3))
+            parts = stft(audio, length, length // 4, self.padding)
+            spectrum = ops.stack(parts, axis=-1)
+            shape = (-1, channels, *spectrum.shape[1:])
+            spectrum = ops.transpose(
+                ops.reshape(spectrum, shape), (0, 3, 2, 1, 4)
+            )
+            shape = (-1, *spectrum.shape[1:3], 2 * channels)
+            spectrum = ops.reshape(spectrum, shape)
             features, tops = [], []
             for (low, high), layers in zip(
                 pairwise(edges), stacks, strict=True
@@ -579,7 +601,7 @@ class MultiBandDiscriminator(_StackDiscriminator):
                     if i or self.first_maps:
                         features.append(x)
                 tops.append(x)
-            x = last(ops.concatenate(tops, axis=1), training=training)
+            x = self.score_of(last, ops.concatenate(tops, axis=1), training)
             outputs.append([*features, x])
         return outputs
 
