@@ -140,6 +140,16 @@ def test_chunks_are_the_whole():
     )
 
 
+def test_without_weight_norm_it_keeps_its_activations():
+    vocoder = convert(DATA / "bigvgan", weights=["generator"])
+    outputs = np.load(DATA / "bigvgan" / "outputs.npz")
+    fused = vocoder.fuse_weight_norm()
+    assert fused.get_config()["weight_norm"] is False
+    np.testing.assert_allclose(
+        numbers(fused(outputs["mel"][None]))[0], outputs["wave"], atol=2e-5
+    )
+
+
 # Losses
 
 

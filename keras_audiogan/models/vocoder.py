@@ -707,14 +707,18 @@ class Vocoder(AdversarialModel):
             (self.generator, fused.generator),
             (self.ema_generator, fused.ema_generator),
         ):
-            for source, target in zip(
-                *map(_normalized_layers, networks), strict=True
-            ):
-                # Copies: JAX gives away the memory of what a model holds.
-                kernel = ops.convert_to_numpy(source.effective_kernel())
-                target.kernel.assign(kernel)
-                if source.use_bias:
-                    target.bias.assign(ops.convert_to_numpy(source.bias))
+            for source, target in zip(*map(_layers, networks), strict=True):
+                if isinstance(source, NormalizedConv):
+                    # Copies: JAX gives away the memory of what a model holds.
+                    kernel = ops.convert_to_numpy(source.effective_kernel())
+                    target.kernel.assign(kernel)
+                    pairs = []
+                    if source.use_bias:
+                        pairs = [(source.bias, target.bias)]
+                else:
+                    pairs = list(zip(_own(source), _own(target), strict=True))
+                for old, new in pairs:
+                    new.assign(ops.convert_to_numpy(old))
         fused._average_is_new = self._average_is_new
         return fused
 
@@ -824,12 +828,13 @@ def _check_slope(slope: Any) -> None:
         )
 
 
-def _normalized_layers(network: keras.Model) -> list[NormalizedConv]:
-    return [
-        layer
-        for layer in network._flatten_layers(include_self=False)
-        if isinstance(layer, NormalizedConv)
-    ]
+def _layers(network: keras.Model) -> list[Any]:
+    return list(network._flatten_layers(include_self=False))
+
+
+def _own(layer: keras.layers.Layer) -> list[Any]:
+    """Returns the weights of a layer without those of layers in it."""
+    return [*layer._trainable_variables, *layer._non_trainable_variables]
 
 
 def _as_batch_of_sound(audio: Any) -> np.ndarray:
