@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from keras_audiogan.layers.normalized_conv import NormalizedConv2D
-from keras_audiogan.models import BigVGAN, WaveGAN, register_discriminator
+from keras_audiogan.models import Vocos, WaveGAN, register_discriminator
 from keras_audiogan.models.discriminators import (
     Discriminator,
     make_discriminator,
@@ -143,13 +143,18 @@ def test_losses_are_bigvsans():
 @pytest.mark.slow
 @pytest.mark.backends
 def test_any_discriminator_of_a_vocoder_takes_a_step():
-    specs = [{**spec, "san": True} for spec in BigVGAN.tiny["discriminators"]]
-    specs.append({"kind": "multi_band", **SMALL["multi_band"], "weight": 0.5})
-    specs.append({"kind": "dilated", "num_layers": 2, "san": True})
-    specs.append({"kind": "residual", "num_layers": 1, "num_stacks": 1})
-    specs[-1]["san"] = True
-    model = BigVGAN(**{**BigVGAN.tiny, "discriminators": specs})
-    assert model.discriminator.san_scores() == [True] * 4 + [False, True, True]
+    # Two periods, two resolutions that learn as ever, one of either kind.
+    periods, bands = Vocos.tiny["discriminators"]
+    kinds = ["dilated", "residual"]
+    specs = [{**periods, "san": True}, bands] + [
+        {"kind": kind, "num_layers": 2, "san": True} for kind in kinds
+    ]
+    specs[-1]["num_stacks"] = 1
+    model = Vocos(**{**Vocos.tiny, "discriminators": specs})
+    assert model.discriminator.san_scores() == [True] * 2 + [False] * 2 + [
+        True,
+        True,
+    ]
     assert model.get_config()["discriminators"][0]["san"] is True
     model.compile()
     before = model.discriminator.get_weights()
@@ -171,11 +176,10 @@ def test_any_discriminator_of_a_gan_takes_a_step():
     model = WaveGAN(**{**sizes, "discriminators": specs})
     rng = np.random.default_rng(0)
     audio = 0.1 * rng.normal(size=(2, 1024, 2)).astype("float32")
-    for loss in ("lsgan", "hinge"):
-        model.compile(loss)
-        logs = model.train_on_batch(audio, return_dict=True)
-        assert np.isfinite(logs["adv/direction"])
-        assert float(logs["adv/discriminator"]) > 0.0
+    model.compile("lsgan")
+    logs = model.train_on_batch(audio, return_dict=True)
+    assert np.isfinite(logs["adv/direction"])
+    assert float(logs["adv/discriminator"]) > 0.0
 
 
 def test_what_cannot_is_refused():

@@ -223,7 +223,7 @@ class BigVGAN(Vocoder):
         "upsample_rates": [4, 4],
         "upsample_kernel_sizes": [8, 8],
         "block_kernel_sizes": [3, 5],
-        "block_dilations": [[1, 2], [1, 3]],
+        "block_dilations": [[1], [3]],
         "discriminators": [
             {
                 "kind": "multi_period",
