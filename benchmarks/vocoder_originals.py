@@ -1,9 +1,10 @@
 """The original authors' side of `vocoder_speed.py`.
 
 Runs under a Python that has PyTorch and the requirements of
-kan-bayashi/ParallelWaveGAN, whose clone and that of jik876/hifi-gan are given
-by path. Nothing of theirs is in this repository: their modules are imported,
-their recipes and configs read, and their own training step called.
+kan-bayashi/ParallelWaveGAN, whose clone and those of jik876/hifi-gan and of
+NVIDIA/BigVGAN are given by path. Nothing of theirs is in this repository:
+their modules are imported, their recipes and configs read, and their own
+training step called.
 """
 
 from __future__ import annotations
@@ -215,6 +216,28 @@ class HiFiGAN:
         return sound[0].numpy().T
 
 
+class BigVGAN(HiFiGAN):
+    """The generator of NVIDIA's project at a published size."""
+
+    def __init__(self, case: dict[str, Any], folder: pathlib.Path) -> None:
+        clone = pathlib.Path(case["bigvgan"])
+        sys.path.insert(0, str(clone))
+        import bigvgan
+
+        path = clone / "configs" / f"{case['recipe']}.json"
+        config = bigvgan.load_hparams_from_json(path)
+        (folder / "config.json").write_text(json.dumps(config))
+        torch.manual_seed(0)
+        self.generator = bigvgan.BigVGAN(config)
+        torch.save(
+            {"generator": self.generator.state_dict()},
+            folder / "bigvgan_generator.pt",
+        )
+
+
+PROJECTS = {"bigvgan": BigVGAN, "config": HiFiGAN}
+
+
 def main() -> None:
     """Reads a job a line, answers with seconds and peak memory in MiB."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
@@ -222,9 +245,7 @@ def main() -> None:
     case = json.loads(sys.argv[1])
     folder = pathlib.Path(case["folder"])
     torch.set_num_threads(case["threads"])
-    project = (
-        HiFiGAN if case["recipe"].startswith("config") else ParallelWaveGAN
-    )
+    project = PROJECTS.get(case["recipe"].split("_")[0], ParallelWaveGAN)
     model: Any = project(case, folder)
     print(json.dumps([0.0, 0.0]), file=answers)
     prepared = None

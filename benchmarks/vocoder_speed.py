@@ -2,11 +2,12 @@
 
     python benchmarks/vocoder_speed.py --originals-python env/bin/python \
         --parallel-wavegan ParallelWaveGAN --hifi-gan hifi-gan \
-        [--rounds 5] [--models NAME ...] [--train]
+        --bigvgan BigVGAN [--rounds 5] [--models NAME ...] [--train]
 
 `--originals-python` is a Python with PyTorch and the requirements of
-kan-bayashi/ParallelWaveGAN; the other two are clones of the originals. Each
-model has its published size. The original writes a checkpoint, which our
+kan-bayashi/ParallelWaveGAN (of NVIDIA/BigVGAN: librosa and matplotlib, too);
+the others are clones of the originals, needed for their own models. Each model
+has its published size. The original writes a checkpoint, which our
 converter reads: both have the same weights and get the same mels, 10 seconds
 of them, without weight norm. They take turns, while the other one waits, and
 their sounds are compared. `--train` times a step that updates the generator
@@ -38,6 +39,7 @@ RECIPES = {
     "hifigan V1": "config_v1",
     "hifigan V2": "config_v2",
     "hifigan V3": "config_v3",
+    "bigvgan base": "bigvgan_base_24khz_100band",
 }
 TRAINED = {
     "melgan v1": "melgan.v1",
@@ -45,8 +47,18 @@ TRAINED = {
     "multiband_melgan v2": "multi_band_melgan.v2",
     "hifigan v1 (kan-bayashi)": "hifigan.v1",
 }
-SECONDS, RATE, HOP, BINS, CLIPS = 10, 22050, 256, 80, 2
+SECONDS, HOP, CLIPS = 10, 256, 2
+# Samples a second and bands of the mels, for those that have others.
+SIZES = {"bigvgan_base_24khz_100band": (24000, 100)}
+RATE_AND_BINS = (22050, 80)
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+
+
+def clone_of(recipe: str) -> str:
+    """Returns the option with the clone that a recipe is in."""
+    if recipe.startswith("bigvgan"):
+        return "bigvgan"
+    return "hifi_gan" if recipe.startswith("config") else "parallel_wavegan"
 
 
 class Ours:
@@ -132,16 +144,17 @@ class Process:
         self.child.wait()
 
 
-def inputs(folder: pathlib.Path, samples: int) -> None:
+def inputs(folder: pathlib.Path, samples: int, recipe: str) -> None:
     """Writes mels and noise of ten seconds, and clips to train on."""
     rng = np.random.default_rng(0)
-    frames = SECONDS * RATE // HOP
+    rate, bins = SIZES.get(recipe, RATE_AND_BINS)
+    frames = SECONDS * rate // HOP
     np.savez(
         folder / "inputs.npz",
-        mel=rng.normal(-1, 1, (frames, BINS)).astype("float32"),
+        mel=rng.normal(-1, 1, (frames, bins)).astype("float32"),
         noise=rng.normal(0, 1, (frames * HOP, 1)).astype("float32"),
         clips=rng.uniform(-0.5, 0.5, (CLIPS, samples, 1)).astype("float32"),
-        clip_mels=rng.normal(0, 1, (CLIPS, samples // HOP, BINS)).astype(
+        clip_mels=rng.normal(0, 1, (CLIPS, samples // HOP, bins)).astype(
             "float32"
         ),
     )
@@ -153,7 +166,7 @@ def measure(
     """Returns medians, ratios of paired rounds, memory and difference."""
     with tempfile.TemporaryDirectory() as text:
         folder = pathlib.Path(text)
-        inputs(folder, 8192)
+        inputs(folder, 8192, recipe)
         case = {
             "recipe": recipe,
             "job": job,
@@ -161,6 +174,7 @@ def measure(
             "threads": options.threads,
             "parallel_wavegan": str(options.parallel_wavegan),
             "hifi_gan": str(options.hifi_gan),
+            "bigvgan": str(options.bigvgan),
         }
         processes = {}
         try:
@@ -235,6 +249,7 @@ def main() -> None:
     parser.add_argument("--originals-python", type=pathlib.Path)
     parser.add_argument("--parallel-wavegan", type=pathlib.Path)
     parser.add_argument("--hifi-gan", type=pathlib.Path)
+    parser.add_argument("--bigvgan", type=pathlib.Path)
     parser.add_argument("--models", nargs="+")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
@@ -243,11 +258,12 @@ def main() -> None:
     if options.serve:
         serve(json.loads(options.serve))
         return
-    for name in ("originals_python", "parallel_wavegan", "hifi_gan"):
-        if getattr(options, name) is None:
-            parser.error(f"--{name.replace('_', '-')} is needed")
     job = "train" if options.train else "vocode"
     known = TRAINED if options.train else RECIPES
+    needed = {clone_of(known[name]) for name in options.models or known}
+    for name in ("originals_python", *sorted(needed)):
+        if getattr(options, name) is None:
+            parser.error(f"--{name.replace('_', '-')} is needed")
     unit = "" if options.train else " (seconds a second of sound)"
     print(
         f"| model | original{unit} | ours, float32 | ours, bfloat16 | "

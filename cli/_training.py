@@ -24,6 +24,8 @@ LOSSES = (
     "lsgan",
     "wgan",
     "hifigan",
+    "bigvgan",
+    "bigvgan_v2",
     "melgan",
     "multiband_melgan",
     "parallel_wavegan",

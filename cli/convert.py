@@ -52,11 +52,12 @@ def command(
     (TensorFlow 1); GANSynth (experiment.json, stage_*, or one of the stages);
     kan-bayashi's ParallelWaveGAN project, ESPnet's copies among them
     (checkpoint-*steps.pkl, config.yml, stats.h5: Parallel WaveGAN, MelGAN,
-    multi-band MelGAN, HiFi-GAN); HiFi-GAN (g_*, do_*, config.json); Vocos
-    (pytorch_model.bin, config.yaml); MelGAN (netG.pt, netD.pt). PyTorch's
-    files need pip install 'keras-audiogan[convert]', and are read without
-    running what is in them; TensorFlow's need TensorFlow. DIR must be new or
-    empty.
+    multi-band MelGAN, HiFi-GAN); HiFi-GAN (g_*, do_*, config.json); BigVGAN
+    (bigvgan_generator.pt, config.json; the second version's discriminator of
+    constant-Q transforms is left unread); Vocos (pytorch_model.bin,
+    config.yaml); MelGAN (netG.pt, netD.pt). PyTorch's files need pip install
+    'keras-audiogan[convert]', and are read without running what is in them;
+    TensorFlow's need TensorFlow. DIR must be new or empty.
 
     \b
     Examples:

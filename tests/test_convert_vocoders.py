@@ -49,9 +49,11 @@ KAN_BAYASHI = {
 }
 JIK876 = {"hifigan_resblock1": "HiFiGAN", "hifigan_resblock2": "HiFiGAN"}
 GEMELO_AI = {"vocos_center": "Vocos", "vocos_same": "Vocos"}
+NVIDIA = {"bigvgan": "BigVGAN", "bigvgan_v2": "BigVGAN"}
 ALL = {
     **KAN_BAYASHI,
     **JIK876,
+    **NVIDIA,
     **GEMELO_AI,
     "melgan_descriptinc": "MelGAN",
 }
@@ -132,6 +134,7 @@ def test_kinds_and_networks():
     assert kinds == {
         **dict.fromkeys(KAN_BAYASHI, "parallel_wavegan"),
         **dict.fromkeys(JIK876, "hifigan"),
+        **dict.fromkeys(NVIDIA, "bigvgan"),
         **dict.fromkeys(GEMELO_AI, "vocos"),
         "melgan_descriptinc": "melgan",
     }

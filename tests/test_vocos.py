@@ -122,15 +122,38 @@ MULTI_BAND = 3 * (
 )
 
 
+def dac_spectrum(x, length):
+    """The spectrum of DAC's `match_stride`: as many frames as hops."""
+    hop = length // 4
+    edge = (length - hop) // 2
+    x = torch.nn.functional.pad(x[:, None], (edge, edge), "reflect")[:, 0]
+    window = torch.hann_window(length)
+    x = torch.stft(x, length, hop, window=window, return_complex=True)
+    return x[..., 2:-2]
+
+
+def vocos_spectrum(x, length):
+    window = torch.hann_window(length)
+    return torch.stft(
+        x, length, length // 4, window=window, return_complex=True
+    )
+
+
 @pytest.mark.backends
-def test_the_bands_are_the_originals():
-    layer = MultiBandDiscriminator(fft_lengths=[32], channels=3)
+@pytest.mark.parametrize("of_dac", [False, True])
+def test_the_bands_are_the_originals(of_dac):
+    layer = MultiBandDiscriminator(
+        fft_lengths=[32],
+        channels=3,
+        first_maps=of_dac,
+        padding="same" if of_dac else "center",
+    )
     rng = np.random.default_rng(2)
     for weight in layer.weights:
         weight.assign(rng.normal(size=weight.shape).astype("float32"))
     audio = audio_of(2, 128, 1)
     (maps,) = layer(ops.convert_to_tensor(audio))
-    assert len(maps) == 5 * 4 + 1
+    assert len(maps) == 5 * (4 + of_dac) + 1
 
     def conv(layer, x, stride):
         kernel = numbers(layer.effective_kernel()).transpose(3, 2, 1, 0)
@@ -145,7 +168,7 @@ def test_the_bands_are_the_originals():
     x = torch.tensor(audio[..., 0])
     x = x - x.mean(-1, keepdim=True)
     x = 0.8 * x / (x.abs().amax(-1, keepdim=True) + 1e-9)
-    x = torch.stft(x, 32, 8, window=torch.hann_window(32), return_complex=True)
+    x = (dac_spectrum if of_dac else vocos_spectrum)(x, 32)
     x = torch.view_as_real(x).permute(0, 3, 2, 1)  # b c t f
     wanted, tops = [], []
     for low, high, stack in zip(
@@ -155,7 +178,7 @@ def test_the_bands_are_the_originals():
         for i, each in enumerate(stack):
             y = conv(each, y, 1 if i in (0, 4) else 2)
             y = torch.nn.functional.leaky_relu(y, 0.1)
-            wanted += [y] if i else []
+            wanted += [y] if i or of_dac else []
         tops.append(y)
     wanted.append(conv(layer.lasts[0], torch.cat(tops, -1), 1))
     for ours, theirs in zip(maps, wanted, strict=True):

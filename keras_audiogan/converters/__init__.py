@@ -19,6 +19,7 @@ from keras_audiogan.converters.errors import (
 )
 
 if TYPE_CHECKING:
+    from keras_audiogan.converters.bigvgan import convert_bigvgan
     from keras_audiogan.converters.gansynth import convert_gansynth
     from keras_audiogan.converters.hifigan import convert_hifigan
     from keras_audiogan.converters.melgan import convert_melgan
@@ -35,6 +36,7 @@ __all__ = [
     "MissingPackageError",
     "choose_files",
     "convert",
+    "convert_bigvgan",
     "convert_gansynth",
     "convert_hifigan",
     "convert_melgan",
@@ -52,6 +54,7 @@ _KINDS = (
     "specgan",
     "wavegan",
     "parallel_wavegan",
+    "bigvgan",
     "hifigan",
     "vocos",
     "melgan",
@@ -104,8 +107,9 @@ def choose_files(names: Iterable[str]) -> list[str]:
         if found:
             return sorted(set(found.values()))
     raise ConversionError(
-        "Expected checkpoint-*steps.pkl with config.yml, g_* with "
-        "config.json, pytorch_model.bin with config.yaml, or netG.pt. "
+        "Expected checkpoint-*steps.pkl with config.yml, g_* or "
+        "bigvgan_generator.pt with config.json, pytorch_model.bin with "
+        "config.yaml, or netG.pt. "
         f"Received: {', '.join(held[:8]) or 'no files'}"
     )
 
@@ -137,8 +141,8 @@ def convert(source: str | pathlib.Path, **options: Any) -> AudioGAN:
         source: a checkpoint's folder, prefix or file.
         **options: passed to the converter, e.g. `sampling_rate`; see
             `convert_gansynth`, `convert_wavegan`, `convert_specgan`,
-            `convert_parallel_wavegan`, `convert_hifigan`, `convert_vocos`
-            and `convert_melgan`.
+            `convert_parallel_wavegan`, `convert_bigvgan`, `convert_hifigan`,
+            `convert_vocos` and `convert_melgan`.
 
     Returns:
         The model with the checkpoint's weights.

@@ -63,6 +63,8 @@ def _objection(files: Files) -> str | None:
     for name in ("resblock", "upsample_rates"):
         if name not in options:
             return f"{options.path} has no `{name}`."
+    if "snake_logscale" in options:
+        return f"{options.path} has `snake_logscale`: it is BigVGAN's."
     return None
 
 

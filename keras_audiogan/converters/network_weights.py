@@ -72,6 +72,24 @@ class NetworkWeights:
         weights.add(state, sources, ignored)
         return weights
 
+    @classmethod
+    def side_by_side(
+        cls, parts: Mapping[str, NetworkWeights]
+    ) -> NetworkWeights:
+        """Returns networks as one, each under its name."""
+        (first, *_) = parts.values()
+        joined = cls(first.path, {})
+        for name, part in parts.items():
+            for target, layer in part.layers.items():
+                joined.layers[f"{name}/{target}"] = layer
+                joined._places[f"{name}/{target}"] = part._places[target]
+        return joined
+
+    def add_layers(self, layers: Mapping[str, Layer]) -> None:
+        """Adds layers that were read already."""
+        self.layers.update(layers)
+        self._places.update(dict.fromkeys(layers, str(self.path)))
+
     def add(
         self,
         state: StateDict,

@@ -408,6 +408,10 @@ class StateDict:
                     sources[part],
                     f"should have the shape {shape}. Received: {values.shape}",
                 )
+            if part == "right":
+                # Our taps may stand in another order than the file's.
+                order = (0, *(axis - 1 for axis in axes[:-2]))
+                values = values.reshape(raw.shape[1:]).transpose(order)
             arrays[part] = values.reshape(-1)
         source = f"{name}.bias"
         if bias or (bias is None and source in self._tensors):

@@ -132,8 +132,8 @@ class VocoderConverter:
             dtype: dtype policy; Keras's global policy if None.
 
         Returns:
-            A `ParallelWaveGAN`, `MelGAN`, `MultiBandMelGAN`, `HiFiGAN` or
-            `Vocos`.
+            A `ParallelWaveGAN`, `MelGAN`, `MultiBandMelGAN`, `HiFiGAN`,
+            `BigVGAN` or `Vocos`.
 
         Raises:
             MissingPackageError: if PyTorch is absent or too old.

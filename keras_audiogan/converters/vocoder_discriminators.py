@@ -34,6 +34,12 @@ _PERIODS = (2, 3, 5, 7, 11)
 _PERIOD_RATES = (3, 3, 3, 3, 1)
 _SCALE_RATES = (2, 2, 4, 4, 1)
 _NUM_SCALES = 3
+_NUM_BANDS = _NUM_BAND_LAYERS = 5
+# Ours and theirs, of BigVGAN's discriminators of magnitudes.
+_PICTURE_LAYERS = (
+    *((str(i), f"convs.{i}") for i in range(5)),
+    ("out", "conv_post"),
+)
 
 
 def padding_mode(settings: Options) -> str:
@@ -355,6 +361,80 @@ def read_hifigan(periods: StateDict, scales: StateDict) -> Read:
         scales, _chains("scale", _NUM_SCALES, len(scale_widths), *parts, None)
     )
     return _with_norms(config, weights)
+
+
+def read_periods(periods: list[int], state: StateDict) -> Read:
+    """Reads BigVGAN's discriminators of periods, widths from the tensors."""
+    widths = _widths(state, len(_PERIOD_RATES))
+    theirs = "discriminators.{k}."
+    weights = NetworkWeights.read(
+        state,
+        _chains(
+            "period",
+            len(periods),
+            len(_PERIOD_RATES),
+            theirs + "convs.{i}",
+            theirs + "conv_post",
+            True,
+        ),
+    )
+    return {
+        "kind": "multi_period",
+        "periods": periods,
+        "channels": widths[0],
+        "max_channels": max(widths),
+        "rates": list(_PERIOD_RATES),
+        "norm": weights.norm("", "spectral"),
+    }, weights
+
+
+def read_magnitudes(sizes: Sequence[Sequence[int]], state: StateDict) -> Read:
+    """Reads BigVGAN's discriminators of magnitudes.
+
+    `sizes` are of each resolution the transform, the hop and the window.
+    """
+    theirs = "discriminators.{k}."
+    pairs = [
+        (f"resolution_{k}_conv_{ours}", theirs.format(k=k) + name)
+        for k in range(len(sizes))
+        for ours, name in _PICTURE_LAYERS
+    ]
+    weights = NetworkWeights.read(
+        state, convolutions(pairs, True, "conv2d_swapped")
+    )
+    names = ("fft_lengths", "frame_steps", "window_lengths")
+    return {
+        "kind": "multi_resolution",
+        **{name: [each[i] for each in sizes] for i, name in enumerate(names)},
+        "channels": _widths(state, 1)[0],
+        "norm": weights.norm("", "spectral"),
+    }, weights
+
+
+def read_bands(fft_lengths: list[int], state: StateDict) -> Read:
+    """Reads Vocos's discriminators of bands, as BigVGAN may have them."""
+    pairs = [
+        (
+            f"resolution_{k}_band_{b}_conv_{i}",
+            f"discriminators.{k}.band_convs.{b}.{i}",
+        )
+        for k in range(len(fft_lengths))
+        for b in range(_NUM_BANDS)
+        for i in range(_NUM_BAND_LAYERS)
+    ] + [
+        (f"resolution_{k}_conv_out", f"discriminators.{k}.conv_post")
+        for k in range(len(fft_lengths))
+    ]
+    first = state.kernel_shape("discriminators.0.band_convs.0.0", 4)
+    weights = NetworkWeights.read(
+        state, convolutions(pairs, True, "conv2d_swapped")
+    )
+    return {
+        "kind": "multi_band",
+        "fft_lengths": fft_lengths,
+        "channels": first[0],
+        "norm": weights.norm("", "spectral"),
+    }, weights
 
 
 def _widths(state: StateDict, count: int) -> list[int]:

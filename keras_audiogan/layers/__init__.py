@@ -20,6 +20,7 @@ from keras_audiogan.layers.representations import (
     get_representation,
     register_representation,
 )
+from keras_audiogan.layers.snake import AntiAliasedSnake
 from keras_audiogan.layers.spectrogram_augment import SpectrogramAugment
 from keras_audiogan.layers.stft import stft, stft_magnitude, stft_power
 from keras_audiogan.layers.strided_conv import (
@@ -28,6 +29,7 @@ from keras_audiogan.layers.strided_conv import (
 )
 
 __all__ = [
+    "AntiAliasedSnake",
     "BatchNorm",
     "ConvNeXtBlock",
     "InverseSTFTHead",

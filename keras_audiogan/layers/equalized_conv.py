@@ -64,7 +64,15 @@ class EqualizedConv2D(keras.layers.Layer):
 
     def call(self, x: Any) -> Any:
         """Returns `(batch, height, width, filters)`."""
-        kernel = self.kernel * ops.cast(self.kernel_scale, self.compute_dtype)
+        return self.apply_kernel(x, self.effective_kernel())
+
+    def effective_kernel(self, training: bool = False) -> Any:
+        """Returns the kernel that inputs are convolved with."""
+        del training
+        return self.kernel * ops.cast(self.kernel_scale, self.compute_dtype)
+
+    def apply_kernel(self, x: Any, kernel: Any) -> Any:
+        """Returns the convolution of `x` with a kernel of this shape."""
         if self.padding == "full":
             # Each tap meets the one pixel once, the last tap first.
             kernel = ops.flip(kernel, axis=(0, 1))

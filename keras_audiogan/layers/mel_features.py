@@ -34,8 +34,8 @@ _SIZES = {
 #: Arguments of `MelFeatures` as the originals have them: jik876's HiFi-GAN
 #: (`config_v1.json`), descriptinc's MelGAN, kan-bayashi's recipes for
 #: 22,050 Hz (`parallel_wavegan.v1.yaml`), whose normalisation `mean` and
-#: `scale` come with each checkpoint, and gemelo-ai's Vocos for 24,000 Hz
-#: (`vocos-mel-24khz`).
+#: `scale` come with each checkpoint, gemelo-ai's Vocos for 24,000 Hz
+#: (`vocos-mel-24khz`), and NVIDIA's BigVGAN (`bigvgan_base_24khz_100band`).
 MEL_SETTINGS: dict[str, dict[str, Any]] = {
     "hifigan": {
         **_SIZES,
@@ -79,6 +79,13 @@ MEL_SETTINGS: dict[str, dict[str, Any]] = {
         "floor": 1e-7,
         "padding": "center",
     },
+}
+
+MEL_SETTINGS["bigvgan"] = {
+    **MEL_SETTINGS["hifigan"],
+    "sampling_rate": 24000,
+    "num_mel_bins": 100,
+    "max_frequency": 12000.0,
 }
 
 _LOG_BASES = {"e": 1.0, "10": math.log(10.0), "2": math.log(2.0)}

@@ -148,8 +148,13 @@ class NormalizedConv(keras.layers.Layer):
             self.right.assign(ops.copy(right))
         return ops.stop_gradient(left), ops.stop_gradient(right)
 
-    def _kernel(self, training: bool) -> Any:
-        return ops.cast(self.effective_kernel(training), self.compute_dtype)
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Returns the convolution of `inputs`."""
+        return self.apply_kernel(inputs, self.effective_kernel(training))
+
+    def apply_kernel(self, inputs: Any, kernel: Any) -> Any:
+        """Returns the convolution of `inputs` with a kernel of this shape."""
+        raise NotImplementedError
 
     def _biased(self, x: Any) -> Any:
         return ops.add(x, self.bias) if self.use_bias else x
@@ -250,9 +255,9 @@ class NormalizedConv1D(NormalizedConv):
             self.filters,
         )
 
-    def call(self, inputs: Any, training: bool = False) -> Any:
-        """Returns the convolution of `inputs`."""
-        kernel = self._kernel(training)
+    def apply_kernel(self, inputs: Any, kernel: Any) -> Any:
+        """Returns the convolution of `inputs` with a kernel of this shape."""
+        kernel = ops.cast(kernel, self.compute_dtype)
         left, right = self.widths
         if left == right and self.strides == 1 and self.padding_mode == "zeros":
             reach = (self.kernel_size - 1) * self.dilation_rate
@@ -314,14 +319,13 @@ class NormalizedConv1DTranspose(NormalizedConv):
             self.filters,
         )
 
-    def call(self, inputs: Any, training: bool = False) -> Any:
-        """Returns the transposed convolution of `inputs`."""
+    def apply_kernel(self, inputs: Any, kernel: Any) -> Any:
+        """Returns the transposed convolution of `inputs` with a kernel."""
         crop = self.crop
+        kernel = ops.cast(kernel, self.compute_dtype)
         if self.causal:
             inputs = pad_time(inputs, 1, 0, "replicate")
-        x = transposed_convolution(
-            inputs, self._kernel(training), self.strides, crop
-        )
+        x = transposed_convolution(inputs, kernel, self.strides, crop)
         if self.causal:
             x = x[:, : -self.strides]
         return self._biased(x)
@@ -366,12 +370,12 @@ class NormalizedConv2D(NormalizedConv):
             self.filters,
         )
 
-    def call(self, inputs: Any, training: bool = False) -> Any:
-        """Returns the convolution of `inputs`."""
+    def apply_kernel(self, inputs: Any, kernel: Any) -> Any:
+        """Returns the convolution of `inputs` with a kernel of this shape."""
         before, after, aside = self.padding
         if any(self.padding):
             inputs = ops.pad(
                 inputs, [[0, 0], [before, after], [aside, aside], [0, 0]]
             )
-        kernel = self._kernel(training)
+        kernel = ops.cast(kernel, self.compute_dtype)
         return self._biased(convolve(inputs, kernel, (self.strides, 1), (1, 1)))

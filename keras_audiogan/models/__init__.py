@@ -5,6 +5,7 @@ from keras_audiogan.models.acgan_wavegan import ACGANWaveGAN
 from keras_audiogan.models.adversarial import AdversarialModel
 from keras_audiogan.models.audio_classifier import AudioClassifier
 from keras_audiogan.models.audio_gan import AudioGAN
+from keras_audiogan.models.bigvgan import BigVGAN, BigVGANGenerator
 from keras_audiogan.models.cgan import CGAN, GAN
 from keras_audiogan.models.concat_wavegan import ConcatWaveGAN
 from keras_audiogan.models.conditional_gan import ConditionalGAN
@@ -81,6 +82,8 @@ __all__ = [
     "AdversarialModel",
     "AudioClassifier",
     "AudioGAN",
+    "BigVGAN",
+    "BigVGANGenerator",
     "ConcatWaveGAN",
     "ConditionalGAN",
     "ControlWaveGAN",

@@ -832,7 +832,12 @@ def statistics(networks: Iterable[keras.Model]) -> list[keras.Variable]:
 
 def last_maps(outputs: list[list[Any]]) -> list[Any]:
     """Returns the logits of every sub-discriminator, float32."""
-    return [ops.cast(features[-1], "float32") for features in outputs]
+    return [as_float32(features[-1]) for features in outputs]
+
+
+def as_float32(x: Any) -> Any:
+    """Returns a tensor in the precision that losses are taken in."""
+    return ops.cast(x, "float32")
 
 
 def root_mean_square(audio: Any) -> Any:

@@ -16,12 +16,14 @@ from keras_audiogan.audio.plots import save_sheet
 from keras_audiogan.models.adversarial import (
     AdversarialModel,
     Batch,
+    as_float32,
     last_maps,
     statistics,
 )
 from keras_audiogan.models.batches import check_latents, check_loss
 from keras_audiogan.models.diagram import zeros
 from keras_audiogan.models.sampling import Sampling
+from keras_audiogan.models.sliced_scores import collecting_directions
 from keras_audiogan.presets.upgrade import upgrade_gan
 from keras_audiogan.training import (
     distribution,
@@ -232,19 +234,34 @@ class AudioGAN(Sampling, AdversarialModel):
         gan_loss = self.compiled_loss()
         real_views = self.discriminator.views(self._real(batch), training=True)
         fake_views = self.discriminator.views(fake, training=True)
-        real_outputs = self._features(real_views, batch)
-        fake_outputs = self._features(fake_views, batch)
+        with collecting_directions() as real_directions:
+            real_outputs = self._features(real_views, batch)
+        with collecting_directions() as fake_directions:
+            fake_outputs = self._features(fake_views, batch)
         real_logits = last_maps(real_outputs)
         fake_logits = last_maps(fake_outputs)
         weights = self.discriminator.score_weights()
+        each_loss = self._each_loss()
         total = sum(
-            weight * gan_loss.discriminator(r, f)
-            for weight, r, f in zip(
-                weights, real_logits, fake_logits, strict=True
+            weight * loss.discriminator(r, f)
+            for weight, loss, r, f in zip(
+                weights, each_loss, real_logits, fake_logits, strict=True
             )
         )
-        logs = {
-            "adv/discriminator": total,
+        logs = {"adv/discriminator": total}
+        apart = self.discriminator.of_san(weights, real_directions)
+        if apart:
+            logs["adv/direction"] = turned = sum(
+                weight * gan_loss.for_san().direction(r, f)
+                for weight, r, f in zip(
+                    apart,
+                    map(as_float32, real_directions),
+                    map(as_float32, fake_directions),
+                    strict=True,
+                )
+            )
+            total = total + turned
+        logs |= {
             "score/real": _mean_score(real_logits),
             "score/fake": _mean_score(fake_logits),
         }
@@ -279,6 +296,14 @@ class AudioGAN(Sampling, AdversarialModel):
             real_outputs, fake_outputs, batch
         )
         return total + more, {**logs, **more_logs}
+
+    def _each_loss(self) -> list[Any]:
+        """Returns the loss that each list of maps is told by."""
+        gan_loss = self.compiled_loss()
+        return [
+            gan_loss.for_san() if san else gan_loss
+            for san in self.discriminator.san_scores()
+        ]
 
     def _discriminator_extra(
         self,
@@ -338,9 +363,10 @@ class AudioGAN(Sampling, AdversarialModel):
             else fake_logits
         )
         total = sum(
-            weight * gan_loss.generator(r, f)
-            for weight, r, f in zip(
+            weight * loss.generator(r, f)
+            for weight, loss, r, f in zip(
                 self.discriminator.score_weights(),
+                self._each_loss(),
                 real_logits,
                 fake_logits,
                 strict=True,

@@ -195,7 +195,7 @@ class VectorDiscriminator(Discriminator):
             label = self.embedding(ops.cast(classes, x.dtype))
             x = ops.concatenate([x, label], axis=-1)
         x = ops.leaky_relu(self.hidden(x), 0.2)
-        return [[*features, x, self.score(x)]]
+        return [[*features, x, self.score_of(self.score, x)]]
 
 
 def _dense_layers(network: BuiltNetwork, units: list[int]) -> list[Any]:

@@ -19,6 +19,7 @@ from keras_audiogan.layers import LogMelSpectrogram, SpectrogramAugment
 from keras_audiogan.layers.activations import leaky_relu
 from keras_audiogan.layers.stft import stft
 from keras_audiogan.models.networks import BuiltNetwork
+from keras_audiogan.models.sliced_scores import call_last, sliced_score
 
 T = TypeVar("T", bound=type)
 
@@ -99,7 +100,8 @@ def make_discriminator(
 
     Args:
         spec: its `kind`, and arguments of its class; beside them a `weight`
-            of its losses, 1 by default.
+            of its losses, 1 by default, and `san`, whether its last layer
+            learns apart; see `keras_audiogan.models.sliced_scores`.
         name: name of the network.
         available: what the model knows. A class takes of it the sizes of the
             sound, the dtype, and the arguments that it `shares`.
@@ -114,6 +116,12 @@ def make_discriminator(
         raise ValueError(
             "`weight` of a discriminator must be a number, 0 or more. "
             f"Received: weight={weight!r} of {kind!r}"
+        )
+    san = options.pop("san", False)
+    if not isinstance(san, bool):
+        raise ValueError(
+            "`san` of a discriminator must be true or false. "
+            f"Received: san={san!r} of {kind!r}"
         )
     discriminator_class = _KINDS[kind]
     known = inspect.signature(discriminator_class.__init__).parameters
@@ -137,6 +145,7 @@ def make_discriminator(
             f"{error}. Received: {options}"
         ) from error
     built.loss_weight = float(weight)
+    built.san = san
     return built
 
 
@@ -151,6 +160,8 @@ class Discriminator(BuiltNetwork):
         view_scales: typical standard deviation of each view.
         num_scores: how many lists `feature_maps` returns.
         loss_weight: weight of its losses beside those of others.
+        san: whether the direction of its last layers learns apart, for which
+            `feature_maps` calls them by `score_of`.
         shares: arguments that it takes from the model, if that has them,
             unless they are given.
     """
@@ -158,6 +169,7 @@ class Discriminator(BuiltNetwork):
     view_scales: tuple[float, ...] = (1.0,)
     num_scores: int = 1
     loss_weight: float = 1.0
+    san: bool = False
     shares: tuple[str, ...] = ()
 
     def views(self, audio: Any, training: bool = False) -> list[Any]:
@@ -177,6 +189,36 @@ class Discriminator(BuiltNetwork):
             f"{type(self).__name__} must define "
             "`feature_maps(views, training, classes)`."
         )
+
+    def score_of(self, layer: Any, x: Any, training: bool = False) -> Any:
+        """Returns the logits that a last layer makes of features."""
+        call = sliced_score if self.san else call_last
+        return call(layer, x, training)
+
+    def san_scores(self) -> list[bool]:
+        """Returns of each list whether the last layer learns apart."""
+        return [self.san] * self.num_scores
+
+    def of_san(self, each: Sequence[Any], directions: Sequence[Any]) -> Any:
+        """Returns what belongs to the scores whose last layer learns apart.
+
+        Args:
+            each: one thing for each list of maps.
+            directions: what was collected of one call.
+
+        Raises:
+            ValueError: if a discriminator asks for that and cannot do it.
+        """
+        chosen = [
+            one for one, san in zip(each, self.san_scores(), strict=True) if san
+        ]
+        if len(chosen) != len(directions):
+            raise ValueError(
+                "A discriminator with `san` must make each of its scores by "
+                "`self.score_of(layer, features)`. Received: "
+                f"{len(chosen)} scores, {len(directions)} of them so made"
+            )
+        return chosen
 
     def score_weights(self, mean: bool = False) -> list[float]:
         """Returns the weight of each list's loss.
@@ -315,7 +357,7 @@ class SpectralDiscriminator(Discriminator):
             x = leaky_relu(conv(x), 0.2)
             features.append(x)
         x = ops.reshape(x, (-1, x.shape[1] * x.shape[2] * x.shape[3]))
-        logits = self.score(x)
+        logits = self.score_of(self.score, x)
         if classes is not None and self.projection is not None:
             x = ops.cast(x, "float32")
             weights = self.projection(classes)
@@ -479,7 +521,7 @@ class ComplexSTFTDiscriminator(Discriminator):
                 x = leaky_relu(conv(x), 0.2)
                 features.append(x)
             x = ops.reshape(x, (-1, x.shape[1] * x.shape[2] * x.shape[3]))
-            logits = self.scores[r](x)
+            logits = self.score_of(self.scores[r], x)
             if classes is not None and self.projections:
                 x = ops.cast(x, "float32")
                 weights = self.projections[r](classes)
@@ -530,6 +572,10 @@ class MultiDiscriminator(Discriminator):
     def score_weights(self, mean: bool = False) -> list[float]:
         """Returns the weight of each list's loss."""
         return [w for d in self.discriminators for w in d.score_weights(mean)]
+
+    def san_scores(self) -> list[bool]:
+        """Returns of each list whether the last layer learns apart."""
+        return [san for d in self.discriminators for san in d.san_scores()]
 
     def view_weights(self) -> list[float]:
         """Returns the weight of the penalty in each view."""

@@ -363,8 +363,8 @@ class ProgressiveDiscriminator(GrowingNetwork, Discriminator):
         for conv in self.convs[:2]:
             x = leaky_relu(conv(x), 0.2)
         features.append(x)
-        logits = [head(x)[:, 0, 0] for head in (self.classes, self.score)]
-        return [[*features, *logits]]
+        logits = [self.classes(x), self.score_of(self.score, x)]
+        return [[*features, *(each[:, 0, 0] for each in logits)]]
 
     def _from_picture(self, picture: Any, block: int) -> Any:
         return leaky_relu(self.from_pictures[block - 1](picture), 0.2)

@@ -268,7 +268,7 @@ class SpecGANDiscriminator(Discriminator):
             x = leaky_relu(x, 0.2)
             features.append(x)
         x = ops.reshape(x, (-1, self.num_features))
-        logits = self.score(x)
+        logits = self.score_of(self.score, x)
         if classes is not None and self.projection is not None:
             weights = self.projection(classes)
             x = ops.cast(x, "float32") * weights

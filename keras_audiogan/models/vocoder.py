@@ -33,16 +33,19 @@ from keras_audiogan.models.batches import (
 from keras_audiogan.models.diagram import zeros
 from keras_audiogan.models.mel_scale import check_mel_scale, mels_in_a_row
 from keras_audiogan.models.networks import BuiltNetwork
+from keras_audiogan.models.sliced_scores import collecting_directions
 from keras_audiogan.presets.upgrade import upgrade_vocoder
 from keras_audiogan.training import distribution
 from keras_audiogan.training.vocoder_losses import (
     SUB_BAND,
     MultiResolutionSTFTLoss,
     MultiScaleMelLoss,
+    direction_loss,
     discriminator_adversarial_loss,
     feature_matching_loss,
     generator_adversarial_loss,
     mel_loss,
+    san_kinds,
 )
 from keras_audiogan.training.vocoder_objectives import (
     OBJECTIVES,
@@ -236,10 +239,10 @@ class Vocoder(AdversarialModel):
 
         Args:
             loss: `"melgan"`, `"multi_resolution_stft"`, `"multiband_melgan"`,
-                `"parallel_wavegan"`, `"hifigan"`, `"vocos"`,
-                `"multi_scale_mel"` or a `VocoderObjective`; the
-                architecture's own by default. It brings defaults for
-                everything below.
+                `"parallel_wavegan"`, `"hifigan"`, `"bigvgan"`,
+                `"bigvgan_v2"`, `"vocos"`, `"multi_scale_mel"` or a
+                `VocoderObjective`; the architecture's own by default. It
+                brings defaults for everything below.
             generator_optimizer: see `AudioGAN.compile`, as the next three.
             discriminator_optimizer: the discriminator's.
             learning_rate: of both.
@@ -287,7 +290,7 @@ class Vocoder(AdversarialModel):
             **kwargs,
         )
         self._mels = (
-            MultiScaleMelLoss(self.sampling_rate)
+            MultiScaleMelLoss(self.sampling_rate, **objective.multi_scale_mel)
             if objective.multi_scale_mel_weight
             else None
         )
@@ -410,7 +413,7 @@ class Vocoder(AdversarialModel):
             outputs = self.discriminator(fake, training=True)
             loss = generator_adversarial_loss(
                 outputs,
-                objective.adversarial,
+                self._adversarial_kinds(),
                 objective.average_by_discriminators,
                 self._score_weights(),
             )
@@ -431,15 +434,34 @@ class Vocoder(AdversarialModel):
     def _discriminator_loss(self, audio: Any, fake: Any) -> tuple[Any, Any]:
         """Loss of a discriminator update: `(loss, logs)`."""
         objective = self.compiled_loss()
+        with collecting_directions() as of_fake:
+            fake_outputs = self.discriminator(fake, training=True)
+        with collecting_directions() as of_real:
+            real_outputs = self.discriminator(audio, training=True)
+        weights = self._score_weights()
         real, generated = discriminator_adversarial_loss(
-            self.discriminator(fake, training=True),
-            self.discriminator(audio, training=True),
-            objective.adversarial,
+            fake_outputs,
+            real_outputs,
+            self._adversarial_kinds(),
             objective.average_by_discriminators,
-            self._score_weights(),
+            weights,
         )
         total = real + generated
-        return total, {"adv/discriminator": total}
+        logs = {"adv/discriminator": total}
+        apart = self.discriminator.of_san(weights, of_real)
+        if apart:
+            share = len(weights) if objective.average_by_discriminators else 1
+            turned = direction_loss(
+                of_fake, of_real, objective.adversarial, apart
+            )
+            logs["adv/direction"] = turned = turned / share
+            total = total + turned
+        return total, logs
+
+    def _adversarial_kinds(self) -> list[str]:
+        return san_kinds(
+            self.compiled_loss().adversarial, self.discriminator.san_scores()
+        )
 
     def _check_given(self, x: Any, y: Any) -> None:
         super()._check_given(x, y)
@@ -685,14 +707,18 @@ class Vocoder(AdversarialModel):
             (self.generator, fused.generator),
             (self.ema_generator, fused.ema_generator),
         ):
-            for source, target in zip(
-                *map(_normalized_layers, networks), strict=True
-            ):
-                # Copies: JAX gives away the memory of what a model holds.
-                kernel = ops.convert_to_numpy(source.effective_kernel())
-                target.kernel.assign(kernel)
-                if source.use_bias:
-                    target.bias.assign(ops.convert_to_numpy(source.bias))
+            for source, target in zip(*map(_layers, networks), strict=True):
+                if isinstance(source, NormalizedConv):
+                    # Copies: JAX gives away the memory of what a model holds.
+                    kernel = ops.convert_to_numpy(source.effective_kernel())
+                    target.kernel.assign(kernel)
+                    pairs = []
+                    if source.use_bias:
+                        pairs = [(source.bias, target.bias)]
+                else:
+                    pairs = list(zip(_own(source), _own(target), strict=True))
+                for old, new in pairs:
+                    new.assign(ops.convert_to_numpy(old))
         fused._average_is_new = self._average_is_new
         return fused
 
@@ -802,12 +828,13 @@ def _check_slope(slope: Any) -> None:
         )
 
 
-def _normalized_layers(network: keras.Model) -> list[NormalizedConv]:
-    return [
-        layer
-        for layer in network._flatten_layers(include_self=False)
-        if isinstance(layer, NormalizedConv)
-    ]
+def _layers(network: keras.Model) -> list[Any]:
+    return list(network._flatten_layers(include_self=False))
+
+
+def _own(layer: keras.layers.Layer) -> list[Any]:
+    """Returns the weights of a layer without those of layers in it."""
+    return [*layer._trainable_variables, *layer._non_trainable_variables]
 
 
 def _as_batch_of_sound(audio: Any) -> np.ndarray:

@@ -15,7 +15,7 @@ from keras_audiogan.layers.normalized_conv import (
     NormalizedConv1D,
     NormalizedConv2D,
 )
-from keras_audiogan.layers.stft import stft
+from keras_audiogan.layers.stft import stft, stft_magnitude
 from keras_audiogan.models.discriminators import (
     Discriminator,
     register_discriminator,
@@ -102,7 +102,7 @@ class _StackDiscriminator(Discriminator):
         for layer in layers[:-1]:
             x = leaky_relu(layer(x, training=training), self.negative_slope)
             features.append(x)
-        return [*features, layers[-1](x, training=training)]
+        return [*features, self.score_of(layers[-1], x, training)]
 
     def maps_of_scales(
         self, scales: list[list[Any]], audio: Any, training: bool
@@ -340,7 +340,8 @@ class ResidualDiscriminator(Discriminator):
         x = total * math.sqrt(1.0 / len(self.blocks))
         x = self.conv_out_0(leaky_relu(x, slope))
         features.append(x)
-        return [[*features, self.conv_out_1(leaky_relu(x, slope))]]
+        x = leaky_relu(x, slope)
+        return [[*features, self.score_of(self.conv_out_1, x)]]
 
 
 class _PeriodDiscriminator(_StackDiscriminator):
@@ -483,7 +484,10 @@ class MultiBandDiscriminator(_StackDiscriminator):
 
     The maps of a band have the shape `(batch, bins, frames, channels)`.
 
+    With `padding="same"` and `first_maps=True` it is DAC's own.
+
     Args:
+        num_channels: of the sound.
         fft_lengths: samples in the transform of each resolution; hops are a
             quarter of it.
         bands: edges of the bands, as parts of half the rate.
@@ -492,16 +496,20 @@ class MultiBandDiscriminator(_StackDiscriminator):
         norm: of the kernels.
         first_maps: whether what the first convolutions make is among the
             maps.
+        padding: where frames lie, `"center"` or `"same"`; see
+            `keras_audiogan.layers.stft`.
     """
 
     def __init__(
         self,
+        num_channels: int = 1,
         fft_lengths: Sequence[int] = (2048, 1024, 512),
         bands: Sequence[float] = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0),
         channels: int = 32,
         negative_slope: float = 0.1,
         norm: str | None = "weight",
         first_maps: bool = False,
+        padding: str = "center",
         dtype: Any = None,
         name: str = "discriminator",
     ) -> None:
@@ -519,6 +527,12 @@ class MultiBandDiscriminator(_StackDiscriminator):
                 f"between two. Received: bands={list(bands)}, "
                 f"fft_lengths={self.fft_lengths}"
             )
+        if padding not in ("center", "same"):
+            raise ValueError(
+                '`padding` must be "center" or "same". '
+                f"Received: padding={padding!r}"
+            )
+        self.padding = padding
         self.negative_slope = negative_slope
         self.first_maps = first_maps
         # Frequency comes first: it is the axis that is strided.
@@ -537,7 +551,7 @@ class MultiBandDiscriminator(_StackDiscriminator):
                     specs,
                     [f"resolution_{r}_band_{b}_conv_{i}" for i in range(5)],
                     NormalizedConv2D,
-                    2,
+                    2 * num_channels,
                     norm=norm,
                     last_dtype=None,
                 )
@@ -558,16 +572,24 @@ class MultiBandDiscriminator(_StackDiscriminator):
     ) -> list[list[Any]]:
         """Returns one list of feature maps per resolution, by bands."""
         (audio,) = views
-        audio = ops.cast(audio[..., 0], "float32")
-        audio = audio - ops.mean(audio, axis=-1, keepdims=True)
-        peak = ops.max(ops.abs(audio), axis=-1, keepdims=True)
+        length, channels = audio.shape[1], audio.shape[2]
+        audio = ops.cast(audio, "float32")
+        audio = audio - ops.mean(audio, axis=1, keepdims=True)
+        peak = ops.max(ops.abs(audio), axis=(1, 2), keepdims=True)
         audio = 0.8 * audio / (peak + 1e-9)
+        audio = ops.reshape(ops.transpose(audio, (0, 2, 1)), (-1, length))
         outputs = []
         for length, edges, stacks, last in zip(
             self.fft_lengths, self.edges, self.stacks, self.lasts, strict=True
         ):
-            spectrum = ops.stack(stft(audio, length, length // 4), axis=-1)
-            spectrum = ops.transpose(spectrum, (0, 2, 1, 3))
+            parts = stft(audio, length, length // 4, self.padding)
+            spectrum = ops.stack(parts, axis=-1)
+            shape = (-1, channels, *spectrum.shape[1:])
+            spectrum = ops.transpose(
+                ops.reshape(spectrum, shape), (0, 3, 2, 1, 4)
+            )
+            shape = (-1, *spectrum.shape[1:3], 2 * channels)
+            spectrum = ops.reshape(spectrum, shape)
             features, tops = [], []
             for (low, high), layers in zip(
                 pairwise(edges), stacks, strict=True
@@ -579,8 +601,107 @@ class MultiBandDiscriminator(_StackDiscriminator):
                     if i or self.first_maps:
                         features.append(x)
                 tops.append(x)
-            x = last(ops.concatenate(tops, axis=1), training=training)
+            x = self.score_of(last, ops.concatenate(tops, axis=1), training)
             outputs.append([*features, x])
+        return outputs
+
+
+@register_discriminator("multi_resolution")
+class MultiResolutionDiscriminator(_StackDiscriminator):
+    """UnivNet's and BigVGAN's discriminators of magnitudes.
+
+    The magnitudes of a spectrum, at several resolutions, as pictures that are
+    strided along time. Source: Jang et al., "UnivNet" (arXiv:2106.07889);
+    NVIDIA/BigVGAN.
+
+    The maps of a resolution have the shape `(batch, frames, bins, channels)`.
+
+    Args:
+        num_channels: of the sound; each has a picture.
+        fft_lengths: samples in the transform of each resolution.
+        frame_steps: samples from one frame to the next.
+        window_lengths: samples under the window. It has no slopes, as the
+            originals have it: see `window`.
+        channels: of every convolution.
+        negative_slope: of the leaky ReLUs.
+        norm: of the kernels.
+        window: a name of `keras_audiogan.audio.windows.get_window`, or None
+            for the originals' square one.
+    """
+
+    def __init__(
+        self,
+        num_channels: int = 1,
+        fft_lengths: Sequence[int] = (1024, 2048, 512),
+        frame_steps: Sequence[int] = (120, 240, 50),
+        window_lengths: Sequence[int] = (600, 1200, 240),
+        channels: int = 32,
+        negative_slope: float = 0.1,
+        norm: str | None = "weight",
+        window: str | None = None,
+        dtype: Any = None,
+        name: str = "discriminator",
+    ) -> None:
+        super().__init__(dtype=dtype, name=name)
+        _check_count("fft_lengths", fft_lengths)
+        sizes = (fft_lengths, frame_steps, window_lengths)
+        if len({len(each) for each in sizes}) > 1 or any(
+            not 0 < step <= length or not 0 < taper <= length
+            for length, step, taper in zip(*sizes, strict=False)
+        ):
+            raise ValueError(
+                "Each of the `fft_lengths` has one of `frame_steps` and "
+                "`window_lengths`, neither larger. Received: "
+                f"fft_lengths={list(fft_lengths)}, "
+                f"frame_steps={list(frame_steps)}, "
+                f"window_lengths={list(window_lengths)}"
+            )
+        self.resolutions = list(zip(*sizes, strict=True))
+        self.num_scores = len(self.resolutions)
+        self.window = window
+        self.negative_slope = negative_slope
+        # Time comes first: it is the axis that is strided.
+        wide = {
+            "filters": channels,
+            "kernel_size": (9, 3),
+            "padding": (4, 4, 1),
+        }
+        small = {"kernel_size": (3, 3), "padding": (1, 1, 1)}
+        specs: list[dict[str, Any]] = [
+            wide,
+            *[{**wide, "strides": 2}] * 3,
+            {"filters": channels, **small},
+            {"filters": 1, **small},
+        ]
+        parts = [f"conv_{i}" for i in range(len(specs) - 1)] + ["conv_out"]
+        self.stacks = [
+            self.make_stack(
+                specs,
+                [f"resolution_{r}_{part}" for part in parts],
+                NormalizedConv2D,
+                num_channels,
+                norm=norm,
+            )
+            for r in range(self.num_scores)
+        ]
+
+    def feature_maps(
+        self, views: list[Any], training: bool = False, classes: Any = None
+    ) -> list[list[Any]]:
+        """Returns one list of feature maps per resolution."""
+        (audio,) = views
+        length, channels = audio.shape[1], audio.shape[2]
+        rows = ops.reshape(ops.transpose(audio, (0, 2, 1)), (-1, length))
+        outputs = []
+        for layers, (fft_length, step, taper) in zip(
+            self.stacks, self.resolutions, strict=True
+        ):
+            x = stft_magnitude(
+                rows, fft_length, step, taper, self.window, "same", 0.0
+            )
+            x = ops.reshape(x, (-1, channels, *x.shape[1:]))
+            x = ops.transpose(x, (0, 2, 3, 1))
+            outputs.append(self.maps_of_stack(layers, x, training))
         return outputs
 
 

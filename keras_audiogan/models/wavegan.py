@@ -296,7 +296,7 @@ class WaveGANDiscriminator(Discriminator):
             if i < len(self.shuffles):
                 x = self.shuffles[i](x, training=training)
         x = ops.reshape(x, (-1, x.shape[1] * x.shape[2]))
-        features.append(self.score(x))
+        features.append(self.score_of(self.score, x))
         return [features]
 
 

@@ -46,6 +46,20 @@ def least_squares_generator(real: Logits, fake: Logits) -> Any:
     return ops.mean(ops.square(fake - 1.0))
 
 
+def soft_least_squares_discriminator(real: Logits, fake: Logits) -> Any:
+    """Least squares that never turn, by softplus (arXiv:2309.02836)."""
+    return 0.5 * (
+        ops.mean(ops.square(ops.softplus(1.0 - real)))
+        + ops.mean(ops.square(ops.softplus(fake)))
+    )
+
+
+def soft_least_squares_generator(real: Logits, fake: Logits) -> Any:
+    """The same for the generator (arXiv:2309.02836)."""
+    del real
+    return ops.mean(ops.square(ops.softplus(1.0 - fake)))
+
+
 def wasserstein_discriminator(real: Logits, fake: Logits) -> Any:
     """Mean score of fakes less that of reals (arXiv:1701.07875)."""
     return ops.mean(fake) - ops.mean(real)
@@ -142,6 +156,29 @@ class GANLoss:
     clip: float | None = None
     generator_optimizer: dict[str, Any] = field(default_factory=dict)
     discriminator_optimizer: dict[str, Any] = field(default_factory=dict)
+
+    def for_san(self) -> GANLoss:
+        """Returns this loss for scores whose direction is learnt apart.
+
+        These must fall as scores rise, which least squares do not.
+        """
+        if self.generator is not least_squares_generator:
+            return self
+        return replace(
+            self,
+            discriminator=soft_least_squares_discriminator,
+            generator=soft_least_squares_generator,
+        )
+
+    def direction(self, real: Logits, fake: Logits) -> Any:
+        """Loss that turns the direction of a last layer (arXiv:2301.12811).
+
+        What the generator would lose by real scores less what it loses by
+        fake ones; a loss on pairs is one already.
+        """
+        if self.needs_real_logits:
+            return self.discriminator(real, fake)
+        return self.generator(real, real) - self.generator(real, fake)
 
     def with_penalty(self, weight: float) -> GANLoss:
         """Returns this loss with another weight of its gradient penalties.

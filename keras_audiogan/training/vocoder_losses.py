@@ -18,6 +18,7 @@ from keras_audiogan.layers.mel_features import MelFeatures
 from keras_audiogan.layers.stft import stft_power
 from keras_audiogan.training.losses import (
     least_squares_generator,
+    soft_least_squares_generator,
     wasserstein_generator,
 )
 
@@ -45,6 +46,19 @@ MEL_SCALES: tuple[tuple[int, int], ...] = (
     (128, 10),
 )
 
+#: Arguments of `MultiScaleMelLoss` that make it BigVGAN-v2's, and DAC's.
+BIGVGAN_MELS: dict[str, Any] = {
+    "scales": [
+        [window, bands]
+        for window, bands in zip(
+            (2048, 1024, 512, 256, 128, 64, 32),
+            (320, 160, 80, 40, 20, 10, 5),
+            strict=True,
+        )
+    ],
+    "edges": False,
+}
+
 # Of magnitudes, full scale 1, at 0 Hz and at half the rate.
 _EDGE_FLOOR = 1e-3
 
@@ -68,7 +82,7 @@ FEATURE_MATCHING: dict[str, dict[str, Any]] = {
     },
 }
 
-ADVERSARIAL_KINDS = ("mse", "hinge", "double_hinge")
+ADVERSARIAL_KINDS = ("mse", "hinge", "double_hinge", "soft_mse")
 
 # The root of a sum of squares has no slope at zero: equal spectra have a
 # gradient of zero.
@@ -166,17 +180,20 @@ class MultiScaleMelLoss:
         sampling_rate: Of the sound, in Hz.
         scales: Pairs of a window in samples and a number of bands, which
             are even on Slaney's scale up to half the rate.
+        edges: Whether the lowest and the highest bin are compared, too.
     """
 
     def __init__(
         self,
         sampling_rate: int,
-        scales: Sequence[tuple[int, int]] = MEL_SCALES,
+        scales: Sequence[Sequence[int]] = MEL_SCALES,
+        edges: bool = True,
     ) -> None:
         self.features = [
             MelFeatures(sampling_rate, bands, window, window // 4, log_base=10)
             for window, bands in scales
         ]
+        self.edges = edges
         # The second longest is short enough for any clip.
         self._edge_window, bands = scales[min(1, len(scales) - 1)]
         self._edge_weight = 2.0 / bands
@@ -207,10 +224,11 @@ class MultiScaleMelLoss:
             A scalar.
         """
         real = ops.stop_gradient(ops.convert_to_tensor(real))
+        total = sum(mel_loss(each(fake), each(real)) for each in self.features)
+        if not self.edges:
+            return total
         edges = mel_loss(self._edges(fake), self._edges(real))
-        return self._edge_weight * edges + sum(
-            mel_loss(each(fake), each(real)) for each in self.features
-        )
+        return total + self._edge_weight * edges
 
 
 def mel_loss(mel_fake: Any, mel_real: Any) -> Any:
@@ -282,7 +300,7 @@ def feature_matching_loss(
 
 def generator_adversarial_loss(
     fake_outputs: Any,
-    kind: str = "mse",
+    kind: str | Sequence[str] = "mse",
     average_by_discriminators: bool = True,
     weights: Sequence[float] | None = None,
 ) -> Any:
@@ -291,12 +309,13 @@ def generator_adversarial_loss(
     `"mse"` is the mean squared distance of the scores to 1
     (arXiv:1611.04076), `"hinge"` minus their mean (arXiv:1705.02894),
     `"double_hinge"` their mean shortfall from a margin of 1, after which
-    they pull no more (arXiv:2306.00814).
+    they pull no more (arXiv:2306.00814), `"soft_mse"` the mean square of
+    their softplus shortfall from 1 (arXiv:2309.02836).
 
     Args:
         fake_outputs: Scores of generated sound: a tensor, a list with one
             for each discriminator, or lists of maps with the scores last.
-        kind: One of `ADVERSARIAL_KINDS`.
+        kind: One of `ADVERSARIAL_KINDS`, or one for each discriminator.
         average_by_discriminators: Mean over the discriminators
             (kan-bayashi), or their sum (jik876, descriptinc).
         weights: One for each discriminator; 1 by default.
@@ -304,16 +323,18 @@ def generator_adversarial_loss(
     Raises:
         ValueError: If `kind` is unknown or there are no outputs.
     """
-    _check_kind(kind)
-    loss = _GENERATOR_LOSSES[kind]
-    terms = [loss(None, scores) for scores in _scores(fake_outputs)]
+    every = _scores(fake_outputs)
+    terms = [
+        _GENERATOR_LOSSES[each](None, scores)
+        for each, scores in zip(_kinds(kind, len(every)), every, strict=True)
+    ]
     return _total(terms, average_by_discriminators, weights)
 
 
 def discriminator_adversarial_loss(
     fake_outputs: Any,
     real_outputs: Any,
-    kind: str = "mse",
+    kind: str | Sequence[str] = "mse",
     average_by_discriminators: bool = True,
     weights: Sequence[float] | None = None,
 ) -> tuple[Any, Any]:
@@ -321,7 +342,8 @@ def discriminator_adversarial_loss(
 
     `"mse"` is the mean squared distance to 1 of real scores and to 0 of
     fake ones (arXiv:1611.04076), without a factor of a half; the others the
-    mean shortfall from a margin of 1 (arXiv:1705.02894).
+    mean shortfall from a margin of 1 (arXiv:1705.02894); of `"soft_mse"` the
+    mean squares of softplus.
 
     Takes what `generator_adversarial_loss` takes, and the outputs of real
     sound.
@@ -329,11 +351,14 @@ def discriminator_adversarial_loss(
     Returns:
         Loss on the real sound and loss on the generated, two scalars.
     """
-    _check_kind(kind)
     real_terms, fake_terms = [], []
-    pairs = zip(_scores(fake_outputs), _scores(real_outputs), strict=True)
-    for fake, real in pairs:
-        if kind == "mse":
+    fakes, reals = _scores(fake_outputs), _scores(real_outputs)
+    kinds = _kinds(kind, len(fakes))
+    for each, fake, real in zip(kinds, fakes, reals, strict=True):
+        if each == "soft_mse":
+            real_terms.append(soft_least_squares_generator(None, real))
+            fake_terms.append(soft_least_squares_generator(None, 1.0 - fake))
+        elif each == "mse":
             real_terms.append(ops.mean(ops.square(real - 1.0)))
             fake_terms.append(ops.mean(ops.square(fake)))
         else:
@@ -381,7 +406,47 @@ _GENERATOR_LOSSES = {
     "mse": least_squares_generator,
     "hinge": wasserstein_generator,
     "double_hinge": _double_hinge,
+    "soft_mse": soft_least_squares_generator,
 }
+# Of scores whose direction is learnt apart: what falls as they rise.
+_SAN_KINDS = {"mse": "soft_mse"}
+_DIRECTION_KINDS = {"mse": "soft_mse", "double_hinge": "hinge"}
+
+
+def san_kinds(kind: str, san: Sequence[bool]) -> list[str]:
+    """Returns the kind for each score: least squares turn, softplus do not.
+
+    Args:
+        kind: One of `ADVERSARIAL_KINDS`.
+        san: Of each score, whether its direction is learnt apart.
+    """
+    return [_SAN_KINDS.get(kind, kind) if each else kind for each in san]
+
+
+def direction_loss(
+    fake_scores: Sequence[Any],
+    real_scores: Sequence[Any],
+    kind: str,
+    weights: Sequence[float],
+) -> Any:
+    """What turns the directions of last layers (arXiv:2309.02836), a scalar.
+
+    What the generator would lose by real scores less what it loses by those
+    of what it made.
+
+    Args:
+        fake_scores: Those of generated sound, one tensor for each direction.
+        real_scores: Those of real sound.
+        kind: One of `ADVERSARIAL_KINDS`, that of the other losses.
+        weights: One for each direction.
+    """
+    loss = _GENERATOR_LOSSES[_DIRECTION_KINDS.get(kind, kind)]
+    return sum(
+        weight * (loss(None, real) - loss(None, fake))
+        for weight, fake, real in zip(
+            weights, _scores(fake_scores), _scores(real_scores), strict=True
+        )
+    )
 
 
 def _total(
@@ -401,8 +466,11 @@ def _check_count(outputs: Sequence[Any]) -> None:
         )
 
 
-def _check_kind(kind: str) -> None:
-    if kind not in ADVERSARIAL_KINDS:
-        raise ValueError(
-            f"`kind` must be one of {ADVERSARIAL_KINDS}. Received: {kind!r}"
-        )
+def _kinds(kind: str | Sequence[str], count: int) -> list[str]:
+    kinds = [kind] * count if isinstance(kind, str) else list(kind)
+    for each in kinds:
+        if each not in ADVERSARIAL_KINDS:
+            raise ValueError(
+                f"`kind` must be one of {ADVERSARIAL_KINDS}. Received: {each!r}"
+            )
+    return kinds

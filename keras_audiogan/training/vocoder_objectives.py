@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from keras_audiogan.training.vocoder_losses import FEATURE_MATCHING
+from keras_audiogan.training.vocoder_losses import (
+    BIGVGAN_MELS,
+    FEATURE_MATCHING,
+)
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class VocoderObjective:
         feature_matching: options of `feature_matching_loss`.
         mel_weight: of the distance of log-mel spectrograms; 0 for none.
         multi_scale_mel_weight: of `MultiScaleMelLoss`; 0 for none.
+        multi_scale_mel: arguments of that beside the rate.
         stft_weight: of the full-band multi-resolution STFT loss; 0 for none.
         subband_stft_weight: of that of the bands.
         discriminator_start: steps before the discriminator enters.
@@ -44,6 +48,7 @@ class VocoderObjective:
     feature_matching: dict[str, Any] = field(default_factory=dict)
     mel_weight: float = 0.0
     multi_scale_mel_weight: float = 0.0
+    multi_scale_mel: dict[str, Any] = field(default_factory=dict)
     stft_weight: float = 0.0
     subband_stft_weight: float = 0.0
     discriminator_start: int = 0
@@ -89,6 +94,19 @@ _HIFIGAN = _optimizer(
 _MELGAN = _optimizer("Adam", learning_rate=1e-4, beta_1=0.5, beta_2=0.9)
 _MULTIBAND = _optimizer(
     "Adam", learning_rate=1e-3, amsgrad=True, epsilon=1e-7, global_clipnorm=10.0
+)
+# The original's rate falls by a third in a million steps, which is left out;
+# it limits the gradients of either discriminator apart, here of both as one.
+_BIGVGAN, _BIGVGAN_V2 = (
+    _optimizer(
+        "AdamW",
+        learning_rate=1e-4,
+        beta_1=0.8,
+        beta_2=0.99,
+        weight_decay=0.01,
+        global_clipnorm=limit,
+    )
+    for limit in (1000.0, 500.0)
 )
 _VOCOS = _optimizer(
     "AdamW", learning_rate=5e-4, beta_1=0.8, beta_2=0.9, weight_decay=0.01
@@ -157,6 +175,25 @@ OBJECTIVES = {
             mel_weight=45.0,
             generator_optimizer=_HIFIGAN,
             discriminator_optimizer=_HIFIGAN,
+        ),
+        VocoderObjective(
+            "bigvgan",
+            average_by_discriminators=False,
+            feature_matching_weight=1.0,
+            feature_matching=FEATURE_MATCHING["hifigan"],
+            mel_weight=45.0,
+            generator_optimizer=_BIGVGAN,
+            discriminator_optimizer=_BIGVGAN,
+        ),
+        VocoderObjective(
+            "bigvgan_v2",
+            average_by_discriminators=False,
+            feature_matching_weight=1.0,
+            feature_matching=FEATURE_MATCHING["hifigan"],
+            multi_scale_mel_weight=15.0,
+            multi_scale_mel=BIGVGAN_MELS,
+            generator_optimizer=_BIGVGAN_V2,
+            discriminator_optimizer=_BIGVGAN_V2,
         ),
         VocoderObjective(
             "vocos",
