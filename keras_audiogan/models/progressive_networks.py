@@ -10,6 +10,7 @@ convolution between it and the sound.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -148,52 +149,63 @@ class StagedNetwork(BuiltNetwork):
             EqualizedDense, (inputs,), units, gain=1.0, name=name, **options
         )
 
-    @property
-    def named_layers(self) -> dict[str, Any]:
-        """The layers with weights, by their names."""
-        layers = self._flatten_layers(include_self=False)
-        return {layer.name: layer for layer in layers if layer.weights}
+    def carried(
+        self, weights: Mapping[str, Any], num_blocks: int
+    ) -> list[tuple[keras.Variable, Any]]:
+        """Pairs weights of another stage with those that shall be the same.
 
-    def carry_from(self, other: StagedNetwork) -> None:
-        """Takes the weights of a network of as many or fewer blocks.
-
-        Those of a network of as many blocks are taken wholly; of a smaller
-        one, all but `stage_layers`.
+        Args:
+            weights: those of a network like this one by their paths, without
+                its name.
+            num_blocks: that it has. `stage_layers` are left out unless there
+                are as many here.
 
         Raises:
-            ValueError: if the other has more blocks, or other widths; no
-                weight has changed then.
+            ValueError: if it has more blocks, or other widths.
         """
-        own, others = self.named_layers, other.named_layers
-        names = set(others)
-        if other.num_blocks != self.num_blocks:
-            names -= set(self.stage_layers)
-        shapes, found = (
-            {
-                name: [tuple(w.shape) for w in layers[name].weights]
-                for name in sorted(names & set(layers))
-            }
-            for layers in (own, others)
-        )
-        wrong = [name for name in found if shapes.get(name) != found[name]]
-        if wrong:
+        own = {weight.path.partition("/")[2]: weight for weight in self.weights}
+        pairs = []
+        for path, value in weights.items():
+            same_stage = num_blocks == self.num_blocks
+            if path.partition("/")[0] in self.stage_layers and not same_stage:
+                continue
+            shape = tuple(own[path].shape) if path in own else None
+            if shape != tuple(value.shape):
+                raise ValueError(
+                    "Weights are carried between networks of the same "
+                    "widths, from fewer blocks to more. Expected "
+                    f"{self.name}/{path} "
+                    + (f"of the shape {shape}" if shape else "not to be there")
+                    + f". Received: {tuple(value.shape)}, from {num_blocks} "
+                    f"blocks for {self.num_blocks}"
+                )
+            pairs.append((own[path], value))
+        wanted = {
+            path
+            for path in own
+            if not path.partition("/")[0].endswith(self._suffixes(num_blocks))
+            and path.partition("/")[0] not in self.stage_layers
+        }
+        missing = sorted(wanted - set(weights))
+        if missing:
             raise ValueError(
-                "Weights are carried between networks of the same form, from "
-                "fewer blocks to more. Expected a "
-                f"{self.name} whose {wrong[0]} has weights of the shapes "
-                f"{shapes.get(wrong[0], 'of none: it has no such layer')}. "
-                f"Received: {found[wrong[0]]}, of {other.num_blocks} blocks "
-                f"for {self.num_blocks}"
+                "Weights are carried between networks of the same form. "
+                f"Expected {self.name}/{missing[0]} among them. "
+                f"Received: {sorted(weights)}"
             )
-        for name in found:
-            own[name].set_weights(others[name].get_weights())
+        return pairs
+
+    def _suffixes(self, num_blocks: int) -> tuple[str, ...]:
+        """Returns how layers after so many blocks are named."""
+        return tuple(f"_{i}" for i in range(num_blocks, self.num_blocks))
 
     def freeze(self, num_blocks: int) -> None:
         """Lets only what came after so many blocks train."""
         if not num_blocks:
             return
-        new = tuple(f"_{i}" for i in range(num_blocks, self.num_blocks))
-        for name, layer in self.named_layers.items():
+        new = self._suffixes(num_blocks)
+        for layer in self._flatten_layers(include_self=False):
+            name = layer.name
             if name not in self.stage_layers and not name.endswith(new):
                 layer.trainable = False
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from keras import ops
+
 from keras_audiogan.models.audio_gan import AudioGAN
 from keras_audiogan.models.discriminators import Discriminator
 from keras_audiogan.models.progressive_networks import (
@@ -22,9 +24,6 @@ from keras_audiogan.models.progressive_networks import (
     num_blocks_of,
 )
 from keras_audiogan.models.registry import register_architecture
-
-# Rows of a discriminator update in stages 1 to 8, in the thesis.
-BATCH_SIZES = (128, 112, 96, 80, 64, 32, 8, 4)
 
 
 @register_architecture("progressive_wavegan")
@@ -61,6 +60,9 @@ class ProgressiveWaveGAN(AudioGAN):
         "dim": 1 << 14,
         "kernel_size": 1 << 10,
     }
+    run_options = AudioGAN.run_options | {"grown_from", "recompute"}
+    # Rows of a discriminator update in stages 1 to 8, in the thesis.
+    stage_batch_sizes = (128, 112, 96, 80, 64, 32, 8, 4)
     positive_arguments = (*AudioGAN.positive_arguments, "num_blocks")
     tiny = {
         "num_blocks": 2,
@@ -109,6 +111,21 @@ class ProgressiveWaveGAN(AudioGAN):
             )
         return super().make_discriminator()
 
+    # Training
+
+    def compile(
+        self, *args: Any, recompute: bool = False, **kwargs: Any
+    ) -> None:  # noqa: D417
+        """Chooses the loss and the optimisers; see `AudioGAN.compile`.
+
+        Args:
+            recompute: whether losses and gradients are worked out clip by
+                clip and added up: the same numbers, in the memory of a batch
+                of one.
+        """
+        super().compile(*args, **kwargs)
+        self.recompute = recompute
+
     # Growing
 
     def grow(self, num_blocks: int = 1, frozen: bool = False) -> Any:
@@ -149,12 +166,30 @@ class ProgressiveWaveGAN(AudioGAN):
         """Takes the weights of a model of the same or an earlier stage.
 
         Raises:
-            ValueError: if its networks are of another form.
+            ValueError: if its networks are of another form; no weight has
+                changed then.
         """
-        for own, others in zip(
-            self.carried_networks(), other.carried_networks(), strict=True
-        ):
-            own.carry_from(others)
+        self.carry(
+            {
+                weight.path: ops.convert_to_numpy(weight)
+                for network in other.carried_networks()
+                for weight in network.weights
+            },
+            other.arguments["num_blocks"],
+        )
+
+    def carry(self, weights: Mapping[str, Any], num_blocks: int) -> None:
+        """Takes the weights of a model of so many blocks, by their paths."""
+        pairs = []
+        for network in self.carried_networks():
+            own = {
+                path.removeprefix(f"{network.name}/"): value
+                for path, value in weights.items()
+                if path.startswith(f"{network.name}/")
+            }
+            pairs += network.carried(own, num_blocks)
+        for variable, value in pairs:
+            variable.assign(value)
 
     def carried_networks(self) -> list[StagedNetwork]:
         """Returns the networks that grow."""
@@ -162,3 +197,14 @@ class ProgressiveWaveGAN(AudioGAN):
         if len(self.arguments["discriminators"]) > 1:
             discriminator = discriminator.discriminators[0]
         return [self.generator, self.ema_generator, discriminator]
+
+    # What a training run asks
+
+    @classmethod
+    def fit_to_folder(
+        cls, arguments: Mapping[str, Any], folder: Any
+    ) -> dict[str, Any]:
+        """Returns arguments with as many channels as most files have."""
+        most = max(folder.channels, key=folder.channels.get)
+        given = cls.normalized_arguments({"num_channels": most, **arguments})
+        return super().fit_to_folder(given, folder)
