@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import os
 from typing import Any
 
@@ -66,13 +67,15 @@ def check_memory(plan: Any) -> None:
         return
     recompute = bool(plan.compile_options.get("recompute"))
     asked = plan.dataset.batch_size
-    fitting = [
-        rows
-        for rows in range(1, asked)
-        if plan.model_class.memory_of_step(plan.arguments, rows, recompute)
-        <= free
-    ]
-    advice = f"the largest that fits is {fitting[-1]}"
+    # Rows that fit, of those that are fewer: more rows take more.
+    fitting = bisect.bisect_right(
+        range(1, asked),
+        free,
+        key=lambda rows: plan.model_class.memory_of_step(
+            plan.arguments, rows, recompute
+        ),
+    )
+    advice = f"the largest that fits is {fitting}"
     if not fitting:
         advice = "not even 1 fits: choose narrower networks"
     if not recompute:
