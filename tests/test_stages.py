@@ -123,6 +123,7 @@ def test_dry_run_shows_every_part(tmp_path, sounds):
         *("train", "progressive_wavegan", sounds, "-o", tmp_path / "run"),
         *("--stages", "1,2", "--frozen-steps", "3", "--steps", "5,6"),
         *("--dim", "4", "--precision", "float32", "-n"),
+        *("--hold-out", 0),
     )
     assert result.exit_code == 0, result.output
     assert "stereo (3), mono (1), converted to stereo" in result.output
@@ -154,7 +155,8 @@ def test_each_part_begins_with_the_one_before(trained):
     assert len(carried) == 2 * 4 + 4
     for name in carried:  # Of the frozen part nothing old has moved.
         assert frozen[name].tobytes() == first[name].tobytes(), name
-        assert not np.array_equal(frozen[name], whole[name]), name
+        if not name.endswith("output/bias"):  # It cancels out of the loss.
+            assert not np.array_equal(frozen[name], whole[name]), name
     slots = [name for name in frozen if "momentum" in name]
     assert sorted(name.split("generator_")[-1] for name in slots)[-2:] == [
         "upconv_1_bias_momentum",
@@ -203,8 +205,7 @@ def test_a_run_goes_on_to_the_next_stage(trained, sounds, tmp_path):
     run = shutil.copytree(trained, tmp_path / "run")
     resumed = options(sounds, run, resume=True)
     for asked, message in (
-        (stages(2, 3), "Expected 1,2, or on from 3"),
-        (stages(4), "Expected 1,2, or on from 3"),
+        (stages(4), "the first of them at most 3"),
         (stages(1, 2, frozen_steps=5), "started with, 1"),
         (stages(1, 2, steps=(3, 2)), "Stage 1 is done"),
     ):
@@ -223,6 +224,8 @@ def test_a_run_goes_on_to_the_next_stage(trained, sounds, tmp_path):
     file.write_bytes(whole)
     result = run_stages(resumed, stages(3), quiet=True)
     assert result.folder == run / "stage_3" and result.step == 2
+    known = json.loads((run / "stages.json").read_text())
+    assert (known["stages"], known["steps"]) == ([1, 2, 3], [2, 2, 2])
     assert_same_bits(state(run / "stage_2", 2), state(trained / "stage_2", 2))
 
 
@@ -236,7 +239,9 @@ def test_stages_of_other_widths_or_none_are_refused(trained, tmp_path):
             carry_stage(gan, trained / "stage_1")
     with pytest.raises(ValueError, match="holds no whole run"):
         carry_stage(gan, tmp_path / "stage_1")
-    small = ProgressiveWaveGAN(1, num_channels=2, dim=4, latent_dim=3)
+    small = ProgressiveWaveGAN(
+        num_blocks=1, num_channels=2, dim=4, latent_dim=3
+    )
     with pytest.raises(ValueError, match="from fewer blocks to more"):
         carry_stage(small, trained / "stage_2")
 

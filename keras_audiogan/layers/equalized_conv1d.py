@@ -29,7 +29,8 @@ class _Equalized:
 
     def __init__(self, *args: Any, gain: float = 2.0, **kwargs: Any) -> None:
         start = keras.initializers.RandomNormal(stddev=1.0)
-        super().__init__(*args, kernel_initializer=start, **kwargs)
+        kwargs["kernel_initializer"] = start
+        super().__init__(*args, **kwargs)
         self.gain = gain
 
     def build(self, input_shape: Any) -> None:

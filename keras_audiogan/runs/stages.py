@@ -222,16 +222,16 @@ def _continued(
 ) -> StageOptions:
     """Merges stages that are asked for with those of a run."""
     old: list[int] = list(known.stages or ())
-    new = old if asked.stages is None else list(asked.stages)
-    if new and new[0] == old[-1] + 1:  # What comes behind is named alone.
-        new = old + new
-    if new[: len(old)] != old:
+    named = old if asked.stages is None else list(asked.stages)
+    asked = dataclasses.replace(asked, stages=named)
+    asked.check(len(own))
+    if not old[0] <= named[0] <= old[-1] + 1:
         raise ValueError(
-            "A run of stages is resumed with the stages it was started "
-            "with, and those behind them. Expected "
-            f"{','.join(map(str, old))}, or on from {old[-1] + 1}. "
-            f"Received: stages={list(asked.stages or ())}"
+            "A run of stages goes on with its own stages, and those behind "
+            f"them. Expected some from {old[0]} on, the first of them at most "
+            f"{old[-1] + 1}. Received: stages={named}"
         )
+    new = list(range(old[0], max(old[-1], named[-1]) + 1))
     frozen = known.frozen_steps
     if asked.frozen_steps not in (None, frozen):
         raise ValueError(
@@ -241,20 +241,17 @@ def _continued(
         )
 
     def lists(name: str) -> list[int]:
-        before = list(getattr(known, name))
+        before = dict(zip(old, getattr(known, name), strict=True))
+        if name == "steps":  # New stages are as long as the last one.
+            rest = dict.fromkeys(new, before[old[-1]])
+        else:
+            rest = {stage: own[stage - 1] for stage in new}
         given = getattr(asked, name)
-        if given is None:
-            # New stages are as long as the last one.
-            rest = StageOptions(
-                stages=new[len(old) :],
-                steps=before[-1],
-            ).resolved(own)
-            return before + list(getattr(rest, name))
         if isinstance(given, int):
-            given = [given] * len(new)
-        if len(given) == len(new) - len(old):
-            given = before + list(given)
-        return list(given)
+            given = [given] * len(named)
+        chosen = dict(zip(named, given or (), strict=bool(given)))
+        both = {**rest, **before, **chosen}
+        return [both[stage] for stage in new]
 
     merged = StageOptions(
         stages=new,
