@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from keras_audiogan.layers.equalized_conv import EqualizedConv2D
 from keras_audiogan.models.vocoder import TINY
 
 # Losses that the backends are compared by, where they are not all: a loss is
@@ -21,6 +20,7 @@ COMPARED_LOSSES: dict[str, tuple[str, ...]] = {
     "gansynth": _TWO_LOSSES,
     "cgan": _TWO_LOSSES,
     "dcgan": _TWO_LOSSES,
+    "progressive_wavegan": _TWO_LOSSES,
     "projection_dcgan": _TWO_LOSSES,
     "projection_specgan": ("relativistic",),
     "specgan": _TWO_LOSSES,
@@ -103,6 +103,22 @@ VARIANTS: dict[str, tuple[str, dict[str, Any], str]] = {
             "first_block": 2,
             "num_stable": 8,
             "num_transition": 8,
+        },
+        "wgan-gp",
+    ),
+    "progressive_wavegan, all options": (
+        "progressive_wavegan",
+        {
+            "num_channels": 2,
+            "num_blocks": 3,
+            "widths": "halved",
+            "extended": "both",
+            "sample_norm": True,
+            "equalized": True,
+            "frozen_blocks": 2,
+            "discriminators": [
+                {"kind": "progressive_waveform", "minibatch_deviation": True}
+            ],
         },
         "wgan-gp",
     ),
@@ -231,9 +247,9 @@ def set_weights_from_paths(model: Any) -> None:
     its moving average.
     """
     equalized = {
-        id(layer.kernel)
+        id(getattr(layer, "_kernel", None) or layer.kernel)
         for layer in model._flatten_layers()
-        if isinstance(layer, EqualizedConv2D)
+        if hasattr(layer, "kernel_scale")
     }
     for weight in model.weights:
         if weight.path.endswith("progress") or "int" in weight.dtype:

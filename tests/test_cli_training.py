@@ -39,9 +39,10 @@ def test_every_option_of_a_training_has_a_flag():
         for param in module.command.params
     }
     fields = {field.name for field in dataclasses.fields(TrainingOptions)}
-    # `model` is given by --dim and --set.
-    assert fields - flags == {"model"}
-    assert flags - fields == {"dry_run", "dim", "assignments"}
+    # `model` is given by --dim and --set, `grown_from` by --stages.
+    assert fields - flags == {"model", "grown_from"}
+    own = {"dry_run", "dim", "assignments", "stages", "frozen_steps"}
+    assert flags - fields == own
 
 
 def test_every_loss_can_be_asked_for():

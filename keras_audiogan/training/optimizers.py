@@ -49,6 +49,7 @@ class GuardedOptimizer:
         variables: what it updates.
         dynamic_scale: whether to scale the loss.
         growth_steps: good steps until the scale is doubled.
+        static_scale: a scale that stays, in place of one that is found.
     """
 
     def __init__(
@@ -57,10 +58,11 @@ class GuardedOptimizer:
         variables: Sequence[keras.Variable],
         dynamic_scale: bool = False,
         growth_steps: int = 2000,
+        static_scale: float | None = None,
     ) -> None:
         self.inner = inner
         self.targets = list(variables)
-        self.dynamic_scale = dynamic_scale
+        self.dynamic_scale = dynamic_scale and static_scale is None
         self.growth_steps = growth_steps
         inner.build(self.targets)
 
@@ -73,7 +75,7 @@ class GuardedOptimizer:
                 name=name,
             )
 
-        scale = 2.0**15 if dynamic_scale else 1.0
+        scale = static_scale or (2.0**15 if dynamic_scale else 1.0)
         self.scale = counter("loss_scale", scale, "float32")
         self.good_steps = counter("good_steps", 0, "int32")
         self.skipped = counter("skipped_steps", 0, "int32")
@@ -90,30 +92,36 @@ class GuardedOptimizer:
 
     def minimize(
         self,
-        function: Callable[[], tuple[Any, Any]],
+        function: Callable[..., tuple[Any, Any]],
         state: Sequence[keras.Variable] = (),
+        rows: Any = None,
     ) -> Any:
         """Takes one step down a loss.
 
         Args:
-            function: takes nothing, returns `(loss, aux)`.
+            function: takes nothing, or a row of `rows`; returns `(loss,
+                aux)`.
             state: what the function itself assigns to (moving statistics);
                 set back where the step is skipped.
+            rows: what the function is given row by row: the loss is the mean
+                over them. See `gradients.mean_over_rows`.
 
         Returns:
             `(loss, aux)` as the function returned them.
         """
         if is_evaluating():
-            return function()
+            return function() if rows is None else function(rows)
         scale = ops.convert_to_tensor(self.scale)
         before = [_copy(variable) for variable in state]
 
-        def scaled() -> tuple[Any, Any]:
-            loss, aux = function()
+        def scaled(*row: Any) -> tuple[Any, Any]:
+            loss, aux = function(*row)
             return ops.cast(loss, "float32") * scale, (loss, aux)
 
-        _, (loss, aux), grads = gradients.value_and_gradients(
-            scaled, self.targets
+        _, (loss, aux), grads = (
+            gradients.value_and_gradients(scaled, self.targets)
+            if rows is None
+            else gradients.mean_over_rows(scaled, self.targets, rows)
         )
         divisor = scale * distribution.num_replicas()
         grads = [ops.cast(g, "float32") / divisor for g in grads]
