@@ -280,10 +280,10 @@ def test_more_clips_longer_clips_and_wider_networks_take_more_memory():
     def memory(rows, recompute=False, **arguments):
         return ProgressiveWaveGAN.memory_of_step(arguments, rows, recompute)
 
-    # Measured on TensorFlow at stages 6, 7 and 8, in GiB.
-    for stage, rows, measured in ((6, 1, 1.75), (7, 1, 2.01), (8, 2, 3.35)):
+    # Measured on TensorFlow in GiB, with one discriminator update, and five.
+    for stage, rows, measured in ((6, 1, 1.75), (7, 1, 2.01), (8, 2, 4.39)):
         ratio = memory(rows, num_blocks=stage) / 2**30 / measured
-        assert 0.95 < ratio < 1.25
+        assert 1.0 < ratio < 1.25
     assert memory(4, num_blocks=8) > memory(2, num_blocks=8)
     assert memory(4, True, num_blocks=8) == memory(1, num_blocks=8)
     assert memory(2, num_blocks=5, dim=64) < memory(2, num_blocks=5)

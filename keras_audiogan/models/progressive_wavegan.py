@@ -31,8 +31,9 @@ from keras_audiogan.models.registry import register_architecture
 
 # Measured: bytes of a process that has loaded TensorFlow; copies of each
 # weight (networks, average, optimisers, gradients), and of each number that a
-# block makes, in both networks and the gradients of gradients.
-_WITHOUT_MODEL, _PER_WEIGHT, _PER_VALUE = 800_000_000, 6.5, 10.0
+# block makes, in both networks and the gradients of gradients, of a step with
+# five discriminator updates, whose parts run at the same time.
+_WITHOUT_MODEL, _PER_WEIGHT, _PER_VALUE = 800_000_000, 6.5, 15.0
 
 
 @register_architecture("progressive_wavegan")
