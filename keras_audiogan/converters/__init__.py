@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from keras_audiogan.converters.gansynth import convert_gansynth
     from keras_audiogan.converters.hifigan import convert_hifigan
     from keras_audiogan.converters.melgan import convert_melgan
+    from keras_audiogan.converters.musicnn import convert_musicnn
     from keras_audiogan.converters.parallel_wavegan import (
         convert_parallel_wavegan,
     )
@@ -38,6 +39,7 @@ __all__ = [
     "convert_gansynth",
     "convert_hifigan",
     "convert_melgan",
+    "convert_musicnn",
     "convert_parallel_wavegan",
     "convert_specgan",
     "convert_vocos",
@@ -49,6 +51,7 @@ __all__ = [
 # Each is the name of a module, whose `converter` says what it takes and does.
 _KINDS = (
     "gansynth",
+    "musicnn",
     "specgan",
     "wavegan",
     "parallel_wavegan",
@@ -57,7 +60,7 @@ _KINDS = (
     "melgan",
 )
 # Those whose files are told by their names.
-_ON_HUB = _KINDS[3:]
+_ON_HUB = _KINDS[4:]
 
 
 def _converter(kind: str) -> Any:
@@ -137,8 +140,8 @@ def convert(source: str | pathlib.Path, **options: Any) -> AudioGAN:
         source: a checkpoint's folder, prefix or file.
         **options: passed to the converter, e.g. `sampling_rate`; see
             `convert_gansynth`, `convert_wavegan`, `convert_specgan`,
-            `convert_parallel_wavegan`, `convert_hifigan`, `convert_vocos`
-            and `convert_melgan`.
+            `convert_parallel_wavegan`, `convert_hifigan`, `convert_vocos`,
+            `convert_melgan` and `convert_musicnn`.
 
     Returns:
         The model with the checkpoint's weights.

@@ -34,6 +34,7 @@ from keras_audiogan.models.melgan import (
     MelGANGenerator,
     MultiBandMelGAN,
 )
+from keras_audiogan.models.musicnn import MusiCNN, MusiCNNNetwork
 from keras_audiogan.models.parallel_wavegan import (
     ParallelWaveGAN,
     ParallelWaveGANGenerator,
@@ -95,6 +96,8 @@ __all__ = [
     "MelGAN",
     "MelGANGenerator",
     "MultiBandMelGAN",
+    "MusiCNN",
+    "MusiCNNNetwork",
     "ParallelWaveGAN",
     "ParallelWaveGANGenerator",
     "ProjectionDCGAN",
