@@ -175,8 +175,7 @@ def _downloaded(judge: Judge, folder: pathlib.Path) -> pathlib.Path:
         )
     if done.returncode:
         raise ConversionError(
-            f"pip could not download {judge.wheel}. {by_hand}. "
-            f"Received: {said}"
+            f"pip could not download {judge.wheel}. {by_hand}. Received: {said}"
         )
     return folder / judge.wheel
 

@@ -91,6 +91,7 @@ class MusiCNN(AudioClassifier):
         "mid_filters": 4,
         "units": 5,
     }
+    hears_any_length = True
     config_limits = {
         "num_channels": 64,
         "slice_length": 1 << 22,
