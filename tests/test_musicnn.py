@@ -245,6 +245,15 @@ def wheel(checkpoint, tmp_path, monkeypatch):
         for suffix in (".index", ".data-00000-of-00001"):
             data = checkpoint.with_name(checkpoint.name + suffix).read_bytes()
             archive.writestr(f"musicnn/MTT_musicnn/{suffix}", data)
+        info = "musicnn-0.1.0.dist-info"
+        archive.writestr(
+            f"{info}/METADATA",
+            "Metadata-Version: 2.1\nName: musicnn\nVersion: 0.1.0\n",
+        )
+        archive.writestr(
+            f"{info}/WHEEL",
+            "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
         archive.writestr(
             "musicnn/configuration.py",
             "SR = 16000\nraise SystemExit('this is never run')\n"

@@ -342,8 +342,13 @@ def _step(num_samples: int, sampling_rate: int) -> int:
     return max(step, -(-num_samples // _MOST_STRUCTURE_FRAMES))
 
 
+def _frame(sampling_rate: int) -> int:
+    """Samples under the window of log-mel spectra."""
+    return max(32, 1 << round(math.log2(_ONSET_SECONDS * sampling_rate)))
+
+
 def _log_mel(clip: np.ndarray, sampling_rate: int, step: int) -> np.ndarray:
-    length = max(32, 1 << round(math.log2(_ONSET_SECONDS * sampling_rate)))
+    length = _frame(sampling_rate)
     return log_mel_spectrogram(
         clip,
         sampling_rate,
@@ -359,11 +364,15 @@ def _log_mel(clip: np.ndarray, sampling_rate: int, step: int) -> np.ndarray:
 def _rises(audio: np.ndarray, sampling_rate: int) -> np.ndarray:
     """Mean rise (n, frames) of log-mel spectra from frame to frame."""
     step = max(1, round(_ONSET_STEP * sampling_rate))
+    # What lies beyond the ends of a clip is not known: frames that reach
+    # there do not count.
+    edge = max(0, _frame(sampling_rate) - step) // 2
+    first = -(-edge // step) + 1
     rows = []
     for clip in to_mono(audio):
         mel = _log_mel(clip, sampling_rate, step)
-        # What comes before a clip is not known: it begins without a rise.
         rise = np.maximum(np.diff(mel, axis=0, prepend=mel[:1]), 0.0)
+        rise[:first] = rise[-first:] = 0.0
         rows.append(rise.mean(axis=1))
     return np.array(rows, "float64")
 
