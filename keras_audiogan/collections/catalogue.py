@@ -359,7 +359,7 @@ COLLECTIONS = {
             archives=(UFOAI_MUSIC,),
             num_files=16,
             hours=1.0011,
-            num_bytes=145 * _MEGABYTE,
+            num_bytes=160 * _MEGABYTE,
             layout="TRACK.flac",
             names_digest=(
                 "a98c31e0020d61eae5c0cf55474484c3"

@@ -40,10 +40,10 @@ def _layers() -> dict[str, str]:
         *(f"mid_{i}" for i in range(_NUM_MID)),
     ]
     norms = [
-        "norm_in",
-        *(f"{name}_norm" for name in convolutions),
-        "norm_pooled",
-        "norm_hidden",
+        "batch_norm_in",
+        *(f"{name}_batch_norm" for name in convolutions),
+        "batch_norm_pooled",
+        "batch_norm_hidden",
     ]
     return {
         f"{kind}_{i}" if i else kind: ours

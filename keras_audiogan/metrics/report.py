@@ -175,8 +175,8 @@ def _pictures(clips: np.ndarray, sampling_rate: int) -> list[np.ndarray]:
 def _wave(clip: np.ndarray) -> np.ndarray:
     """The waveform as an image (height, width): what lies within is 0."""
     mono = to_mono(clip)
-    edges = np.linspace(0, len(mono), min(len(mono), _WAVE_SIZE[1]), False)
-    edges = edges.astype(int)
+    num_columns = min(len(mono), _WAVE_SIZE[1])
+    edges = np.arange(num_columns) * len(mono) // num_columns
     low, high = (
         _WAVE_SIZE[0] / 2 * (1 - np.clip(reduce(mono, edges), -1, 1))
         for reduce in (np.minimum.reduceat, np.maximum.reduceat)

@@ -197,7 +197,8 @@ class MusiCNN(AudioClassifier):
                 distribution.predict, PatchForward(self.network)
             )
         count = max(1, min(batch_size, _SAMPLES // audio.shape[1]))
-        logits, features = [], []
+        logits: list[np.ndarray] = []
+        features: list[np.ndarray] = []
         for start in range(0, len(audio), count):
             clips = audio[start : start + count]
             patches = ops.convert_to_numpy(
@@ -259,7 +260,7 @@ class MusiCNNNetwork(ClassifierNetwork):
             name="mel",
         )
         image = (None, num_mel_bins, 1)
-        self.norm_in = self._norm((None, None, 1), "norm_in")
+        self.norm_in = self._norm((None, None, 1), "batch_norm_in")
         self.timbral = [
             self._convolved(
                 image, timbral_filters, (_MID_KERNEL, height), f"timbral_{i}"
@@ -284,14 +285,14 @@ class MusiCNNNetwork(ClassifierNetwork):
             for i in range(_NUM_MID_LAYERS)
         ]
         width = 2 * (width + _NUM_MID_LAYERS * mid_filters)
-        self.norm_pooled = self._norm((width,), "norm_pooled")
+        self.norm_pooled = self._norm((width,), "batch_norm_pooled")
         self.pooled_dropout = keras.layers.Dropout(
             dropout, name="pooled_dropout", dtype="float32"
         )
         self.hidden = self.make_dense(
             width, units, "hidden", activation="relu", dtype="float32"
         )
-        self.norm_hidden = self._norm((units,), "norm_hidden")
+        self.norm_hidden = self._norm((units,), "batch_norm_hidden")
         self.build_head(units, num_classes, dropout)
 
     def _norm(self, shape: Sequence[int | None], name: str) -> Any:
@@ -323,7 +324,7 @@ class MusiCNNNetwork(ClassifierNetwork):
             name=name,
         )
         norm_shape = (*[None] * (len(shape) - 1), filters)
-        return convolution, self._norm(norm_shape, f"{name}_norm")
+        return convolution, self._norm(norm_shape, f"{name}_batch_norm")
 
     def log_mel_spectrogram(self, audio):
         """Returns float32 (batch, frames, num_mel_bins) of audio.
