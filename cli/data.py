@@ -62,11 +62,11 @@ def command(
     commands expect. DIR appears when it is whole and checked, with
     LICENSE.md in it. Proxies are taken from HTTPS_PROXY.
 
-    speech and drums are resampled, notes are rendered: with the versions of
-    soxr and fluidsynth that were used here, every sample is that of the sets
-    that the presets were trained on; others may differ in the last bit, and
-    the command says so. The piano is not the same twice, as fluidsynth renders
-    long pieces; names and lengths are.
+    speech, drums and music are resampled, notes are rendered: with the
+    versions of soxr and fluidsynth that were used here, every sample is that
+    of the sets that the presets were trained on; others may differ in the last
+    bit, and the command says so. The piano is not the same twice, as
+    fluidsynth renders long pieces; names and lengths are.
 
     \b
     Examples:
@@ -75,6 +75,7 @@ def command(
       audiogan data fsdd fsdd
       audiogan data speech speech --from downloads/
       audiogan data notes notes
+      audiogan data music music --from ufoai-music_2.5-2_all.deb
     """
     if name is None:
         _list(as_json)

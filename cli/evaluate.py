@@ -8,6 +8,7 @@ import click
 from keras_audiogan.cli import (
     _backend,
     _evaluation,
+    _music,
     _options,
     _vocoder_evaluation,
 )
@@ -54,6 +55,15 @@ from keras_audiogan.cli import (
     help="Preset of one more classifier, of any labels: how many of them it "
     "hears, and how evenly. Of instruments, say, for a preset whose labels "
     "are pitches.",
+)
+@click.option(
+    "--music/--no-music",
+    "music",
+    default=None,
+    show_default=False,
+    help="Also compare as music: pitches, keys, onsets, tempo, dynamics, form, "
+    "and distances in what musicnn hears (see audiogan judge), with shuffled "
+    "pieces and white noise as controls. Default: for sounds without labels.",
 )
 @click.option(
     "--ask",
@@ -122,6 +132,10 @@ def command(preset: str, save: bool, **options: Any) -> None:
     pitches, a tracker says how many notes have theirs (pip install
     'keras-audiogan[pitch]'), and --report has rainbowgrams.
 
+    Sounds without labels are compared as music too. Each of those figures is
+    a distance from the training clips: of the generated clips, of real
+    held-out ones, of these with their pieces shuffled, and of white noise.
+
     Of a vocoder, held-out recordings go to mels and back, and Griffin-Lim's
     figures from the same mels stand beside.
 
@@ -131,6 +145,7 @@ def command(preset: str, save: bool, **options: Any) -> None:
       audiogan evaluate runs/mine --data my_sounds/ --report mine.html
       audiogan evaluate runs/mine --data my_sounds/ --save
       audiogan evaluate runs/mine --data my_sounds/ --augmentation-study
+      audiogan evaluate runs/piano --data piano/ --music
       audiogan evaluate hifigan_speech --data speech/ --test last-tenth
     """
     folder, config = _options.find_preset(preset, "sample", "vocode")
@@ -155,6 +170,7 @@ def _evaluate_clips(
     num_samples: int | None,
     classifier: str,
     second: str | None,
+    music: bool | None,
     ask: str,
     seed: int,
     truncation: float | None,
@@ -242,6 +258,10 @@ def _evaluate_clips(
         test_targets=held_out.targets(classifier_model),
     )
     figures["classifier_preset"] = chosen
+    if _music.is_wanted(music, config["labels"] or real.label_names):
+        figures["music"] = _music.evaluate(
+            generated, real.audio, held_out.audio, gan.sampling_rate, seed
+        )
     figures["test_files"] = tested.as_json()
     if second is not None:
         metrics.add_second_classifier(
@@ -268,7 +288,7 @@ def _evaluate_clips(
     if save:
         _evaluation.save(folder, metrics.metrics_for_card(figures), tested)
     _evaluation.show(figures, as_json, metrics.format_table)
-    if classifier_model is None and not as_json:
+    if classifier_model is None and "music" not in figures and not as_json:
         click.echo(
             "No classifier of these labels at this rate: inception score and "
             "distances of features are left out (see --classifier)."

@@ -715,7 +715,9 @@ def test_report_pages(real, tmp_path):
         num_rows=3,
         title="A & B",
     ).read_text("utf-8")
-    assert page.count("data:image/png;base64,") == 6
+    # A waveform and a spectrogram of each.
+    assert page.count("data:image/png;base64,") == 12
+    assert page.count('class="wave"') == 6
     assert page.count("data:audio/wav;base64,") == 6
     assert "<h1>A &amp; B</h1>" in page
     assert (

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.resources
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from keras_audiogan.collections.sources import Source
 
 GITHUB = "https://github.com"
+DEBIAN = "https://deb.debian.org/debian"
 
 
 class CollectionError(Exception):
@@ -42,6 +49,45 @@ class Archive:
         """Where the archive is; `base` takes the place of GitHub."""
         path = f"{self.repository}/archive/{self.commit}.zip"
         return f"{base.rstrip('/')}/{path}"
+
+    def open(self, path: Path) -> Source:
+        """Returns the files of the archive, fetched to `path`."""
+        from keras_audiogan.collections.sources import ZipSource
+
+        return ZipSource(path)
+
+
+@dataclasses.dataclass(frozen=True)
+class DebianPackage(Archive):
+    """A package of Debian's archive.
+
+    Attributes:
+        repository: Its folder in the pool.
+        commit: Its version.
+        wanted: A file in the zip archive within it.
+        num_bytes: Its size.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name of the package."""
+        return self.repository.rpartition("/")[2]
+
+    @property
+    def file_name(self) -> str:
+        """What Debian calls the file."""
+        return f"{self.name}_{self.commit}_all.deb"
+
+    def url(self, base: str = GITHUB) -> str:
+        """Where the package is; a `base` of one's own stands for Debian."""
+        home = DEBIAN if base == GITHUB else base
+        return f"{home.rstrip('/')}/{self.repository}/{self.file_name}"
+
+    def open(self, path: Path) -> Source:
+        """Returns the files of the zip archive within the package."""
+        from keras_audiogan.collections.music import PackageSource
+
+        return PackageSource(path)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,6 +234,13 @@ PIANO_MIDI = Archive(
     3 * _MEGABYTE,
 )
 
+UFOAI_MUSIC = DebianPackage(
+    "pool/main/u/ufoai-music",
+    "2.5-2",
+    "music/David01.ogg",
+    210_239_176,
+)
+
 COLLECTIONS = {
     collection.name: collection
     for collection in (
@@ -298,6 +351,24 @@ COLLECTIONS = {
                 "2140d12f3ea488dc64f1a2b75d54da4a"
             ),
             needs=("fluidsynth", "FluidR3_GM.sf2"),
+        ),
+        Collection(
+            name="music",
+            title="produced music of a game, 16 tracks, 16 kHz, stereo",
+            license="CC-BY-3.0 and public domain",
+            archives=(UFOAI_MUSIC,),
+            num_files=16,
+            hours=1.0011,
+            num_bytes=160 * _MEGABYTE,
+            layout="TRACK.flac",
+            names_digest=(
+                "a98c31e0020d61eae5c0cf55474484c3"
+                "dd37a8fabb9494eb73eeb92ceb73d2fc"
+            ),
+            sound_digest=(
+                "d0e4e83f9e48fbc51b00c3af695f3462"
+                "5f35def22e21c222875dc26cd0e6e570"
+            ),
         ),
     )
 }

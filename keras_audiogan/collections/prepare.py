@@ -31,11 +31,7 @@ from keras_audiogan.collections.download import (
     download,
 )
 from keras_audiogan.collections.recipes import RECIPES, Piece, Sources
-from keras_audiogan.collections.sources import (
-    ZipSource,
-    find_sources,
-    is_whole,
-)
+from keras_audiogan.collections.sources import find_sources, is_whole
 from keras_audiogan.presets.atomic_folder import replaced_folder
 from keras_audiogan.presets.words import size
 
@@ -254,7 +250,7 @@ def _fetched(
             still = [a for a, path in paths.items() if not path.is_file()]
             message = _offline(collection, error, still, base)
             raise CollectionError(message) from error
-    return {archive: ZipSource(path) for archive, path in paths.items()}
+    return {archive: archive.open(path) for archive, path in paths.items()}
 
 
 def _discard(collection: Collection, downloads: Path) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from keras_audiogan.collections import catalogue, notes
+from keras_audiogan.collections import catalogue, music, notes
 from keras_audiogan.collections.catalogue import Archive, CollectionError
 from keras_audiogan.collections.sources import Source
 
@@ -217,9 +217,15 @@ def piano(sources: Sources, soundfont: Path | None) -> Iterator[Piece]:
     yield "index.csv", index, 0
 
 
+def produced_music(sources: Sources, soundfont: Path | None) -> Iterator[Piece]:
+    """`TRACK.flac`, stereo, resampled to 16 kHz."""
+    yield from music.tracks(sources[catalogue.UFOAI_MUSIC])
+
+
 RECIPES: dict[str, Recipe] = {
     "drums": drums,
     "fsdd": fsdd,
+    "music": produced_music,
     "notes": render_notes,
     "piano": piano,
     "sc09": sc09,

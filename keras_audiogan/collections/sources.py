@@ -12,12 +12,14 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from keras_audiogan.collections.catalogue import Archive, CollectionError
 
 LARGEST_FILE = 1 << 26
 """No single file of a data set has more bytes than this."""
+_AR_MAGIC = b"!<arch>\n"
+_AR_HEADER = 60
 
 
 class Source(Protocol):
@@ -132,6 +134,10 @@ def find_sources(
             if place.is_dir():
                 source = FolderSource(place)
                 held = [a for a in archives if (place / a.wanted).is_file()]
+            elif place.suffix == ".deb":
+                kept = [a for a in archives if a.file_name == place.name]
+                found.update({a: a.open(place) for a in kept})
+                continue
             elif place == path or place.suffix == ".zip":
                 source = ZipSource(place)
                 held = [a for a in archives if a.wanted in source.names()]
@@ -143,8 +149,44 @@ def find_sources(
 
 
 def is_whole(path: Path) -> bool:
-    """Returns whether a zip archive has its table of contents at the end."""
-    return path.is_file() and zipfile.is_zipfile(path)
+    """Returns whether an archive is all there.
+
+    A zip archive has its table of contents at the end, a Debian package the
+    sizes of its parts before them.
+    """
+    if not path.is_file():
+        return False
+    if ".deb" in path.suffixes:  # What is being fetched has .part behind.
+        try:
+            with path.open("rb") as file:
+                return bool(debian_members(file))
+        except ValueError:
+            return False
+    return zipfile.is_zipfile(path)
+
+
+def debian_members(file: BinaryIO) -> dict[str, tuple[int, int]]:
+    """Returns start and size in bytes of each part of a Debian package.
+
+    Raises:
+        ValueError: if it is none, or cut.
+    """
+    end = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    if file.read(len(_AR_MAGIC)) != _AR_MAGIC:
+        raise ValueError("it is no ar archive")
+    members: dict[str, tuple[int, int]] = {}
+    while (start := file.tell()) < end:
+        header = file.read(_AR_HEADER)
+        if len(header) < _AR_HEADER or not header.endswith(b"`\n"):
+            raise ValueError(f"it is damaged or cut at byte {start}")
+        size = int(header[48:58])
+        name = header[:16].decode("ascii", "replace").strip().rstrip("/")
+        members[name] = (start + _AR_HEADER, size)
+        if size < 0 or start + _AR_HEADER + size > end:
+            raise ValueError(f"it is cut in {name}")
+        file.seek(size + size % 2, os.SEEK_CUR)
+    return members
 
 
 def _check_size(path: Path, name: str, num_bytes: int) -> None:

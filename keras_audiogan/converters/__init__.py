@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from keras_audiogan.converters.gansynth import convert_gansynth
     from keras_audiogan.converters.hifigan import convert_hifigan
     from keras_audiogan.converters.melgan import convert_melgan
+    from keras_audiogan.converters.musicnn import convert_musicnn
     from keras_audiogan.converters.parallel_wavegan import (
         convert_parallel_wavegan,
     )
@@ -40,6 +41,7 @@ __all__ = [
     "convert_gansynth",
     "convert_hifigan",
     "convert_melgan",
+    "convert_musicnn",
     "convert_parallel_wavegan",
     "convert_specgan",
     "convert_vocos",
@@ -51,6 +53,7 @@ __all__ = [
 # Each is the name of a module, whose `converter` says what it takes and does.
 _KINDS = (
     "gansynth",
+    "musicnn",
     "specgan",
     "wavegan",
     "parallel_wavegan",
@@ -60,7 +63,7 @@ _KINDS = (
     "melgan",
 )
 # Those whose files are told by their names.
-_ON_HUB = _KINDS[3:]
+_ON_HUB = _KINDS[4:]
 
 
 def _converter(kind: str) -> Any:
@@ -142,7 +145,7 @@ def convert(source: str | pathlib.Path, **options: Any) -> AudioGAN:
         **options: passed to the converter, e.g. `sampling_rate`; see
             `convert_gansynth`, `convert_wavegan`, `convert_specgan`,
             `convert_parallel_wavegan`, `convert_bigvgan`, `convert_hifigan`,
-            `convert_vocos` and `convert_melgan`.
+            `convert_vocos`, `convert_melgan` and `convert_musicnn`.
 
     Returns:
         The model with the checkpoint's weights.

@@ -21,12 +21,19 @@ _NAMES = {
     "evaluation": "evaluate_gan place_clips sample_clips targets_of",
     "second_opinion": "add_second_classifier",
     "figures": """
-        format_table format_vocoder_table metrics_for_card
-        vocoder_metrics_for_card
+        format_music_table format_table format_vocoder_table metrics_for_card
+        music_metrics_for_card vocoder_metrics_for_card
     """,
     "manifolds": """
         DifferentBins ManifoldScores k_means
         num_statistically_different_bins precision_recall_density_coverage
+    """,
+    "music_evaluation": """
+        evaluate_music music_features shuffled_pieces white_noise
+    """,
+    "music_statistics": """
+        STATISTICS distribution_distance dynamics key_clarity onset_density
+        pitch_classes polyphony self_similarity similarity_lags tempo_strength
     """,
     "neighbours": """
         Neighbours duplicates nearest_neighbours similarity_features

@@ -15,6 +15,13 @@ _MEANINGS = "What the figures mean:"
 #: Columns of a report of `evaluate_gan` -> their headings.
 COLUMNS = {"generated": "Generated", "real_test": "Real test"}
 
+#: Columns of a report of `evaluate_music` -> their headings.
+MUSIC_COLUMNS = {
+    **COLUMNS,
+    "shuffled": "Shuffled pieces",
+    "white_noise": "White noise",
+}
+
 #: Columns of a report of `evaluate_vocoder` -> their headings.
 SYSTEMS = {
     "vocoder": "vocoder",
@@ -44,15 +51,23 @@ def finite(value: Any) -> Any:
 
 
 class FigureTable:
-    """Collects figures of two sets of clips, with their intervals.
+    """Collects figures of sets of clips, with their intervals.
 
     Args:
         figures: The dictionary to fill, by name.
         num_resamples: Resamples for the intervals; 0 leaves them out.
         seed: Seed of the resampling.
+        columns: What the sets are called.
     """
 
-    def __init__(self, figures: dict, num_resamples: int, seed: int):
+    def __init__(
+        self,
+        figures: dict,
+        num_resamples: int,
+        seed: int,
+        columns: Sequence[str] = tuple(COLUMNS),
+    ):
+        self.columns = columns
         self.figures = figures
         self.num_resamples = num_resamples
         self.seed = seed
@@ -74,9 +89,9 @@ class FigureTable:
         Args:
             names: The name of each row, one of `FIGURES`.
             statistic: From arrays to one figure, or to one for each name;
-                or two of them, one for each column.
-            columns: The array, or arrays whose rows go together, of the
-                generated and of the real test clips; None for no figure.
+                or as many as columns, one for each.
+            columns: The array, or arrays whose rows go together, of each
+                set of clips; None for no figure.
             unit: In place of the catalogue's.
             replace: How to resample; see `bootstrap_interval`.
             signed: Whether figures may be negative; else intervals end
@@ -87,12 +102,12 @@ class FigureTable:
         """
         names = [names] if isinstance(names, str) else names
         for name in names:
-            row = {**described(name), **dict.fromkeys(COLUMNS)}
+            row = {**described(name), **dict.fromkeys(self.columns)}
             self.figures[name] = row if unit is None else {**row, "unit": unit}
         if callable(statistic):
-            statistic = (statistic, statistic)
+            statistic = [statistic] * len(self.columns)
         for column, function, samples in zip(
-            COLUMNS, statistic, columns, strict=True
+            self.columns, statistic, columns, strict=True
         ):
             if samples is None:
                 continue
@@ -124,6 +139,28 @@ def format_table(report: dict[str, Any], markdown: bool = False) -> str:
     `markdown` asks for Markdown in place of plain text.
     """
     return (as_markdown if markdown else as_terminal)(blocks_of(report)) + "\n"
+
+
+def format_music_table(report: dict[str, Any]) -> str:
+    """Returns the figures of `evaluate_music`, and what they mean."""
+    return as_terminal(music_blocks(report)) + "\n"
+
+
+def music_blocks(report: dict[str, Any]) -> list[Block]:
+    """Returns a report of `evaluate_music` in blocks for `presets.words`."""
+    heard = report["embedding"]
+    by = f" as {heard['name']} hears it" if heard else ""
+    title = (
+        f"Is it music? Distances from {report['num_real_train']} training "
+        f"clips{by}: of {report['num_samples']} generated and "
+        f"{report['num_real_test']} test clips, of the test clips with their "
+        "pieces shuffled, and of white noise as loud; 95 % intervals"
+    )
+    rows, terms = _figures(
+        report["figures"], MUSIC_COLUMNS, {"generated", "real_test"}
+    )
+    notes = [*report.get("notes", ()), *report.get("left_out", {}).values()]
+    return [title, *notes, rows, _MEANINGS, terms]
 
 
 def format_vocoder_table(report: dict[str, Any]) -> str:
@@ -170,7 +207,8 @@ def blocks_of(report: dict[str, Any]) -> list[Block]:
     if "generated" in report.get("confusion", {}):
         blocks.append("Labels asked for, and how often each was heard:")
         blocks.append(_confusion(report))
-    return [*blocks, _MEANINGS, terms]
+    music = report.get("music")
+    return [*blocks, _MEANINGS, terms, *(music_blocks(music) if music else [])]
 
 
 def _tested(report: dict[str, Any]) -> list[Block]:
@@ -234,6 +272,8 @@ def metrics_for_card(report: dict[str, Any]) -> dict[str, Any]:
     label asked for under `label_recall` and `confusion`.
     """
     metrics = _for_card(report["figures"], *COLUMNS)
+    if "music" in report:
+        metrics |= music_metrics_for_card(report["music"])
     if "class_histogram" in report:
         metrics["class_histogram"] = {
             "value": report["class_histogram"]["generated"]
@@ -245,6 +285,19 @@ def metrics_for_card(report: dict[str, Any]) -> dict[str, Any]:
             "rows": "asked for",
             "columns": "heard",
         }
+    return metrics
+
+
+def music_metrics_for_card(report: dict[str, Any]) -> dict[str, Any]:
+    """Returns a report of `evaluate_music` as `metrics` of `training.json`.
+
+    Each figure becomes `{value, low, high, real_test, shuffled, white_noise,
+    better}`, distances by a network with its name as `embedding`.
+    """
+    metrics = _for_card(report["figures"], *MUSIC_COLUMNS)
+    for name in ("music_frechet_distance", "music_kernel_distance"):
+        if name in metrics:
+            metrics[name]["embedding"] = report["embedding"]["name"]
     return metrics
 
 

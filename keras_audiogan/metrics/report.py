@@ -20,6 +20,8 @@ from keras_audiogan.presets.words import as_html
 # Colours span this range below the loudest value of a picture.
 _DYNAMIC_RANGE_DB = 70.0
 _FRAME_SECONDS = 0.032
+# Rows and columns of the picture of a waveform.
+_WAVE_SIZE = (48, 400)
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -33,6 +35,7 @@ tr {{ border-bottom: 1px solid #ddd; }}
 dt {{ font-weight: bold; }}
 img {{ width: 22em; height: 9em; display: block; }}
 img.rainbowgrams {{ width: 44em; height: auto; }}
+img.wave {{ height: 3em; }}
 audio {{ width: 22em; }}
 </style>
 </head>
@@ -41,7 +44,8 @@ audio {{ width: 22em; }}
 {figures}
 {rainbowgrams}
 <h2>Samples, each beside the training clip most similar to it</h2>
-<p>All spectrograms share one colour scale; time runs to the right, frequency
+<p>Above the waveform, from -1 to 1; below the spectrogram. All spectrograms
+share one colour scale; time runs to the right, frequency
 upwards in mels. Similarity is the Euclidean distance of log-mel spectrograms,
 within the 60 dB that can be heard.</p>
 <table>
@@ -195,18 +199,38 @@ def _pictures(clips: np.ndarray, sampling_rate: int) -> list[np.ndarray]:
     return [np.clip(image.T[::-1], 0, 1) for image in scaled]
 
 
+def _wave(clip: np.ndarray) -> np.ndarray:
+    """The waveform as an image (height, width): what lies within is 0."""
+    mono = to_mono(clip)
+    num_columns = min(len(mono), _WAVE_SIZE[1])
+    edges = np.arange(num_columns) * len(mono) // num_columns
+    low, high = (
+        _WAVE_SIZE[0] / 2 * (1 - np.clip(reduce(mono, edges), -1, 1))
+        for reduce in (np.minimum.reduceat, np.maximum.reduceat)
+    )
+    rows = np.arange(_WAVE_SIZE[0])[:, None]
+    # Every column has one spot at least.
+    return 1.0 - ((rows >= np.floor(high)) & (rows <= low))
+
+
+def _png(picture: np.ndarray, colours: str) -> str:
+    from matplotlib import image
+
+    buffer = io.BytesIO()
+    image.imsave(buffer, picture, vmin=0, vmax=1, cmap=colours, format="png")
+    return f"data:image/png;base64,{_encode(buffer)}"
+
+
 def _cell(
     picture: np.ndarray, clip: np.ndarray, sampling_rate: int, caption: str
 ) -> str:
     import soundfile
-    from matplotlib import image
 
-    buffer = io.BytesIO()
-    image.imsave(buffer, picture, vmin=0, vmax=1, cmap="magma", format="png")
     sound = io.BytesIO()
     soundfile.write(sound, np.clip(clip, -1, 1), sampling_rate, format="WAV")
     return (
-        f'<td><img alt="" src="data:image/png;base64,{_encode(buffer)}">'
+        f'<td><img class="wave" alt="" src="{_png(_wave(clip), "gray")}">'
+        f'<img alt="" src="{_png(picture, "magma")}">'
         f'<audio controls src="data:audio/wav;base64,{_encode(sound)}">'
         f"</audio><br>{html.escape(caption)}</td>"
     )

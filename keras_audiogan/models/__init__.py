@@ -35,6 +35,7 @@ from keras_audiogan.models.melgan import (
     MelGANGenerator,
     MultiBandMelGAN,
 )
+from keras_audiogan.models.musicnn import MusiCNN, MusiCNNNetwork
 from keras_audiogan.models.parallel_wavegan import (
     ParallelWaveGAN,
     ParallelWaveGANGenerator,
@@ -106,6 +107,8 @@ __all__ = [
     "MelGAN",
     "MelGANGenerator",
     "MultiBandMelGAN",
+    "MusiCNN",
+    "MusiCNNNetwork",
     "ParallelWaveGAN",
     "ParallelWaveGANGenerator",
     "ProjectionDCGAN",

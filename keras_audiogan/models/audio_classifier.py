@@ -48,6 +48,8 @@ class AudioClassifier(RecordedArguments, keras.Model):
     tiny: ClassVar[Mapping[str, Any]] = {}
     network: ClassifierNetwork
     default_learning_rate = 2e-3
+    # Whether clips are heard whole, whatever their length.
+    hears_any_length = False
     run_options = frozenset({"epochs"})
     run_defaults: ClassVar[Mapping[str, Any]] = {
         "steps": 1000,

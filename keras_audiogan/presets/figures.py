@@ -47,6 +47,33 @@ log_mel_distance | log-mel distance | nepers | lower |
 kernel_distance | kernel distance | | lower |
   How far generated clips lie from training clips as a whole, measured pair by
   pair; real sound lies at 0 or a little below.
+music_frechet_distance | Frechet distance of music | | lower |
+  How far clips lie from training clips as a whole, in what a network that
+  hears music makes of them; 0 is no difference.
+music_kernel_distance | kernel distance of music | | lower |
+  The same, measured pair by pair, which is fair for few clips; real sound lies
+  at 0 or a little below.
+pitch_classes_distance | difference of pitch classes | | lower |
+  How far the shares of the twelve pitch classes in a clip, from the strongest
+  on, are from those in real clips; 0 is the same distribution.
+key_clarity_distance | difference of key clarity | | lower |
+  How far clips are from real ones in how clearly they have a key; 0 is the
+  same distribution.
+polyphony_distance | difference of polyphony | | lower |
+  How far clips are from real ones in how many tones sound at a time; 0 is the
+  same distribution.
+onset_density_distance | difference of onset density | | lower |
+  How far clips are from real ones in how often something begins to sound; 0
+  is the same distribution.
+tempo_strength_distance | difference of tempo strength | | lower |
+  How far clips are from real ones in how regular their beat is; 0 is the same
+  distribution.
+dynamics_distance | difference of dynamics | | lower |
+  How far clips are from real ones in how much their level changes; 0 is the
+  same distribution.
+self_similarity_distance | difference of form | | lower |
+  How far clips are from real ones in how alike moments are that lie so far
+  apart, from near to far; 0 is the same distribution.
 precision | precision | % | higher | 1
   Generated clips that lie among real ones: quality.
 recall | recall | % | higher | 1
