@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from keras_audiogan._names import same_name
-from keras_audiogan.cli import _backend, _options
+from keras_audiogan.cli import _backend, _options, _stream
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,8 +71,14 @@ FAST_MOMENTUM = 0.99
     help="Seed of the latents: the same seed gives the same sounds. Drawn, "
     "and printed, if not given.",
 )
-@_options.output_option(
-    "Folder to write to; made if it does not exist.", default="out"
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=pathlib.Path),
+    metavar="DIR",
+    default="out",
+    help="Folder to write to; made if it does not exist. With --seconds, "
+    "also a sound file.",
 )
 @_options.format_option
 @click.option(
@@ -88,6 +94,21 @@ FAST_MOMENTUM = 0.99
     help="Walk from the first sound of seed A to the first of seed B.",
 )
 @click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Write one unbroken sound of this length, piece after piece on a "
+    "random walk through the latent space, and no table, picture or page. "
+    "Memory is that of one batch.",
+)
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0),
+    default=0.25,
+    help="Of the walk of --seconds: 0 stays at one place, 1 has pieces that "
+    "have nothing to do with each other.",
+)
+@click.option(
     "--join",
     is_flag=True,
     help="Write one file, in which each sound fades into the next.",
@@ -101,9 +122,9 @@ FAST_MOMENTUM = 0.99
 @click.option(
     "--crossfade",
     type=click.FloatRange(min=0),
-    default=0.1,
     metavar="SECONDS",
-    help="Overlap at the joins of --join and --loop; at most half a sound.",
+    help="Overlap at the joins of --join, --loop and --seconds; at most half "
+    "a sound.  [default: 0.1; 0.25 with --seconds]",
 )
 @click.option(
     "--page/--no-page",
@@ -143,9 +164,11 @@ def command(
     audio_format: str,
     plot: bool,
     interpolate: tuple[int, int] | None,
+    seconds: float | None,
+    speed: float,
     join: bool,
     loop: bool,
-    crossfade: float,
+    crossfade: float | None,
     page: bool,
     phase_iterations: int | None,
     fast_phases: bool | None,
@@ -158,7 +181,8 @@ def command(
 
     The folder gets one file a sound, PRESET_SEED_INDEX[_LABEL].wav, a table
     of their seeds, PRESET_SEED.csv, a picture of the first, PRESET_SEED.png,
-    and a page that plays them, PRESET_SEED.html.
+    and a page that plays them, PRESET_SEED.html. With --seconds it is one
+    file, PRESET_SEED.wav, or the file that --output names.
 
     \b
     Examples:
@@ -169,8 +193,15 @@ def command(
       audiogan sample projection_wavegan_digits --label seven -n 4
       audiogan sample projection_wavegan_digits --per-label 5
       audiogan sample gansynth_notes --pitch 60 --pitch C4 --pitch F#3
+      audiogan sample wavegan_drums --seconds 600 -o drums.flac
       audiogan sample hf://me/my_gan -n 4
     """
+    if seconds is not None:
+        _stream.check_options()
+    elif output.is_file():
+        raise click.BadParameter(
+            f"Directory {str(output)!r} is a file.", param_hint="'--output'"
+        )
     if labels and pitches:
         raise click.UsageError("Give either --label or --pitch.")
     if per_label is not None and num_samples is not None:
@@ -208,6 +239,24 @@ def command(
         num_samples = per_label * len(asked or ())
     elif num_samples is None:
         num_samples = max(8, len(labels))
+    if seconds is not None:
+        stem = f"{_options.preset_stem(preset)}_{seed_name}"
+        file = _stream.target(output, stem, audio_format, overwrite)
+        gan = _options.load_model(folder, precision)
+        if phases:
+            gan.set_phase_recovery(**phases)
+        blocks = gan.stream(
+            seconds,
+            seed,
+            speed=speed,
+            crossfade=0.25 if crossfade is None else crossfade,
+            labels=asked,
+            truncation=truncation,
+            batch_size=batch_size,
+        )
+        _stream.write(file, blocks, seconds, gan)
+        click.echo(f"Wrote {file}: {seconds:g} seconds (seed {seed_name}).")
+        return
     writer = SampleWriter(
         output,
         _options.preset_stem(preset),
@@ -230,6 +279,7 @@ def command(
         batches = gan.sample_batches(
             num_samples, seed, batch_size, truncation, labels=asked
         )
+    crossfade = 0.1 if crossfade is None else crossfade
     seam = Seam(join, loop, round(crossfade * gan.sampling_rate))
     pictured = writer.write(
         batches,

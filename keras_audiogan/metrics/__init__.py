@@ -31,6 +31,7 @@ _NAMES = {
         Neighbours duplicates nearest_neighbours similarity_features
     """,
     "report": "write_report",
+    "seams": "SeamFlux seam_flux spectral_flux",
     "signals": "Level level spectral_tilt spectral_tilt_difference",
     "speech_scores": "f0_and_voicing f0_errors pesq",
     "vocoder_evaluation": "evaluate_vocoder",
