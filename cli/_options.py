@@ -53,6 +53,25 @@ class Names(ParsedType):
         return names
 
 
+class Counts(ParsedType):
+    """A number of 1 or more, or several between commas as a tuple."""
+
+    name = "n[,n...]"
+
+    def parse(self, text: str) -> int | tuple[int, ...]:
+        """Return the number, or the numbers."""
+        try:
+            numbers = tuple(int(part) for part in text.split(","))
+        except ValueError:
+            numbers = (0,)
+        if min(numbers) < 1:
+            raise ValueError(
+                "expected a whole number of 1 or more, or several between "
+                f"commas. Received: {text}"
+            )
+        return numbers[0] if len(numbers) == 1 else numbers
+
+
 class HubUri(ParsedType):
     """The address of a preset on the Hub, hf://owner/name[@revision]."""
 

@@ -15,6 +15,7 @@ from keras_audiogan.runs.options import (
     MEASURES,
     TrainingOptions,
 )
+from keras_audiogan.runs.stage_options import STAGES_FILE, StageOptions
 
 LOSSES = (
     "wgan-gp",
@@ -131,13 +132,23 @@ _SHARED = (
         "makes.",
         required=True,
     ),
-    option("--steps", "Generator updates in all; a classifier's: 1,000."),
+    option(
+        "--steps",
+        "Generator updates in all; a classifier's: 1,000. With --stages: of "
+        "each, or one number for all.",
+        _options.Counts(),
+    ),
     option(
         "--epochs",
         "Passes over the data in place of --steps; for classifiers.",
         default="by --steps",
     ),
-    option("--batch-size", "Clips of one discriminator update."),
+    option(
+        "--batch-size",
+        "Clips of one discriminator update. With --stages: of each, or one "
+        "number for all; by default the architecture's own by stage.",
+        _options.Counts(),
+    ),
     option("--precision", _options.PRECISION_HELP, _options.PRECISION),
     option(
         "--loss",
@@ -145,6 +156,13 @@ _SHARED = (
         "from hifigan on are for vocoders.",
         click.Choice(LOSSES),
         "the preset's, with its numbers; or else the architecture's own",
+    ),
+    option(
+        "--loss-scale",
+        "What losses are multiplied by before they are differentiated, for "
+        "mixed precision: 32 in Körmendi's thesis.",
+        click.FloatRange(0, min_open=True),
+        "none; of mixed_float16, found by trying",
     ),
     option(
         "--learning-rate",
@@ -335,7 +353,27 @@ def start(
         options["classifier"], _ = _options.find_preset(
             options["classifier"], "predict", hint="--classifier"
         )
-    chosen = TrainingOptions(data=data, **options)
+    several = {
+        name: options.pop(name, None)
+        for name in ("stages", "frozen_steps", "steps", "batch_size")
+    }
+    folder = pathlib.Path(options["output"]).expanduser()
+    resumes = options["resume"] and (folder / STAGES_FILE).is_file()
+    if several["stages"] is not None or resumes:
+        _start_stages(data, options, several, dry_run)
+        return
+    if several.pop("stages") or several.pop("frozen_steps") is not None:
+        raise ValueError(
+            "`frozen_steps` are those of a stage: give `stages` (--stages) "
+            f"as well. Received: frozen_steps={several}"
+        )
+    for name, value in several.items():
+        if isinstance(value, tuple):
+            raise ValueError(
+                f"Several numbers of `{name}` are for `stages` (--stages). "
+                f"Received: {name}={','.join(map(str, value))}"
+            )
+    chosen = TrainingOptions(data=data, **several, **options)
     chosen.check()
     _backend.prepare()
     from keras_audiogan.runs import run
@@ -343,7 +381,33 @@ def start(
     if dry_run:
         click.echo(run.describe_run(chosen))
         return
-    result = run.run_training(chosen)
+    _finish(run.run_training(chosen))
+
+
+def _start_stages(
+    data: tuple[pathlib.Path, ...],
+    options: dict[str, Any],
+    several: dict[str, Any],
+    dry_run: bool,
+) -> None:
+    several["batch_sizes"] = several.pop("batch_size")
+    if isinstance(several["stages"], int):
+        several["stages"] = (several["stages"],)
+    chosen = TrainingOptions(data=data, **options)
+    chosen.check()
+    asked = StageOptions(**several)
+    if asked.stages is not None or not chosen.resume:
+        asked.check()
+    _backend.prepare()
+    from keras_audiogan.runs import stages
+
+    if dry_run:
+        click.echo(stages.describe_stages(chosen, asked))
+        return
+    _finish(stages.run_stages(chosen, asked))
+
+
+def _finish(result: Any) -> None:
     click.echo(result)
     if result.signal is not None:
         sys.exit(128 + result.signal)

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from keras_audiogan.cli import _training
+from keras_audiogan.cli import _options, _training
 
 
 @click.command()
@@ -41,6 +41,26 @@ from keras_audiogan.cli import _training
     multiple=True,
     help="Another argument of the architecture, in JSON; can be repeated.",
 )
+@_training.option(
+    "--stages",
+    "Train an architecture that grows (progressive_wavegan) through these "
+    "numbers of blocks, e.g. 4,5,6: each is a run of its own in OUTPUT and "
+    "begins with the one before.",
+    _options.Counts(),
+)
+@_training.option(
+    "--frozen-steps",
+    "Steps before each stage but the first in which only what is new trains; "
+    "0 for none.",
+    click.IntRange(0),
+    "2,000",
+)
+@_training.option(
+    "--recompute/--no-recompute",
+    "Keep fewer activations and compute them again: less memory, more time.",
+    bool,
+    "no",
+)
 @_training.training_options
 def command(
     architecture: str,
@@ -67,6 +87,8 @@ def command(
       audiogan train wavegan my_sounds/ -o runs/first --resume
       audiogan train wavegan my_sounds/ -o runs/trial --dry-run \\
           --set upsampling=nearest --set phase_shuffle=0
+      audiogan train progressive_wavegan piano/ -o runs/piano --dim 128 \\
+          --stages 4,5,6 --frozen-steps 1000 --steps 20000
       audiogan train lstm_classifier fsdd/ -o runs/classifier \\
           --test "*_[0-4].wav" --set inputs=sliced_mfcc
     """

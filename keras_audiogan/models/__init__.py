@@ -38,6 +38,11 @@ from keras_audiogan.models.parallel_wavegan import (
     ParallelWaveGAN,
     ParallelWaveGANGenerator,
 )
+from keras_audiogan.models.progressive_networks import (
+    ProgressiveGenerator,
+    ProgressiveWaveGANDiscriminator,
+)
+from keras_audiogan.models.progressive_wavegan import ProgressiveWaveGAN
 from keras_audiogan.models.projection_specgan import (
     ProjectionDCGAN,
     ProjectionSpecGAN,
@@ -77,6 +82,9 @@ __all__ = [
     "GANSynth",
     "GANSynthGenerator",
     "ProgressiveDiscriminator",
+    "ProgressiveGenerator",
+    "ProgressiveWaveGAN",
+    "ProgressiveWaveGANDiscriminator",
     "ACGANWaveGAN",
     "AdversarialModel",
     "AudioClassifier",

@@ -156,6 +156,7 @@ class AdversarialModel(RecordedArguments, keras.Model):
             keras.backend.backend() == "tensorflow" and precision.has_gpu()
         )
         self.gan_loss: Any = None
+        self._loss_scale: float | None = None
         self.discriminator_steps = 1
         self.step_means = StepMeans()
         self._average_is_new = True
@@ -268,6 +269,7 @@ class AdversarialModel(RecordedArguments, keras.Model):
         discriminator_optimizer: Any = None,
         learning_rate: float | None = None,
         seed: int | None = None,
+        loss_scale: float | None = None,
         **kwargs: Any,
     ) -> None:
         """Takes a loss and makes the optimisers; `compile` calls it.
@@ -280,6 +282,9 @@ class AdversarialModel(RecordedArguments, keras.Model):
         options = {"jit_compile": self.jit_compile, **kwargs}
         keras.Model.compile(self, optimizer=None, loss=None, **options)
         self._compile_options = kwargs
+        self._loss_scale = loss_scale
+        if loss_scale is not None:
+            self._compile_options = {**kwargs, "loss_scale": loss_scale}
         self._objective = self.gan_loss = objective
         self.optimizer = optimizers.OptimizerPair(
             self.guarded_optimizer(
@@ -310,6 +315,7 @@ class AdversarialModel(RecordedArguments, keras.Model):
             keras.optimizers.get(optimizer),
             network.trainable_variables,
             dynamic_scale=network.dtype_policy.name == "mixed_float16",
+            static_scale=self._loss_scale,
         )
 
     @property

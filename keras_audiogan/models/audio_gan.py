@@ -82,6 +82,7 @@ class AudioGAN(Sampling, AdversarialModel):
     run_options = AdversarialModel.run_options | {
         "discriminator_steps",
         "penalty",
+        "loss_scale",
         "evaluate_every",
         "classifier",
         "keep_best",
@@ -148,6 +149,9 @@ class AudioGAN(Sampling, AdversarialModel):
                 of the one on interpolates, or of R1 and R2. Less lets the
                 discriminator grow sharper, at some risk.
             seed: seed of latents, interpolates and shuffles in training.
+            loss_scale: what losses are multiplied by before they are
+                differentiated, e.g. 32 in mixed precision; by default none,
+                and in float16 one that is found by trying.
             **kwargs: `jit_compile`, `run_eagerly` and `steps_per_execution`,
                 as in Keras.
         """

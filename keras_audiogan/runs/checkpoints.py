@@ -228,16 +228,31 @@ class CheckpointFolder:
             CheckpointError: If the newest sound one is of another model; no
                 variable has changed then.
         """
+        newest = self.newest()
+        if newest is None:
+            return None
+        restored, arrays = newest
+        _assign(restored.path, state_variables(model), arrays)
+        return restored
+
+    def newest(self) -> tuple[Restored, dict[str, np.ndarray]] | None:
+        """Reads the newest sound checkpoint.
+
+        Torn ones are noted in `problems` and passed over.
+
+        Returns:
+            What it says of itself, and its arrays by their names; None if
+            there is no sound checkpoint.
+        """
         for step in reversed(self.steps()):
             path = self.path_of(step)
             try:
-                details = read_checkpoint(path)
+                entry = read_checkpoint(path)
                 arrays = safetensors.numpy.load_file(path / STATE_FILE)
             except TornCheckpointError as error:
                 self.problems.append(f"{error}; passed over")
                 continue
-            _assign(path, state_variables(model), arrays)
-            return Restored(details["step"], details["details"], path)
+            return Restored(entry["step"], entry["details"], path), arrays
         return None
 
 

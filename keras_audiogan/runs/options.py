@@ -32,6 +32,9 @@ CHANGEABLE = (
 NOT_OF_ALL: Mapping[str, Any] = types.MappingProxyType(
     {
         "preset": None,
+        "grown_from": None,
+        "recompute": False,
+        "loss_scale": None,
         "epochs": None,
         "loss": None,
         "discriminator_steps": 1,
@@ -52,6 +55,8 @@ NOT_OF_ALL: Mapping[str, Any] = types.MappingProxyType(
 # What does not describe a run, but one start of it.
 _NOT_KEPT = ("output", "resume")
 
+# Options that are paths, kept absolute.
+_PATHS = ("preset", "classifier", "grown_from")
 _POSITIVE = (
     "steps",
     "epochs",
@@ -102,10 +107,17 @@ class TrainingOptions:
         architecture: Name of the architecture to train from nothing.
         preset: Preset folder to fine-tune, instead of `architecture`.
         model: Further arguments of the architecture, e.g. `{"dim": 16}`.
+        grown_from: Folder of the run of an earlier stage, whose weights a
+            model that grows begins with; none.
         steps: Training steps (generator updates) in all; 20,000.
         epochs: Passes over the data in place of `steps`, for classifiers.
         batch_size: Rows of one discriminator update, over all devices; 32.
         precision: See `resolve_precision`; `"auto"`.
+        loss_scale: What losses are multiplied by before they are
+            differentiated, for half precision; none in bfloat16, found by
+            trying in float16.
+        recompute: Whether a progressive model keeps fewer activations and
+            computes them again: less memory, more time; no.
         loss: Name of the adversarial loss; the one that the preset was
             trained with (then also with its learning rate, discriminator
             steps and penalty), else the architecture's own.
@@ -166,10 +178,13 @@ class TrainingOptions:
     architecture: str | None = None
     preset: PathLike | None = None
     model: Mapping[str, Any] | None = None
+    grown_from: PathLike | None = None
     steps: int | None = None
     epochs: int | None = None
     batch_size: int | None = None
     precision: str | None = None
+    loss_scale: float | None = None
+    recompute: bool | None = None
     loss: str | None = None
     learning_rate: float | None = None
     discriminator_steps: int | None = None
@@ -286,6 +301,12 @@ class TrainingOptions:
                 "`learning_rate` must be above 0 and below 1. "
                 f"Received: learning_rate={rate}"
             )
+        scale = self.loss_scale
+        if scale is not None and not 0.0 < scale < float("inf"):
+            raise ValueError(
+                "`loss_scale` must be a number above 0. "
+                f"Received: loss_scale={scale}"
+            )
         if self.keep_best is not None:
             if self.keep_best not in MEASURES:
                 raise ValueError(
@@ -330,7 +351,7 @@ class TrainingOptions:
             if field.name in ("data", *_NOT_KEPT):
                 continue
             value = getattr(self, field.name)
-            if field.name in ("preset", "classifier") and value is not None:
+            if field.name in _PATHS and value is not None:
                 value = os.path.abspath(os.path.expanduser(value))
             elif isinstance(value, Mapping):
                 value = dict(value)

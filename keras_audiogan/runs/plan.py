@@ -20,6 +20,7 @@ from keras_audiogan.models.registry import get_architecture
 from keras_audiogan.presets.cards import data_sets
 from keras_audiogan.presets.config import read_config, read_training
 from keras_audiogan.presets.tasks import task_of
+from keras_audiogan.runs.memory import in_words, run_memory
 from keras_audiogan.runs.options import (
     TrainingOptions,
     check_allowed,
@@ -81,6 +82,7 @@ class RunPlan:
         seed: Of weights, latents, data order and previews.
         origin: The preset that the weights come from.
         stems: File stems of the weights that are taken from it.
+        grown_from: Folder of the run of an earlier stage, or `""`.
         compile_options: What `compile_for_run` is given beside.
         dataset: Slices to train on.
         held_out: Files that are not trained on; there may be none.
@@ -105,6 +107,7 @@ class RunPlan:
     seed: int
     origin: Origin
     stems: frozenset[str]
+    grown_from: str
     compile_options: Mapping[str, Any]
     dataset: AudioDataset
     held_out: AudioFolder
@@ -125,6 +128,9 @@ class RunPlan:
         lines = [self.dataset.report(), self.describe_held_out(), ""]
         lines += ["Options", *_rows(self.options)]
         lines += ["", f"Model: {self.model_class.__name__}"]
+        memory = run_memory(self)
+        if memory is not None:
+            lines.append(f"  {'memory':20} about {in_words(memory)} for a step")
         return "\n".join([*lines, *_rows(self.arguments)])
 
     def describe_held_out(self) -> str:
@@ -214,6 +220,8 @@ def make_plan(options: TrainingOptions) -> RunPlan:
             "discriminator_steps",
             "penalty",
             "discriminator_start",
+            "loss_scale",
+            "recompute",
         )
         if asked[name] is not None
     }
@@ -258,6 +266,7 @@ def make_plan(options: TrainingOptions) -> RunPlan:
         seed=asked["seed"],
         origin=origin,
         stems=origin.stems - reset,
+        grown_from=asked["grown_from"] or "",
         compile_options=compile_options,
         dataset=dataset,
         held_out=held_out,
@@ -308,7 +317,7 @@ def _arguments_asked_for(
     known = set(inspect.signature(model_class).parameters)
     known -= {"dtype", "name", "labels"}
     for name in model_class.normalized_arguments(arguments):
-        if name in _OF_THE_SOUND:
+        if name in _OF_THE_SOUND and name in arguments:
             raise ValueError(
                 f"`{name}` is an option of its own, not one of `model`. "
                 f"Received: model={arguments}"

@@ -22,6 +22,7 @@ import contextlib
 import keras
 
 from keras_audiogan.runs.classifier_run import ClassifierTrainer
+from keras_audiogan.runs.memory import check_memory
 from keras_audiogan.runs.options import TrainingOptions
 from keras_audiogan.runs.plan import make_plan
 from keras_audiogan.runs.run_lock import check_not_in_use, run_lock
@@ -75,6 +76,7 @@ def run_training(options: TrainingOptions, *, quiet: bool = False) -> RunResult:
     _check_floatx()
     check_not_in_use(options.folder)
     plan = make_plan(options)
+    check_memory(plan)
     distribution = get_distribution(plan.distribute or None)
     distribution.check_batch(plan.dataset.batch_size)
     with contextlib.ExitStack() as stack:

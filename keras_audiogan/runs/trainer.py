@@ -30,6 +30,7 @@ from keras_audiogan.runs.run_records import (
     describe_hardware,
     describe_versions,
 )
+from keras_audiogan.runs.stages import carry_stage
 from keras_audiogan.training.distribution import Distribution
 
 
@@ -240,7 +241,7 @@ class Trainer:
             for name, value in plan.options.items()
             if name not in skipped and value not in (None, {}, [])
         }
-        for name in ("preset", "classifier"):
+        for name in ("preset", "classifier", "grown_from"):
             if name in asked:  # Nobody else has it in the same folder.
                 asked[name] = Path(asked[name]).name
         return {**asked, **self.model.run_recipe()}
@@ -309,6 +310,8 @@ class Trainer:
         """Begins the folder, or goes back to the newest checkpoint."""
         plan, say = self.plan, self.progress.say
         if not plan.resume:
+            if plan.grown_from:
+                carry_stage(self.model, plan.grown_from)
             if self.chief:
                 begin_run(
                     plan.folder,
@@ -331,12 +334,17 @@ class Trainer:
             self.start = restored.step
             self._seconds = restored.details["seconds"]
             self.best = restored.details.get("best")
+        elif plan.grown_from:
+            carry_stage(self.model, plan.grown_from)
         for problem in folder.problems:
             say(problem, "yellow")
         say(f"Continuing at step {self.start} of {plan.steps}.")
 
     def _introduce(self) -> None:
         plan, say = self.plan, self.progress.say
+        if plan.grown_from:
+            before = Path(plan.grown_from).name
+            say(f"{plan.folder.name} begins with what {before} has learnt.")
         say(plan.dataset.report())
         say(plan.describe_held_out())
         new = sorted(set(self.model.preset_weights) - plan.origin.stems)

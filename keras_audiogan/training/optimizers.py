@@ -49,6 +49,7 @@ class GuardedOptimizer:
         variables: what it updates.
         dynamic_scale: whether to scale the loss.
         growth_steps: good steps until the scale is doubled.
+        static_scale: a scale that stays, in place of one that is found.
     """
 
     def __init__(
@@ -57,10 +58,11 @@ class GuardedOptimizer:
         variables: Sequence[keras.Variable],
         dynamic_scale: bool = False,
         growth_steps: int = 2000,
+        static_scale: float | None = None,
     ) -> None:
         self.inner = inner
         self.targets = list(variables)
-        self.dynamic_scale = dynamic_scale
+        self.dynamic_scale = dynamic_scale and static_scale is None
         self.growth_steps = growth_steps
         inner.build(self.targets)
 
@@ -73,7 +75,7 @@ class GuardedOptimizer:
                 name=name,
             )
 
-        scale = 2.0**15 if dynamic_scale else 1.0
+        scale = static_scale or (2.0**15 if dynamic_scale else 1.0)
         self.scale = counter("loss_scale", scale, "float32")
         self.good_steps = counter("good_steps", 0, "int32")
         self.skipped = counter("skipped_steps", 0, "int32")
