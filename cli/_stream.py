@@ -1,7 +1,7 @@
 """`audiogan sample --seconds`: one sound of any length, in one file."""
 
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +17,7 @@ _FOREIGN = (
     "num_samples",
     "per_label",
     "interpolate",
+    "between",
     "steps",
     "join",
     "loop",
@@ -66,6 +67,21 @@ def target(
         )
     _options.make_folder(file.parent)
     return file
+
+
+def latents_of(
+    model: Any, files: Sequence[str], crossfade: float
+) -> "np.ndarray | None":
+    """Return the latents of recordings' pieces in turn; None of no files."""
+    if not files:
+        return None
+    import numpy as np
+
+    from keras_audiogan.reconstructing import encode_file
+
+    return np.concatenate(
+        [encode_file(model, file, crossfade=crossfade) for file in files]
+    )
 
 
 def write(

@@ -12,6 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+from click.core import ParameterSource
 
 from keras_audiogan._names import same_name
 from keras_audiogan.cli import _backend, _options, _stream
@@ -94,6 +95,20 @@ FAST_MOMENTUM = 0.99
     help="Walk from the first sound of seed A to the first of seed B.",
 )
 @click.option(
+    "--between",
+    nargs=2,
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="A.wav B.wav",
+    help="Of autoencoders: walk from the first clip of one recording to that "
+    "of another.",
+)
+@click.option(
+    "--steps",
+    type=_options.COUNT,
+    default=12,
+    help="Sounds on the way of --between, its ends included.",
+)
+@click.option(
     "--seconds",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
@@ -107,6 +122,14 @@ FAST_MOMENTUM = 0.99
     default=0.25,
     help="Of the walk of --seconds: 0 stays at one place, 1 has pieces that "
     "have nothing to do with each other.",
+)
+@click.option(
+    "--through",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Of autoencoders: --seconds goes through this recording in place of "
+    "a random walk, piece by piece; can be repeated.",
 )
 @click.option(
     "--join",
@@ -164,8 +187,11 @@ def command(
     audio_format: str,
     plot: bool,
     interpolate: tuple[int, int] | None,
+    between: tuple[str, str] | None,
+    steps: int,
     seconds: float | None,
     speed: float,
+    through: tuple[str, ...],
     join: bool,
     loop: bool,
     crossfade: float | None,
@@ -194,6 +220,8 @@ def command(
       audiogan sample projection_wavegan_digits --per-label 5
       audiogan sample gansynth_notes --pitch 60 --pitch C4 --pitch F#3
       audiogan sample wavegan_drums --seconds 600 -o drums.flac
+      audiogan sample runs/vae --between night.wav day.wav --steps 12
+      audiogan sample runs/vae --seconds 60 --through a.wav --through b.wav
       audiogan sample hf://me/my_gan -n 4
     """
     if seconds is not None:
@@ -202,10 +230,19 @@ def command(
         raise click.BadParameter(
             f"Directory {str(output)!r} is a file.", param_hint="'--output'"
         )
+    if through and seconds is None:
+        raise click.UsageError("--through is for --seconds.")
+    if through and seed is not None:
+        raise click.UsageError(
+            "--through goes through recordings, not at random: leave out "
+            "--seed."
+        )
     if labels and pitches:
         raise click.UsageError("Give either --label or --pitch.")
     if per_label is not None and num_samples is not None:
         raise click.UsageError("Give either -n or --per-label.")
+    if interpolate is not None and between is not None:
+        raise click.UsageError("Give either --interpolate or --between.")
     if interpolate is not None:
         if seed is not None or truncation is not None or per_label is not None:
             raise click.UsageError(
@@ -219,14 +256,23 @@ def command(
                 param_hint="-n / --num-samples",
             )
         seed_name = "{}-{}".format(*interpolate)
+    elif between is not None or through:
+        _check_between(steps)
+        num_samples = steps
+        stems = [
+            _options.preset_stem(pathlib.Path(path).stem)
+            for path in between or (through[0], through[-1])
+        ]
+        seed_name = "-".join(stems)
     else:
         if seed is None:
             seed = secrets.randbelow(2**32)
         seed_name = str(seed)
+    encodes = between is not None or bool(through)
+    weights = ["generator", "encoder"] if encodes else ["generator"]
+    capability = "sample" if interpolate is None else "interpolate"
     folder, config = _options.find_preset(
-        preset,
-        "sample" if interpolate is None else "interpolate",
-        weights=["generator"],
+        preset, "encode" if encodes else capability, weights=weights
     )
     _backend.prepare()
     if pitches:
@@ -242,20 +288,25 @@ def command(
     if seconds is not None:
         stem = f"{_options.preset_stem(preset)}_{seed_name}"
         file = _stream.target(output, stem, audio_format, overwrite)
-        gan = _options.load_model(folder, precision)
+        gan = _options.load_model(folder, precision, weights)
         if phases:
             gan.set_phase_recovery(**phases)
+        fade = 0.25 if crossfade is None else crossfade
         blocks = gan.stream(
             seconds,
             seed,
             speed=speed,
-            crossfade=0.25 if crossfade is None else crossfade,
+            crossfade=fade,
             labels=asked,
             truncation=truncation,
+            through=_stream.latents_of(gan, through, fade),
             batch_size=batch_size,
         )
         _stream.write(file, blocks, seconds, gan)
-        click.echo(f"Wrote {file}: {seconds:g} seconds (seed {seed_name}).")
+        way = (
+            f"through {len(through)} recordings" if through else f"seed {seed}"
+        )
+        click.echo(f"Wrote {file}: {seconds:g} seconds ({way}).")
         return
     writer = SampleWriter(
         output,
@@ -266,10 +317,15 @@ def command(
         overwrite,
         tuple(asked or ()) if interpolate is None else (),
     )
-    gan = _options.load_model(folder, precision)
+    gan = _options.load_model(folder, precision, weights)
     if phases:
         gan.set_phase_recovery(**phases)
-    if interpolate is not None:
+    if between is not None:
+        from keras_audiogan.reconstructing import Recording
+
+        first, second = (Recording(x, gan).pieces([0])[0] for x in between)
+        batches = iter([gan.between(first, second, steps, batch_size)])
+    elif interpolate is not None:
         ends = asked[:1] if asked and not labels else asked
         clips = gan.interpolate(
             *interpolate, num_samples, labels=ends, batch_size=batch_size
@@ -314,6 +370,24 @@ def command(
         f" (seed {seed_name})",
         writer.page if page else None,
     )
+
+
+def _check_between(steps: int) -> None:
+    """Refuse options that say nothing of a path between recordings."""
+    context = click.get_current_context()
+    for param in context.command.params:
+        source = context.get_parameter_source(str(param.name))
+        foreign = ("seed", "truncation", "per_label", "num_samples")
+        if param.name in foreign and source is not ParameterSource.DEFAULT:
+            raise click.UsageError(
+                "A path between recordings has --steps sounds, and full "
+                f"latents: leave out {max(param.opts, key=len)}."
+            )
+    if steps < 2:
+        raise click.BadParameter(
+            f"a path needs 2 sounds or more. Received: {steps}",
+            param_hint="--steps",
+        )
 
 
 def _labels_of(

@@ -20,7 +20,8 @@ _NAMES = {
     "distances": "frechet_distance frechet_distance_to kernel_distance",
     "evaluation": "evaluate_gan place_clips sample_clips targets_of",
     "figures": """
-        format_table format_vocoder_table metrics_for_card
+        format_reconstruction_table format_table format_vocoder_table
+        metrics_for_card reconstruction_metrics_for_card
         vocoder_metrics_for_card
     """,
     "manifolds": """
@@ -30,6 +31,7 @@ _NAMES = {
     "neighbours": """
         Neighbours duplicates nearest_neighbours similarity_features
     """,
+    "reconstruction": "evaluate_reconstruction reconstruction_distances",
     "report": "write_report",
     "seams": "SeamFlux seam_flux spectral_flux",
     "signals": "Level level spectral_tilt spectral_tilt_difference",

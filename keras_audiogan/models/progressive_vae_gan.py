@@ -165,8 +165,7 @@ class ProgressiveVAEGAN(Autoencoding, ProgressiveWaveGAN):
             self.optimizer.generator,
             self.optimizer.discriminator,
             encoder=self.guarded_optimizer(
-                encoder_optimizer
-                or self.compiled_loss().generator_optimizer,
+                encoder_optimizer or self.compiled_loss().generator_optimizer,
                 self.encoder,
                 kwargs.get("learning_rate"),
             ),
