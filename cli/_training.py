@@ -197,8 +197,9 @@ _SHARED = (
     option(
         "--mode",
         "pad: one clip a file, short ones filled up. slice: files are cut "
-        "into clips. auto: by the lengths of the files.",
-        click.Choice(["auto", "pad", "slice"]),
+        "into clips. join: all files are one, which is cut. auto: pad or slice "
+        "by the lengths of the files.",
+        click.Choice(["auto", "pad", "slice", "join"]),
     ),
     option(
         "--overlap",

@@ -48,7 +48,7 @@ class AudioDataset:
             minute, the peak of 15 windows of 2 s; a slice that is louder is
             turned down), `"keep"` leaves the level, a number multiplies.
             What then exceeds [-1, 1] is clipped.
-        mode: `"pad"`, `"slice"` or `"auto"`; see `plan_slices`.
+        mode: `"pad"`, `"slice"`, `"join"` or `"auto"`; see `plan_slices`.
         random_offset: Whether starts are random: within half a hop for long
             files, anywhere in the slice for files shorter than it. Defaults
             to yes when slicing, no when padding.
@@ -172,6 +172,14 @@ class AudioDataset:
             without_silence(cut, folder, self.sampling_rate)
             for cut in (plan, base_plan)
         )
+        if mode == "join" and (random_offset or labels or balance):
+            raise ValueError(
+                "Slices of joined files have no label and no random place: "
+                "leave `random_offset`, `labels` and `balance` out, or choose "
+                "another `mode`. Received: mode='join', "
+                f"random_offset={random_offset}, labels={labels}, "
+                f"balance={balance}."
+            )
         if random_offset is None:
             random_offset = mode == "slice"
         self.random_offset = random_offset
@@ -410,6 +418,8 @@ class AudioDataset:
         noted, and None.
         """
         file, start = int(plan.files[index]), int(plan.starts[index])
+        if plan.mode == "join":
+            return self._read_joined(file, start, out)
         starts = [start]
         if offset is not None:
             low, high = int(plan.lows[index]), int(plan.highs[index])
@@ -420,6 +430,25 @@ class AudioDataset:
             self.folder.skip(error.path, error.reason)
             return None
 
+    def _read_joined(
+        self, file: int, start: int, out: np.ndarray
+    ) -> bool | None:
+        """Reads on into the next files; bad ones are noted, and silent."""
+        heard, place = [], 0
+        out[:] = 0.0
+        for index in range(file, self.folder.num_files):
+            length = int(self._store.lengths[index]) - start
+            part = out[place : place + length]
+            try:
+                heard.append(self._store.read(index, start, part))
+            except AudioFileError as error:
+                self.folder.skip(error.path, error.reason)
+                part[:] = 0.0
+            place, start = place + len(part), 0
+            if place == len(out):
+                break
+        return any(heard) if heard else None
+
     def _with_stand_ins(self, plan: SlicePlan, chosen: int) -> Iterator[int]:
         yield chosen
         file, count = int(plan.files[chosen]), self.folder.num_files
@@ -427,6 +456,8 @@ class AudioDataset:
         same = self._file_labels[others] == self._file_labels[file]
         for other in np.concatenate([others[same], others[~same]]):
             first, stop = plan.of_file(int(other))
+            if first == stop:  # No slice of joined files begins in it.
+                continue
             yield first + chosen % (stop - first)
 
 

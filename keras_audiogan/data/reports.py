@@ -167,6 +167,11 @@ def describe_cut(dataset: "AudioDataset") -> str:
                 f"; of {count(plan.num_cut, 'longer file')} the rest "
                 f"({lost}) is not used"
             )
+    elif plan.mode == "join":
+        text = (
+            f"all files are joined and cut into slices of {length}; the last "
+            "is filled up with zeros"
+        )
     else:
         text = f"files are cut into slices of {length}{why}"
         if dataset.overlap:

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-MODES = ("auto", "pad", "slice")
+MODES = ("auto", "pad", "slice", "join")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -12,10 +12,11 @@ class SlicePlan:
     """Every slice of a data set, in the order of the files.
 
     A slice that starts before its file's first sample, or ends after its
-    last one, is filled up with zeros.
+    last one, is filled up with zeros; of files that are joined it goes on
+    with the next one.
 
     Attributes:
-        mode: `"pad"` or `"slice"`.
+        mode: `"pad"`, `"slice"` or `"join"`.
         slice_length: Samples in a slice.
         files: int32 array `(num_slices,)`, index of each slice's file.
         starts: int64 array `(num_slices,)`, first sample of each slice.
@@ -74,11 +75,14 @@ def plan_slices(
       `slice_length * (1 - overlap)` samples. What remains at the end gets a
       slice that ends with the file when it is at least half that distance.
       A file shorter than a slice is filled up with zeros.
+    - `"join"`, as in Körmendi's thesis: all files are one, in the order of
+      their names, which slices follow each other in; the last one is filled
+      up with zeros.
 
     Args:
         lengths: int64 array, lengths of the files in samples.
         slice_length: Samples in a slice.
-        mode: `"pad"`, `"slice"`, or `"auto"` for `choose_mode`.
+        mode: `"pad"`, `"slice"`, `"join"`, or `"auto"` for `choose_mode`.
         overlap: Part of a slice that the next one repeats, 0 to below 1.
         offset_augmentation: Level n of Körmendi's thesis ("Progressive
             adversarial music generation", 2019): n more copies of the
@@ -112,8 +116,9 @@ def plan_slices(
     if mode == "auto":
         mode = choose_mode(lengths, slice_length)
     hop = max(1, round(slice_length * (1.0 - overlap)))
+    cut = _cut_joined if mode == "join" else _cut
     cuts = [
-        _cut(lengths, slice_length, hop, mode, level * slice_length // 10)
+        cut(lengths, slice_length, hop, mode, level * slice_length // 10)
         for level in range(offset_augmentation + 1)
     ]
     files = np.concatenate([file for file, _ in cuts])
@@ -121,7 +126,7 @@ def plan_slices(
     order = np.argsort(files, kind="stable")
     files, starts = files[order], starts[order]
     spare = lengths[files] - slice_length
-    short = spare < 0
+    short = (spare < 0) & (mode != "join")
     lows = highs = starts
     if mode == "slice":
         lows = np.maximum(0, starts - hop // 2)
@@ -134,7 +139,7 @@ def plan_slices(
         starts=starts,
         lows=np.where(short, spare, lows),
         highs=np.where(short, 0, highs),
-        num_padded=int((lengths < slice_length).sum()),
+        num_padded=int((lengths < slice_length).sum() * (mode != "join")),
         num_cut=int(np.count_nonzero(rests)),
         samples_unused=int(rests.sum()),
     )
@@ -164,3 +169,17 @@ def _cut(
     files = np.concatenate([files, indices[extra]])
     starts = np.concatenate([starts, (lengths - slice_length)[extra]])
     return files, starts
+
+
+def _cut_joined(
+    lengths: np.ndarray, slice_length: int, hop: int, mode: str, offset: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `_cut`, of all files one after the other."""
+    del mode
+    ends = np.cumsum(lengths)
+    # The last slice is the first that reaches the end.
+    left = max(0, int(ends[-1]) - offset - slice_length)
+    count = (-(-left // hop) + 1) * (offset < int(ends[-1]))
+    places = offset + hop * np.arange(count)
+    files = np.searchsorted(ends, places, "right")
+    return files, places - (ends - lengths)[files]

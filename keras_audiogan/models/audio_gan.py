@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -199,14 +199,21 @@ class AudioGAN(Sampling, AdversarialModel):
         for part in parts:
             part["real"] = self.representation.analyse(part["audio"])
             latents = self._latents(part, 0)
-            _, logs = self.optimizer.discriminator.minimize(
-                functools.partial(self._one_discriminator_loss, part, latents),
+            _, logs = self._minimize(
+                self.optimizer.discriminator,
+                self._one_discriminator_loss,
+                part,
+                latents,
                 assigned,
             )
             self._clip_discriminator()
         latents = self._latents(parts[-1], 1)
-        _, generator_logs = self.optimizer.generator.minimize(
-            lambda: self.generator_loss(parts[-1], latents), assigned
+        _, generator_logs = self._minimize(
+            self.optimizer.generator,
+            self.generator_loss,
+            parts[-1],
+            latents,
+            assigned,
         )
         self._update_average()
         return {
@@ -214,6 +221,17 @@ class AudioGAN(Sampling, AdversarialModel):
             **generator_logs,
             **self.step_logs(parts[-1]["audio"]),
         }
+
+    def _minimize(
+        self,
+        optimizer: optimizers.GuardedOptimizer,
+        loss: Callable[[Batch, Any], tuple[Any, dict[str, Any]]],
+        batch: Batch,
+        latents: Any,
+        state: list[keras.Variable],
+    ) -> Any:
+        """Takes one optimiser's step down a loss of batch and latents."""
+        return optimizer.minimize(lambda: loss(batch, latents), state)
 
     def _one_discriminator_loss(
         self, batch: Batch, latents: Any

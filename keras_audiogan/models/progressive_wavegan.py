@@ -8,6 +8,8 @@ from the thesis: an exponential moving average of the generator.
 
 from __future__ import annotations
 
+import inspect
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,13 +19,20 @@ from keras_audiogan.models.audio_gan import AudioGAN
 from keras_audiogan.models.discriminators import Discriminator
 from keras_audiogan.models.progressive_networks import (
     MOST_BLOCKS,
+    NUM_START_FRAMES,
     ProgressiveGenerator,
     StagedNetwork,
+    block_channels,
     check_num_blocks,
     clip_length,
     num_blocks_of,
 )
 from keras_audiogan.models.registry import register_architecture
+
+# Measured: bytes of a process that has loaded TensorFlow; copies of each
+# weight (networks, average, optimisers, gradients), and of each number that a
+# block makes, in both networks and the gradients of gradients.
+_WITHOUT_MODEL, _PER_WEIGHT, _PER_VALUE = 800_000_000, 6.5, 10.0
 
 
 @register_architecture("progressive_wavegan")
@@ -79,6 +88,7 @@ class ProgressiveWaveGAN(AudioGAN):
                 f"{num_blocks}. Received: frozen_blocks={frozen_blocks!r}"
             )
         super().__init__(**kwargs)
+        self.recompute = False
 
     @classmethod
     def normalized_arguments(
@@ -125,6 +135,49 @@ class ProgressiveWaveGAN(AudioGAN):
         """
         super().compile(*args, **kwargs)
         self.recompute = recompute
+        if recompute:
+            self._compile_options = {**self._compile_options, "recompute": True}
+            self._check_rows_are_apart()
+
+    def _check_rows_are_apart(self) -> None:
+        """Raises a ValueError if clips of a batch know of each other."""
+        loss = self.compiled_loss()
+        for network in self.discriminator._flatten_layers():
+            if getattr(network, "minibatch_deviation", False) or getattr(
+                network, "shuffles", ()
+            ):
+                raise ValueError(
+                    "`recompute` goes through a batch clip by clip, and "
+                    "minibatch deviation and phase shuffle are common to "
+                    "them: leave one or the other out. "
+                    f"Received: discriminators="
+                    f"{self.arguments['discriminators']}"
+                )
+        if (loss.r1 or loss.r2) and loss.penalty_stride > 1:
+            raise ValueError(
+                "`recompute` goes through a batch clip by clip, and this "
+                "loss takes its penalties on some clips of it only: use "
+                f"another, such as wgan-gp. Received: loss={loss.name!r}"
+            )
+
+    def _minimize(
+        self,
+        optimizer: Any,
+        loss: Any,
+        batch: dict[str, Any],
+        latents: Any,
+        state: list[Any],
+    ) -> Any:
+        if not self.recompute:
+            return super()._minimize(optimizer, loss, batch, latents, state)
+        rows = dict(batch)
+        penalised = self.compiled_loss().gradient_penalty
+        if penalised and optimizer is self.optimizer.discriminator:
+            # Drawn here, as it would be drawn for the whole batch.
+            rows["interpolation"] = self._interpolation(batch)
+        return optimizer.minimize(
+            lambda row: loss(*row), state, rows=(rows, latents)
+        )
 
     # Growing
 
@@ -199,6 +252,44 @@ class ProgressiveWaveGAN(AudioGAN):
         return [self.generator, self.ema_generator, discriminator]
 
     # What a training run asks
+
+    @classmethod
+    def memory_of_step(
+        cls,
+        arguments: Mapping[str, Any],
+        batch_size: int,
+        recompute: bool = False,
+    ) -> int:
+        """Estimates the bytes that a process takes to train on a CPU.
+
+        After what was measured on TensorFlow, see
+        `benchmarks/progressive_stages.py`; gradient penalty included.
+
+        Args:
+            arguments: the constructor's; the defaults for the rest.
+            batch_size: rows of a discriminator update.
+            recompute: whether they are gone through one by one.
+        """
+        known = inspect.signature(cls).parameters
+        given = {
+            name: arguments.get(name, known[name].default)
+            for name in ("num_blocks", "dim", "widths", "kernel_size")
+            + ("extended", "latent_dim")
+        }
+        dim, num_blocks = given["dim"], given["num_blocks"]
+        channels = [dim, *block_channels(num_blocks, dim, given["widths"])]
+        weights = (given["latent_dim"] + 1) * NUM_START_FRAMES * dim
+        values = 0
+        more = {"none": 0.0, "discriminator": 0.5, "both": 1.0}
+        for i, (wide, narrow) in enumerate(itertools.pairwise(channels), 1):
+            second = more[given["extended"]] * narrow * narrow
+            weights += 2 * given["kernel_size"] * int(wide * narrow + second)
+            values += int(
+                narrow * clip_length(i) * (1.0 + more[given["extended"]])
+            )
+        rows = 1 if recompute else batch_size
+        numbers = _PER_WEIGHT * weights + _PER_VALUE * values * rows
+        return int(_WITHOUT_MODEL + 4 * numbers)
 
     @classmethod
     def fit_to_folder(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from keras_audiogan.training.precision import has_gpu
@@ -27,7 +28,10 @@ def in_words(size: int | None) -> str:
 
 
 def free_memory() -> int | None:
-    """Returns the bytes that this process can still have; None if unknown."""
+    """Returns the bytes that this process can have; None if unknown.
+
+    Those that it has already are among them.
+    """
     found = []
     try:
         with open("/proc/meminfo", encoding="ascii") as file:
@@ -43,7 +47,12 @@ def free_memory() -> int | None:
             found.append(most - int(file.read()))
     except (OSError, ValueError):
         pass
-    return min(found, default=None)
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            own = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return None
+    return min(found) + own if found else None
 
 
 def check_memory(plan: Any) -> None:

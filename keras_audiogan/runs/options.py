@@ -132,7 +132,8 @@ class TrainingOptions:
             data if it is lower.
         num_channels: 1.
         level: `"peak"`, `"keep"` or a gain; see `AudioDataset`; `"peak"`.
-        mode: `"pad"`, `"slice"` or `"auto"`; see `plan_slices`; `"auto"`.
+        mode: `"pad"`, `"slice"`, `"join"` or `"auto"`; see `plan_slices`;
+            `"auto"`.
         random_offset: See `AudioDataset`; its choice.
         overlap: See `AudioDataset`; 0.
         offset_augmentation: See `AudioDataset`; 0.

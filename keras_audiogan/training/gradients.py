@@ -49,6 +49,11 @@ if BACKEND == "tensorflow":
         )
         return loss, aux, gradients
 
+    def _behind(values, before):
+        # Iterations of a loop overlap otherwise, and memory with them.
+        with tf.control_dependencies(keras.tree.flatten(before)):
+            return keras.tree.map_structure(tf.identity, values)
+
     def update_if(condition, update, variables):  # noqa: D103
         # A strategy, even of one replica, allows no update in a branch.
         if distribution.has_strategy():
@@ -76,6 +81,10 @@ elif BACKEND == "torch":
         ]
         detach = torch.Tensor.detach
         return detach(loss), keras.tree.map_structure(detach, aux), gradients
+
+    def _behind(values, before):
+        del before
+        return values
 
     def update_if(condition, update, variables):  # noqa: D103
         del variables
@@ -131,6 +140,10 @@ elif BACKEND == "jax":
         )([variable.value for variable in variables])
         _hand_back(updated, values)
         return loss, aux, gradients
+
+    def _behind(values, before):
+        del before  # A loop of XLA runs one iteration after the other.
+        return values
 
     def update_if(condition, update, variables):  # noqa: D103
         _update_and_restore(condition, update, variables)
@@ -194,3 +207,39 @@ update_if.__doc__ = """Runs an update, or leaves no trace of it.
         update: takes nothing, assigns to variables.
         variables: everything that `update` assigns to.
     """
+
+
+def mean_over_rows(
+    function: Callable[[Any], tuple[Any, Any]],
+    variables: Sequence[keras.Variable],
+    rows: Any,
+) -> tuple[Any, Any, list[Any]]:
+    """Evaluates and differentiates a loss row by row, in the memory of one.
+
+    Args:
+        function: takes one row, returns `(loss, aux)` as for
+            `value_and_gradients`; aux of floats. It assigns to no variable.
+        variables: the variables to differentiate with respect to.
+        rows: nested structure of tensors that have as many rows.
+
+    Returns:
+        `(loss, aux, gradients)`, each the mean over the rows.
+    """
+    count = ops.shape(keras.tree.flatten(rows)[0])[0]
+
+    def of_row(index: Any) -> Any:
+        return keras.tree.map_structure(
+            lambda x: ops.take(x, ops.reshape(index, (1,)), axis=0), rows
+        )
+
+    def add(index: Any, total: Any) -> Any:
+        row = _behind(of_row(index), total)
+        more = value_and_gradients(lambda: function(row), variables)
+        return keras.tree.map_structure(ops.add, total, more)
+
+    first = of_row(ops.convert_to_tensor(0, "int32"))
+    total = value_and_gradients(lambda: function(first), variables)
+    total = ops.fori_loop(1, count, add, total)
+    return keras.tree.map_structure(
+        lambda x: x / ops.cast(count, x.dtype), total
+    )

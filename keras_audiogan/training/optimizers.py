@@ -92,30 +92,36 @@ class GuardedOptimizer:
 
     def minimize(
         self,
-        function: Callable[[], tuple[Any, Any]],
+        function: Callable[..., tuple[Any, Any]],
         state: Sequence[keras.Variable] = (),
+        rows: Any = None,
     ) -> Any:
         """Takes one step down a loss.
 
         Args:
-            function: takes nothing, returns `(loss, aux)`.
+            function: takes nothing, or a row of `rows`; returns `(loss,
+                aux)`.
             state: what the function itself assigns to (moving statistics);
                 set back where the step is skipped.
+            rows: what the function is given row by row: the loss is the mean
+                over them. See `gradients.mean_over_rows`.
 
         Returns:
             `(loss, aux)` as the function returned them.
         """
         if is_evaluating():
-            return function()
+            return function() if rows is None else function(rows)
         scale = ops.convert_to_tensor(self.scale)
         before = [_copy(variable) for variable in state]
 
-        def scaled() -> tuple[Any, Any]:
-            loss, aux = function()
+        def scaled(*row: Any) -> tuple[Any, Any]:
+            loss, aux = function(*row)
             return ops.cast(loss, "float32") * scale, (loss, aux)
 
-        _, (loss, aux), grads = gradients.value_and_gradients(
-            scaled, self.targets
+        _, (loss, aux), grads = (
+            gradients.value_and_gradients(scaled, self.targets)
+            if rows is None
+            else gradients.mean_over_rows(scaled, self.targets, rows)
         )
         divisor = scale * distribution.num_replicas()
         grads = [ops.cast(g, "float32") / divisor for g in grads]
