@@ -72,11 +72,10 @@ class Autoencoding:
                 "Clips must hold finite numbers. Received: "
                 f"{np.count_nonzero(~np.isfinite(clips))} that are not"
             )
-        size = min(batch_size, len(clips))
+        size = _padded(len(clips), batch_size)
         parts = []
         for start in range(0, len(clips), size):
             rows = clips[start : start + size]
-            # Filled up, so that no shape is new.
             padded = np.pad(rows, [(0, size - len(rows)), (0, 0), (0, 0)])
             mean, log_variance = model.encode_clips(padded)
             latents = mean[: len(rows)]
@@ -95,7 +94,14 @@ class Autoencoding:
     def decode(self, latents: np.ndarray, batch_size: int = 64) -> np.ndarray:
         """Returns the clips of latents: float32 `(n, time, channels)`."""
         model: Any = self
-        return model.sample(latents=latents, batch_size=batch_size)
+        latents = model.checked_latents(latents)
+        size = _padded(len(latents), batch_size)
+        return np.concatenate(
+            [
+                model._generate(latents[start : start + size], None, size)
+                for start in range(0, len(latents), size)
+            ]
+        )
 
     def reconstruct(
         self,
@@ -196,3 +202,8 @@ class Autoencoding:
         return self.decode(
             model.path_between(ends[:1], ends[1:], position), batch_size
         )
+
+
+def _padded(rows: int, batch_size: int) -> int:
+    """Rows that a batch is filled up to: files of any length make few sizes."""
+    return min(batch_size, 1 << (rows - 1).bit_length())

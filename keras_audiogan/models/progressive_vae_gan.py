@@ -25,6 +25,8 @@ of both kinds for every clip.
 
 from __future__ import annotations
 
+import inspect
+import itertools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -36,7 +38,11 @@ from keras import ops
 from keras_audiogan.models.adversarial import Batch
 from keras_audiogan.models.arguments import check_option
 from keras_audiogan.models.autoencoding import Autoencoding
-from keras_audiogan.models.progressive_networks import StagedNetwork
+from keras_audiogan.models.progressive_networks import (
+    NUM_START_FRAMES,
+    StagedNetwork,
+    block_channels,
+)
 from keras_audiogan.models.progressive_wavegan import ProgressiveWaveGAN
 from keras_audiogan.models.registry import register_architecture
 from keras_audiogan.training import optimizers
@@ -45,6 +51,8 @@ RECONSTRUCTIONS = ("features", "samples")
 # Added to the power that errors are divided by: silence has none.
 _LEAST_POWER = 1e-4
 _MOST_LOG_VARIANCE = 10.0
+# Of the encoder in training: they, their gradients and two moments.
+_COPIES_OF_WEIGHTS = 4
 
 
 @register_architecture("progressive_vae_gan")
@@ -156,8 +164,8 @@ class ProgressiveVAEGAN(Autoencoding, ProgressiveWaveGAN):
 
         Args:
             loss: see `ProgressiveWaveGAN.compile`, as for the rest.
-            encoder_optimizer: the encoder's; by default like the
-                generator's, at `learning_rate` where one is given.
+            encoder_optimizer: the encoder's; by default one like the
+                generator's.
         """
         super().compile(loss, *args, **kwargs)
         self._lacks_encoder = False  # Whatever it starts from.
@@ -165,9 +173,9 @@ class ProgressiveVAEGAN(Autoencoding, ProgressiveWaveGAN):
             self.optimizer.generator,
             self.optimizer.discriminator,
             encoder=self.guarded_optimizer(
-                encoder_optimizer or self.compiled_loss().generator_optimizer,
+                encoder_optimizer
+                or keras.optimizers.serialize(self.optimizer.generator.inner),
                 self.encoder,
-                kwargs.get("learning_rate"),
             ),
         )
 
@@ -190,8 +198,12 @@ class ProgressiveVAEGAN(Autoencoding, ProgressiveWaveGAN):
         part = self._part(batch, self.discriminator_steps - 1)
         part["real"] = self.representation.analyse(part["audio"])
         noise = super()._latents(part, 0)
-        _, logs = self.optimizer.others["encoder"].minimize(
-            lambda: self.encoder_loss(part, noise)
+        _, logs = self._minimize(
+            self.optimizer.others["encoder"],
+            self.encoder_loss,
+            part,
+            noise,
+            [],
         )
         return {**logs, **super().adversarial_step(batch)}
 
@@ -204,7 +216,7 @@ class ProgressiveVAEGAN(Autoencoding, ProgressiveWaveGAN):
             batch: one update's share of the batch.
             noise: N(0, 1), `(batch, latent_dim)`.
         """
-        mean, log_variance = self._encoded(batch["real"], training=True)
+        mean, log_variance = self._encoded(self._real(batch), training=True)
         latents = mean + ops.exp(0.5 * log_variance) * noise
         copies = self._generated(latents, batch)
         copied = (
@@ -308,16 +320,34 @@ class ProgressiveVAEGAN(Autoencoding, ProgressiveWaveGAN):
         """File stem -> network, as a preset folder holds them."""
         return {**super().preset_weights, "encoder": self.encoder}
 
-    def run_recipe(self) -> dict[str, Any]:
-        """Returns how the compiled model trains, for training.json."""
-        encoder = self.optimizer.others["encoder"].inner.get_config()
-        return {
-            **super().run_recipe(),
-            "encoder_optimizer": {
-                "name": encoder["name"],
-                "learning_rate": float(f"{encoder['learning_rate']:.6g}"),
-            },
-        }
+    # What a training run asks
+
+    @classmethod
+    def memory_of_step(
+        cls,
+        arguments: Mapping[str, Any],
+        batch_size: int,
+        recompute: bool = False,
+    ) -> int:
+        """Estimates the bytes that a process takes to train on a CPU.
+
+        That is a progressive WaveGAN's, whose discriminator's update takes
+        the most, and the encoder's weights with their gradients and moments.
+        """
+        known = inspect.signature(cls).parameters
+        given = {**{n: p.default for n, p in known.items()}, **arguments}
+        dim, kernel_size = given["dim"], given["kernel_size"]
+        channels = [
+            dim,
+            *block_channels(given["num_blocks"], dim, given["widths"]),
+        ]
+        weights = NUM_START_FRAMES * dim * 2 * given["latent_dim"]
+        for wide, narrow in itertools.pairwise(channels):
+            weights += kernel_size * wide * narrow
+            if given["extended"] != "none":
+                weights += kernel_size * wide * wide
+        least = super().memory_of_step(arguments, batch_size, recompute)
+        return least + _COPIES_OF_WEIGHTS * 4 * weights
 
 
 def _relative_error(copy: Any, original: Any) -> Any:
