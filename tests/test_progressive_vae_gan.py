@@ -207,7 +207,10 @@ def test_it_learns_to_copy():
         verbose=0,
         shuffle=False,
     ).history
-    assert logs["vae/error"][-1] < 0.5 * logs["vae/error"][0]
+    # Silence has 1; what is best without latents, the mean of four sines that
+    # are at right angles, has 3/4.
+    assert logs["vae/error"][0] > 0.95
+    assert logs["vae/error"][-1] < 0.7
 
 
 def test_numbers_out_of_range_are_refused():
