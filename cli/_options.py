@@ -287,13 +287,17 @@ def preset_stem(preset: str) -> str:
     return re.sub(r"[^\w.-]+", "_", name) or "preset"
 
 
-def load_model(folder: pathlib.Path, precision: str) -> Any:
+def load_model(
+    folder: pathlib.Path,
+    precision: str,
+    weights: Sequence[str] = ("generator",),
+) -> Any:
     """Build a preset's model for use, not training; Keras is imported here."""
     from keras_audiogan.saving import load_preset
     from keras_audiogan.training.precision import resolve_precision
 
     dtype = resolve_precision(precision)
-    model = load_preset(folder, weights=["generator"], dtype=dtype)
+    model = load_preset(folder, weights=weights, dtype=dtype)
     if getattr(model, "weight_norm", False):
         model = model.fuse_weight_norm()
     return model

@@ -136,6 +136,9 @@ def command(preset: str, save: bool, **options: Any) -> None:
     a distance from the training clips: of the generated clips, of real
     held-out ones, of these with their pieces shuffled, and of white noise.
 
+    Of an autoencoder, held-out clips are also encoded and decoded, and the
+    distances of copies stand beside those of clips of drawn latents.
+
     Of a vocoder, held-out recordings go to mels and back, and Griffin-Lim's
     figures from the same mels stand beside.
 
@@ -185,6 +188,9 @@ def _evaluate_clips(
     as_json: bool,
 ) -> None:
     """Measure a preset that makes clips from latents."""
+    from keras_audiogan.presets.tasks import task_of
+
+    copies = task_of(config).can("reconstruct")
     if study and report is not None:
         raise click.UsageError(
             "--report shows samples; of --augmentation-study take --json."
@@ -208,7 +214,8 @@ def _evaluate_clips(
         study_for_card,
     )
 
-    gan = _options.load_model(folder, precision)
+    weights = ("generator", "encoder") if copies else ("generator",)
+    gan = _options.load_model(folder, precision, weights)
     _evaluation.check_labels(train, gan)
     real, held_out = (_evaluation.read(part, gan) for part in (train, test))
     if study:
@@ -274,6 +281,13 @@ def _evaluate_clips(
         )
     asked = _evaluation.labels_asked(gan, num_samples, labels)
     notes = _evaluation.add_pitches(figures, generated, asked, real, held_out)
+    for_card = metrics.metrics_for_card(figures)
+    if copies:
+        found = metrics.evaluate_reconstruction(
+            gan, held_out.audio[:num_samples], seed=seed, batch_size=batch_size
+        )
+        figures["reconstruction"] = found
+        for_card |= metrics.reconstruction_metrics_for_card(found)
     if report is not None:
         metrics.write_report(
             report,
@@ -286,8 +300,11 @@ def _evaluate_clips(
             title=preset,
         )
     if save:
-        _evaluation.save(folder, metrics.metrics_for_card(figures), tested)
+        _evaluation.save(folder, for_card, tested)
     _evaluation.show(figures, as_json, metrics.format_table)
+    if copies and not as_json:
+        text = metrics.format_reconstruction_table(figures["reconstruction"])
+        click.echo("\n" + text.rstrip())
     if classifier_model is None and "music" not in figures and not as_json:
         click.echo(
             "No classifier of these labels at this rate: inception score and "

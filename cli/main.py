@@ -19,6 +19,7 @@ COMMANDS = {
     "sample": "Write sounds made by a preset.",
     "play": "Play a MIDI file with a preset whose labels are pitches.",
     "vocode": "Make sound again of recordings or of mel spectrograms.",
+    "reconstruct": "Encode recordings into latents, and decode them again.",
     "data": "Fetch a data set that the zoo was trained on.",
     "train": "Train an architecture from nothing on a folder of sounds.",
     "finetune": "Train a preset further on a folder of sounds.",

@@ -12,9 +12,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+from click.core import ParameterSource
 
 from keras_audiogan._names import same_name
-from keras_audiogan.cli import _backend, _options
+from keras_audiogan.cli import _backend, _options, _stream
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,8 +72,14 @@ FAST_MOMENTUM = 0.99
     help="Seed of the latents: the same seed gives the same sounds. Drawn, "
     "and printed, if not given.",
 )
-@_options.output_option(
-    "Folder to write to; made if it does not exist.", default="out"
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=pathlib.Path),
+    metavar="DIR",
+    default="out",
+    help="Folder to write to; made if it does not exist. With --seconds, "
+    "also a sound file.",
 )
 @_options.format_option
 @click.option(
@@ -86,6 +93,43 @@ FAST_MOMENTUM = 0.99
     type=_options.SEED,
     metavar="A B",
     help="Walk from the first sound of seed A to the first of seed B.",
+)
+@click.option(
+    "--between",
+    nargs=2,
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="A.wav B.wav",
+    help="Of autoencoders: walk from the first clip of one recording to that "
+    "of another.",
+)
+@click.option(
+    "--steps",
+    type=_options.COUNT,
+    default=12,
+    help="Sounds on the way of --between, its ends included.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Write one unbroken sound of this length, piece after piece on a "
+    "random walk through the latent space, and no table, picture or page. "
+    "Memory is that of one batch.",
+)
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0),
+    default=0.25,
+    help="Of the walk of --seconds: 0 stays at one place, 1 has pieces that "
+    "have nothing to do with each other.",
+)
+@click.option(
+    "--through",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Of autoencoders: --seconds goes through this recording in place of "
+    "a random walk, piece by piece; can be repeated.",
 )
 @click.option(
     "--join",
@@ -102,9 +146,9 @@ FAST_MOMENTUM = 0.99
 @click.option(
     "--crossfade",
     type=click.FloatRange(min=0),
-    default=0.1,
     metavar="SECONDS",
-    help="Overlap at the joins of --join and --loop; at most half a sound.",
+    help="Overlap at the joins of --join, --loop and --seconds; at most half "
+    "a sound.  [default: 0.1; 0.25 with --seconds]",
 )
 @click.option(
     "--page/--no-page",
@@ -144,9 +188,14 @@ def command(
     audio_format: str,
     plot: bool,
     interpolate: tuple[int, int] | None,
+    between: tuple[str, str] | None,
+    steps: int,
+    seconds: float | None,
+    speed: float,
+    through: tuple[str, ...],
     join: bool,
     loop: bool,
-    crossfade: float,
+    crossfade: float | None,
     page: bool,
     phase_iterations: int | None,
     fast_phases: bool | None,
@@ -159,7 +208,8 @@ def command(
 
     The folder gets one file a sound, PRESET_SEED_INDEX[_LABEL].wav, a table
     of their seeds, PRESET_SEED.csv, a picture of the first, PRESET_SEED.png,
-    and a page that plays them, PRESET_SEED.html.
+    and a page that plays them, PRESET_SEED.html. With --seconds it is one
+    file, PRESET_SEED.wav, or the file that --output names.
 
     \b
     Examples:
@@ -170,12 +220,30 @@ def command(
       audiogan sample projection_wavegan_digits --label seven -n 4
       audiogan sample projection_wavegan_digits --per-label 5
       audiogan sample gansynth_notes --pitch 60 --pitch C4 --pitch F#3
+      audiogan sample wavegan_drums --seconds 600 -o drums.flac
+      audiogan sample runs/vae --between night.wav day.wav --steps 12
+      audiogan sample runs/vae --seconds 60 --through a.wav --through b.wav
       audiogan sample hf://me/my_gan -n 4
     """
+    if seconds is not None:
+        _stream.check_options()
+    elif output.is_file():
+        raise click.BadParameter(
+            f"Directory {str(output)!r} is a file.", param_hint="'--output'"
+        )
+    if through and seconds is None:
+        raise click.UsageError("--through is for --seconds.")
+    if through and seed is not None:
+        raise click.UsageError(
+            "--through goes through recordings, not at random: leave out "
+            "--seed."
+        )
     if labels and pitches:
         raise click.UsageError("Give either --label or --pitch.")
     if per_label is not None and num_samples is not None:
         raise click.UsageError("Give either -n or --per-label.")
+    if interpolate is not None and between is not None:
+        raise click.UsageError("Give either --interpolate or --between.")
     if interpolate is not None:
         if seed is not None or truncation is not None or per_label is not None:
             raise click.UsageError(
@@ -189,14 +257,23 @@ def command(
                 param_hint="-n / --num-samples",
             )
         seed_name = "{}-{}".format(*interpolate)
+    elif between is not None or through:
+        _check_between(steps)
+        num_samples = steps
+        stems = [
+            _options.preset_stem(pathlib.Path(path).stem)
+            for path in between or (through[0], through[-1])
+        ]
+        seed_name = "-".join(stems)
     else:
         if seed is None:
             seed = secrets.randbelow(2**32)
         seed_name = str(seed)
+    encodes = between is not None or bool(through)
+    weights = ["generator", "encoder"] if encodes else ["generator"]
+    capability = "sample" if interpolate is None else "interpolate"
     folder, config = _options.find_preset(
-        preset,
-        "sample" if interpolate is None else "interpolate",
-        weights=["generator"],
+        preset, "encode" if encodes else capability, weights=weights
     )
     _backend.prepare()
     if pitches:
@@ -209,6 +286,29 @@ def command(
         num_samples = per_label * len(asked or ())
     elif num_samples is None:
         num_samples = max(8, len(labels))
+    if seconds is not None:
+        stem = f"{_options.preset_stem(preset)}_{seed_name}"
+        file = _stream.target(output, stem, audio_format, overwrite)
+        gan = _options.load_model(folder, precision, weights)
+        if phases:
+            gan.set_phase_recovery(**phases)
+        fade = 0.25 if crossfade is None else crossfade
+        blocks = gan.stream(
+            seconds,
+            seed,
+            speed=speed,
+            crossfade=fade,
+            labels=asked,
+            truncation=truncation,
+            through=_stream.latents_of(gan, through, fade),
+            batch_size=batch_size,
+        )
+        _stream.write(file, blocks, seconds, gan)
+        way = (
+            f"through {len(through)} recordings" if through else f"seed {seed}"
+        )
+        click.echo(f"Wrote {file}: {seconds:g} seconds ({way}).")
+        return
     writer = SampleWriter(
         output,
         _options.preset_stem(preset),
@@ -218,10 +318,15 @@ def command(
         overwrite,
         tuple(asked or ()) if interpolate is None else (),
     )
-    gan = _options.load_model(folder, precision)
+    gan = _options.load_model(folder, precision, weights)
     if phases:
         gan.set_phase_recovery(**phases)
-    if interpolate is not None:
+    if between is not None:
+        from keras_audiogan.reconstructing import Recording
+
+        first, second = (Recording(x, gan).pieces([0])[0] for x in between)
+        batches = iter([gan.between(first, second, steps, batch_size)])
+    elif interpolate is not None:
         ends = asked[:1] if asked and not labels else asked
         clips = gan.interpolate(
             *interpolate, num_samples, labels=ends, batch_size=batch_size
@@ -231,6 +336,7 @@ def command(
         batches = gan.sample_batches(
             num_samples, seed, batch_size, truncation, labels=asked
         )
+    crossfade = 0.1 if crossfade is None else crossfade
     seam = Seam(join, loop, round(crossfade * gan.sampling_rate))
     pictured = writer.write(
         batches,
@@ -265,6 +371,24 @@ def command(
         f" (seed {seed_name})",
         writer.page if page else None,
     )
+
+
+def _check_between(steps: int) -> None:
+    """Refuse options that say nothing of a path between recordings."""
+    context = click.get_current_context()
+    for param in context.command.params:
+        source = context.get_parameter_source(str(param.name))
+        foreign = ("seed", "truncation", "per_label", "num_samples")
+        if param.name in foreign and source is not ParameterSource.DEFAULT:
+            raise click.UsageError(
+                "A path between recordings has --steps sounds, and full "
+                f"latents: leave out {max(param.opts, key=len)}."
+            )
+    if steps < 2:
+        raise click.BadParameter(
+            f"a path needs 2 sounds or more. Received: {steps}",
+            param_hint="--steps",
+        )
 
 
 def _labels_of(

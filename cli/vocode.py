@@ -136,23 +136,21 @@ def command(
     folder, config = _options.find_preset(
         preset, "vocode", weights=["generator"]
     )
-    jobs, skipped = find_jobs(inputs, output, f".{audio_format}")
+    from keras_audiogan.vocoding import MELS
+
+    jobs, skipped = find_jobs(inputs, output, f".{audio_format}", MELS)
     picture = output / f"{_options.preset_stem(preset)}.png" if plot else None
     if strict and skipped:
-        raise _bad_input(*skipped[0])
+        raise bad_input(*skipped[0])
     if not jobs:
         raise click.UsageError(
             "No sound file and no .npy or .npz file of mels was found in: "
             f"{', '.join(inputs)}"
         )
     if not overwrite:
-        wanted = [job.target for job in jobs] + ([picture] if picture else [])
-        present = [path for path in wanted if path.exists()]
-        if present:
-            raise click.ClickException(
-                f"{_options.first_of(present)} exists already. Choose another "
-                "folder with --output, or --overwrite."
-            )
+        check_absent(
+            [*(job.target for job in jobs), *([picture] if plot else [])]
+        )
     _options.make_folder(output)
     _backend.prepare()
     from keras_audiogan import metrics, vocoding
@@ -176,9 +174,9 @@ def command(
         compare=distances if compare else None,
         **options,
     )
-    rows = _vocode_all(vocode, jobs, skipped, strict)
+    rows = make_all(vocode, jobs, skipped, strict, "Vocoding")
     if not rows:
-        _list_skipped(skipped)
+        list_skipped(skipped)
         raise click.ClickException(
             f"None of the {len(jobs)} inputs can be used."
         )
@@ -202,8 +200,8 @@ def command(
             if paths
         }
         draw_rows(picture, sounds, [row["file"] for row in pictured], rate)
-    _print_rows(rows, means)
-    _list_skipped(skipped)
+    print_rows(rows, means, COLUMNS)
+    list_skipped(skipped)
     if report is not None:
         from keras_audiogan.metrics.figures import finite
         from keras_audiogan.presets.atomic_folder import write_json
@@ -222,8 +220,21 @@ def command(
     _options.echo_written(len(rows), output, picture)
 
 
+def check_absent(wanted: Sequence[Any]) -> None:
+    """Refuse to write over files."""
+    present = [path for path in wanted if path.exists()]
+    if present:
+        raise click.ClickException(
+            f"{_options.first_of(present)} exists already. Choose another "
+            "folder with --output, or --overwrite."
+        )
+
+
 def find_jobs(
-    inputs: Sequence[str], output: pathlib.Path, suffix: str
+    inputs: Sequence[str],
+    output: pathlib.Path,
+    suffix: str,
+    more_extensions: Sequence[str] = (),
 ) -> tuple[list[Job], list[tuple[str, str]]]:
     """Pair files with the names of what is made of them.
 
@@ -237,9 +248,9 @@ def find_jobs(
     """
     from keras_audiogan.audio.files import AUDIO_EXTENSIONS
     from keras_audiogan.data.walk import find_files
-    from keras_audiogan.vocoding import MELS
 
-    found, skipped, _ = find_files(list(inputs), (*AUDIO_EXTENSIONS, *MELS))
+    extensions = (*AUDIO_EXTENSIONS, *more_extensions)
+    found, skipped, _ = find_files(list(inputs), extensions)
     # What an earlier run made is not input, where it lies among the inputs.
     own = os.path.realpath(output)
     roots = {os.path.realpath(path) for path in inputs}
@@ -263,7 +274,7 @@ def find_jobs(
         if other is not job:
             raise click.UsageError(
                 f"{other.source} and {job.source} would both be written to "
-                f"{str(job.target)!r}. Vocode them one at a time, or give "
+                f"{str(job.target)!r}. Take them one at a time, or give "
                 "the folder that holds both."
             )
         if target in given:
@@ -277,8 +288,12 @@ def find_jobs(
     ]
 
 
-def _vocode_all(
-    vocode: Any, jobs: list[Job], skipped: list[tuple[str, str]], strict: bool
+def make_all(
+    make: Any,
+    jobs: list[Job],
+    skipped: list[tuple[str, str]],
+    strict: bool,
+    doing: str,
 ) -> list[dict[str, Any]]:
     """Make every sound: rows of the report; what is left out goes with it."""
     from keras_audiogan.audio import AudioFileError
@@ -286,17 +301,17 @@ def _vocode_all(
 
     rows: list[dict[str, Any]] = []
     flags = _errors.flags_of(click.get_current_context().command)
-    with progress("Vocoding", len(jobs)) as advance:
+    with progress(doing, len(jobs)) as advance:
         for job in jobs:
             try:
-                row = vocode(job.source, job.target)
+                row = make(job.source, job.target)
             except AudioFileError as error:
                 # What cannot be written is nobody's bad input.
                 if error.path != job.source:
                     raise
                 reason = _errors.name_flags(error.reason, flags)
                 if strict:
-                    raise _bad_input(job.source, reason) from error
+                    raise bad_input(job.source, reason) from error
                 skipped.append((job.source, reason))
             else:
                 rows.append({"file": job.file, "source": job.source, **row})
@@ -304,17 +319,24 @@ def _vocode_all(
     return rows
 
 
-def _bad_input(path: str, reason: str) -> click.ClickException:
+def bad_input(path: str, reason: str) -> click.ClickException:
+    """Return the error of --strict."""
     return click.ClickException(
         f"{path}: {reason}. Without --strict it would be skipped."
     )
 
 
-def _print_rows(rows: list[dict[str, Any]], means: dict[str, float]) -> None:
-    def cells(name: str, row: dict[str, Any]) -> tuple[str, ...]:
-        return (name, *(_format.number(row.get(c)) for c in COLUMNS.values()))
+def print_rows(
+    rows: list[dict[str, Any]],
+    means: Mapping[str, float],
+    columns: Mapping[str, str],
+) -> None:
+    """Print figures of files, and their means where there are several."""
 
-    shown = [("file", *COLUMNS)]
+    def cells(name: str, row: Mapping[str, Any]) -> tuple[str, ...]:
+        return (name, *(_format.number(row.get(c)) for c in columns.values()))
+
+    shown = [("file", *columns)]
     shown += [cells(row["file"], row) for row in rows[:MOST_ROWS]]
     if len(rows) > 1:
         shown.append(cells("mean (of seconds: all)", means))
@@ -325,7 +347,8 @@ def _print_rows(rows: list[dict[str, Any]], means: dict[str, float]) -> None:
         )
 
 
-def _list_skipped(skipped: list[tuple[str, str]]) -> None:
+def list_skipped(skipped: list[tuple[str, str]]) -> None:
+    """Print what was left out, and why."""
     if skipped:
         click.echo(f"Skipped {len(skipped)}:", err=True)
     for path, reason in skipped:

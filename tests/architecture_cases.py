@@ -21,6 +21,7 @@ COMPARED_LOSSES: dict[str, tuple[str, ...]] = {
     "cgan": _TWO_LOSSES,
     "dcgan": _TWO_LOSSES,
     "progressive_wavegan": _TWO_LOSSES,
+    "progressive_vae_gan": ("wgan-gp",),
     "projection_dcgan": _TWO_LOSSES,
     "projection_specgan": ("relativistic",),
     "specgan": _TWO_LOSSES,
@@ -218,7 +219,7 @@ def architectures_of(task: str) -> list[str]:
 
 def gan_architectures() -> list[str]:
     """Returns the registered architectures that make sound of latents."""
-    return architectures_of("generate")
+    return sorted(architectures_of("generate") + architectures_of("autoencode"))
 
 
 def vocoder_architectures() -> list[str]:

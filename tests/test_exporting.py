@@ -93,6 +93,7 @@ def check_classifier(model, run):
 
 CHECKS = {
     "generate": check_generator,
+    "autoencode": check_generator,
     "vocode": check_vocoder,
     "classify": check_classifier,
 }

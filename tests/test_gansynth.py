@@ -18,7 +18,8 @@ from keras_audiogan.layers.equalized_conv import (
     pixel_norm,
 )
 from keras_audiogan.models import GANSynth
-from keras_audiogan.models.gansynth import Growth, slerp
+from keras_audiogan.models.gansynth import Growth
+from keras_audiogan.models.streaming import slerp
 from keras_audiogan.presets.model_sizes import measure_model
 from keras_audiogan.presets.strict_json import PresetError
 from keras_audiogan.runs.checkpoints import CheckpointFolder

@@ -38,7 +38,7 @@ def models():
 def compiled(name, **options):
     """A tiny model, compiled so that its steps are of two parts."""
     model = cases.build(name, **options)
-    if model.task == "generate":
+    if model.task in ("generate", "autoencode"):
         model.compile(seed=1, discriminator_steps=2)
     elif model.task == "vocode":
         model.compile(seed=1, discriminator_start=0)

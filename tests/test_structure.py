@@ -19,6 +19,7 @@ ROOMS = {
     "models": {"audio", "presets", "layers", "training", "exporting"},
     "saving": {"presets", "models"},
     "vocoding": {"audio", "presets", "layers", "data", "models"},
+    "reconstructing": {"audio", "data", "models"},
     "metrics": {"audio", "presets", "layers", "data", "models"},
     "converters": {"audio", "presets", "layers", "models", "saving"},
 }

@@ -37,6 +37,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "resample_stream": "resampling",
         "resampled_length": "resampling",
         "save_sheet": "plots",
+        "seams": "joining",
         "spectrogram": "spectra",
         "to_mono": "spectra",
         "write_audio": "files",

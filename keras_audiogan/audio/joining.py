@@ -61,6 +61,46 @@ def join_clips(
     yield _mix(tail[len(tail) - fade :], head[len(head) - fade :])
 
 
+def seams(num_samples: int, clip_length: int, crossfade: int) -> np.ndarray:
+    """Returns where the overlaps begin in what `join_clips` made.
+
+    Args:
+        num_samples: of the whole; overlaps that it ends in are left out.
+        clip_length: samples of every clip.
+        crossfade: samples of the overlap, at most half a clip.
+    """
+    step = clip_length - crossfade
+    return np.arange(step, num_samples - crossfade, step)
+
+
+def faded_out(
+    blocks: Iterable[np.ndarray], num_samples: int, fade: int
+) -> Iterator[np.ndarray]:
+    """Cuts a sound off after so many samples, and fades its end out.
+
+    Args:
+        blocks: `(time, channels)`, one after another.
+        num_samples: that are kept.
+        fade: the last of them, which fade as a cosine.
+
+    Yields:
+        Float32 blocks `(time, channels)`.
+    """
+    left = num_samples
+    for block in blocks:
+        kept = block[:left]
+        # Samples to the end, at each sample.
+        places = left - 0.5 - np.arange(len(kept))
+        if left - len(kept) < fade:
+            gain = np.sin(np.minimum(places / fade, 1.0) * (np.pi / 2))
+            kept = np.asarray(kept * gain[:, None], "float32")
+        if len(kept):
+            yield kept
+        left -= len(kept)
+        if not left:
+            return
+
+
 def _mix(end: np.ndarray, start: np.ndarray) -> np.ndarray:
     angle = (np.arange(len(end)) + 0.5) / max(1, len(end)) * (np.pi / 2)
     fading = end * np.cos(angle)[:, None] + start * np.sin(angle)[:, None]

@@ -1,6 +1,7 @@
 """What of a model is exported: one pure function for each task.
 
 - generate: latents (and labels) -> audio
+- autoencode: the same, which is its decoder
 - vocode: mel (and noise) -> audio; or, with the front end, audio -> sound
 - classify: audio -> logits
 
@@ -202,6 +203,7 @@ def classify(model: Any) -> PureFunction:
 #: Task -> what makes its function of a model.
 TASKS: dict[str, Callable[..., PureFunction]] = {
     "generate": generate,
+    "autoencode": generate,
     "vocode": vocode,
     "classify": classify,
 }

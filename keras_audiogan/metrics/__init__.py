@@ -21,8 +21,9 @@ _NAMES = {
     "evaluation": "evaluate_gan place_clips sample_clips targets_of",
     "second_opinion": "add_second_classifier",
     "figures": """
-        format_music_table format_table format_vocoder_table metrics_for_card
-        music_metrics_for_card vocoder_metrics_for_card
+        format_music_table format_reconstruction_table format_table
+        format_vocoder_table metrics_for_card music_metrics_for_card
+        reconstruction_metrics_for_card vocoder_metrics_for_card
     """,
     "manifolds": """
         DifferentBins ManifoldScores k_means
@@ -39,7 +40,9 @@ _NAMES = {
         Neighbours duplicates nearest_neighbours similarity_features
     """,
     "pitch_scores": "add_pitch_figures heard_pitches pitches_of_labels",
+    "reconstruction": "evaluate_reconstruction reconstruction_distances",
     "report": "write_report",
+    "seams": "SeamFlux seam_flux spectral_flux",
     "signals": "Level level spectral_tilt spectral_tilt_difference",
     "speech_scores": "f0_and_voicing f0_errors pesq",
     "vocoder_evaluation": "evaluate_vocoder",

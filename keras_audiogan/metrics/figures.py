@@ -184,6 +184,29 @@ def format_vocoder_table(report: dict[str, Any]) -> str:
     return as_terminal([*blocks, _MEANINGS, terms, *notes]) + "\n"
 
 
+def format_reconstruction_table(report: dict[str, Any]) -> str:
+    """Returns the figures of `evaluate_reconstruction`, and what they mean."""
+    columns = {"copies": "Copies", "random": "Clips of drawn latents"}
+    title = (
+        f"{report['num_clips']} held-out clips, encoded and decoded; 95 % "
+        "intervals"
+    )
+    rows, terms = _figures(report["figures"], columns, columns)
+    beside = (
+        "Clips of drawn latents have nothing to do with the held-out clips "
+        "that they are compared with: copies must come nearer."
+    )
+    return as_terminal([title, rows, beside, _MEANINGS, terms]) + "\n"
+
+
+def reconstruction_metrics_for_card(report: dict[str, Any]) -> dict[str, Any]:
+    """Returns `evaluate_reconstruction`'s report for `training.json`.
+
+    Each figure becomes `{value, low, high, random, better, unit}`.
+    """
+    return _for_card(report["figures"], "copies", "random")
+
+
 def blocks_of(report: dict[str, Any]) -> list[Block]:
     """Returns a report of `evaluate_gan` in blocks for `presets.words`."""
     title = (

@@ -44,6 +44,7 @@ from keras_audiogan.models.progressive_networks import (
     ProgressiveGenerator,
     ProgressiveWaveGANDiscriminator,
 )
+from keras_audiogan.models.progressive_vae_gan import ProgressiveVAEGAN
 from keras_audiogan.models.progressive_wavegan import ProgressiveWaveGAN
 from keras_audiogan.models.projection_specgan import (
     ProjectionDCGAN,
@@ -85,6 +86,7 @@ __all__ = [
     "GANSynthGenerator",
     "ProgressiveDiscriminator",
     "ProgressiveGenerator",
+    "ProgressiveVAEGAN",
     "ProgressiveWaveGAN",
     "ProgressiveWaveGANDiscriminator",
     "ACGANWaveGAN",

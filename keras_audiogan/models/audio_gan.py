@@ -449,12 +449,16 @@ class AudioGAN(Sampling, AdversarialModel):
     def _latents(self, batch: Batch, index: int) -> Any:
         if "latents" in batch:
             return batch["latents"][:, index]
-        return distribution.own_rows(
-            lambda rows: keras.random.uniform(
-                (rows, self.latent_dim), -1.0, 1.0, seed=self.seed_generator
-            ),
-            ops.shape(batch["audio"])[0],
-        )
+
+        def draw(rows: Any) -> Any:
+            shape = (rows, self.latent_dim)
+            if self.latent_law == "normal":
+                return keras.random.normal(shape, seed=self.seed_generator)
+            return keras.random.uniform(
+                shape, -1.0, 1.0, seed=self.seed_generator
+            )
+
+        return distribution.own_rows(draw, ops.shape(batch["audio"])[0])
 
     def _interpolation(self, batch: Batch) -> Any:
         if "interpolation" in batch:

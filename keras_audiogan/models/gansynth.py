@@ -503,6 +503,7 @@ class GANSynth(ConditionalGAN):
 
     train_function: Any
     generator_class = GANSynthGenerator
+    latent_law = "normal"
     derived_arguments = ("num_classes", "picture_shape", "start_shape")
     default_arguments = {
         "slice_length": 64000,
@@ -743,16 +744,6 @@ class GANSynth(ConditionalGAN):
         )
         return {**logs, "growth/progress": progress}
 
-    def _latents(self, batch: Batch, index: int) -> Any:
-        if "latents" in batch:
-            return batch["latents"][:, index]
-        return distribution.own_rows(
-            lambda rows: keras.random.normal(
-                (rows, self.latent_dim), seed=self.seed_generator
-            ),
-            ops.shape(batch["audio"])[0],
-        )
-
     def _generated(self, latents: Any, batch: Batch) -> Any:
         return self.generator(
             [latents, batch["classes"]],
@@ -803,10 +794,6 @@ class GANSynth(ConditionalGAN):
 
     # Sampling
 
-    def draw_latent(self, rng: np.random.Generator) -> np.ndarray:
-        """Draws one latent from N(0, 1)."""
-        return rng.standard_normal(self.latent_dim)
-
     def check_latents(self, latents: np.ndarray) -> None:
         """Checks latents that were given.
 
@@ -821,15 +808,6 @@ class GANSynth(ConditionalGAN):
                 "or shorter. Received: a latent whose root mean square is "
                 f"{most:.3g}"
             )
-
-    def path_between(
-        self, start: np.ndarray, end: np.ndarray, position: np.ndarray
-    ) -> np.ndarray:
-        """Returns latents on the arc of a great circle between two others.
-
-        Normal latents lie near a sphere, and their mean well within it.
-        """
-        return slerp(start, end, position)
 
     # What a training run asks
 
@@ -877,36 +855,6 @@ _LOSS = dataclasses.replace(
     generator_optimizer=_ADAM,
     discriminator_optimizer=_ADAM,
 )
-
-
-def slerp(
-    start: np.ndarray, end: np.ndarray, position: np.ndarray
-) -> np.ndarray:
-    """Interpolates on the sphere (Shoemake, SIGGRAPH 1985).
-
-    Args:
-        start: `(n, size)`, none of them zero.
-        end: The same.
-        position: `(n, 1)`, from 0 to 1.
-
-    Returns:
-        `(n, size)`; on a straight line where both point the same way or
-        opposite ways, so that there is no arc or no one of them.
-    """
-    lengths = [
-        np.linalg.norm(each, axis=-1, keepdims=True) for each in (start, end)
-    ]
-    cosine = np.sum(start * end, axis=-1, keepdims=True)
-    cosine = cosine / np.maximum(lengths[0] * lengths[1], 1e-12)
-    angle = np.arccos(np.clip(cosine, -1.0, 1.0))
-    sine = np.sin(angle)
-    straight = sine < 1e-4
-    sine = np.where(straight, 1.0, sine)
-    first = np.where(
-        straight, 1.0 - position, np.sin((1.0 - position) * angle) / sine
-    )
-    second = np.where(straight, position, np.sin(position * angle) / sine)
-    return (first * start + second * end).astype("float32")
 
 
 def _start_shape(given: Mapping[str, Any]) -> tuple[tuple[int, int], int]:

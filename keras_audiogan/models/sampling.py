@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from keras_audiogan._names import same_name
+from keras_audiogan.models.streaming import Streaming, slerp
 from keras_audiogan.training import distribution
 
 Labels = str | int | Sequence[str | int] | np.ndarray | None
 
 
-class Sampling:
+class Sampling(Streaming):
     """Sampling methods of `AudioGAN`.
 
     A generator that is conditional is asked for labels by name or by index.
@@ -48,19 +49,27 @@ class Sampling:
         return latents
 
     def draw_latent(self, rng: np.random.Generator) -> np.ndarray:
-        """Draws one latent: uniform in [-1, 1)."""
+        """Draws one latent by the `latent_law`."""
+        if self.latent_law == "normal":
+            return rng.standard_normal(self.latent_dim)
         return rng.uniform(-1.0, 1.0, self.latent_dim)
 
     def path_between(
         self, start: np.ndarray, end: np.ndarray, position: np.ndarray
     ) -> np.ndarray:
-        """Returns latents on the way from one to another: a straight line.
+        """Returns latents on the way from one to another.
+
+        That is a straight line in the cube, and the arc of a great circle
+        between normal latents, which lie near a sphere, and their mean well
+        within it.
 
         Args:
             start: `(n, latent_dim)` or one of them.
             end: The same.
             position: From 0 to 1, `(n, 1)`.
         """
+        if self.latent_law == "normal":
+            return slerp(start, end, position)
         return start + position * (end - start)
 
     def label_indices(self, labels: Labels) -> np.ndarray | None:
@@ -133,6 +142,30 @@ class Sampling:
         Yields:
             Float32 `(up to batch_size, time, channels)` in [-1, 1].
         """
+        seed = self.checked_draw(seed, truncation, batch_size, num_samples)
+        indices = self.label_indices(labels)
+        batch_size = min(batch_size, num_samples)
+        for start in range(0, num_samples, batch_size):
+            stop = min(start + batch_size, num_samples)
+            latents = self._latents_between(start, stop, seed)
+            if truncation is not None:
+                latents *= truncation
+            yield self._generate(
+                latents, self._classes_between(indices, start, stop), batch_size
+            )
+
+    def checked_draw(
+        self,
+        seed: int | None,
+        truncation: float | None,
+        batch_size: int,
+        num_samples: int = 1,
+    ) -> int:
+        """Checks what sound is drawn by, and returns the seed.
+
+        Raises:
+            ValueError: if a number is out of its range.
+        """
         if num_samples < 1 or batch_size < 1:
             raise ValueError(
                 "`num_samples` and `batch_size` must be 1 or more. Received: "
@@ -147,16 +180,7 @@ class Sampling:
             seed = int(np.random.SeedSequence().generate_state(1)[0])
         if seed < 0:
             raise ValueError(f"`seed` must be 0 or more. Received: seed={seed}")
-        indices = self.label_indices(labels)
-        batch_size = min(batch_size, num_samples)
-        for start in range(0, num_samples, batch_size):
-            stop = min(start + batch_size, num_samples)
-            latents = self._latents_between(start, stop, seed)
-            if truncation is not None:
-                latents *= truncation
-            yield self._generate(
-                latents, self._classes_between(indices, start, stop), batch_size
-            )
+        return seed
 
     def _generate(
         self, latents: np.ndarray, classes: np.ndarray | None, batch_size: int
@@ -209,6 +233,16 @@ class Sampling:
                 num_samples, seed, batch_size, truncation, labels
             )
             return np.concatenate(list(batches))
+        latents = self.checked_latents(latents)
+        classes = self._classes_between(indices, 0, len(latents))
+        return self._from_latents(latents, classes, batch_size)
+
+    def checked_latents(self, latents: Any) -> np.ndarray:
+        """Returns latents that were given as float32 `(n, latent_dim)`.
+
+        Raises:
+            ValueError: if they have another shape, or see `check_latents`.
+        """
         latents = np.asarray(latents, "float32")
         if latents.shape[1:] != (self.latent_dim,) or not len(latents):
             raise ValueError(
@@ -216,8 +250,7 @@ class Sampling:
                 f"at least 1. Received: shape {latents.shape}"
             )
         self.check_latents(latents)
-        classes = self._classes_between(indices, 0, len(latents))
-        return self._from_latents(latents, classes, batch_size)
+        return latents
 
     def check_latents(self, latents: np.ndarray) -> None:
         """Checks latents that were given.

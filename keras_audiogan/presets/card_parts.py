@@ -139,6 +139,28 @@ CARD_PARTS = {
         ),
         comparison="real held-out sound, measured the same way",
     ),
+    "autoencode": CardParts(
+        heading="Autoencoders",
+        verb="Copies and makes",
+        sound=clips,
+        limits=_limits_of_clips,
+        python=(
+            "model = keras_audiogan.from_preset({preset})",
+            "copy = model.reconstruct(audio)  # (time, channels), any length",
+            "latents = model.encode(clips)  # of (n, slice_length, channels)",
+            "audio = model.sample(8, seed=0)"
+            "  # float32 (8, time, channels) in [-1, 1]",
+        ),
+        commands=(*TASKS["autoencode"].commands, _FINETUNE),
+        tags=("gan", "vae"),
+        columns=(
+            "reconstruction_log_mel_distance",
+            "inception_score",
+            "frechet_distance",
+            "times_real_time",
+        ),
+        comparison="real held-out sound, measured the same way",
+    ),
     "vocode": CardParts(
         heading="Vocoders",
         verb="Makes",

@@ -85,6 +85,7 @@ _NOT_SHOWN = {"heard_files", "held_out_files"}
 # What a figure is compared with: key in training.json -> heading.
 _BESIDE = {
     "real_test": "Real sound",
+    "random": "Clips of drawn latents",
     "griffin_lim": "Griffin-Lim",
     "fast_griffin_lim": "Fast Griffin-Lim",
     "real": "The recording itself",

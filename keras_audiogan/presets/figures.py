@@ -153,6 +153,16 @@ accuracy_trained_on_real_and_generated | accuracy, trained on both | % | higher 
 accuracy_trained_on_generated | accuracy, trained on generated sound | % | higher | 1
   Real held-out clips that a new classifier recognises after learning from
   generated clips alone.
+reconstruction_log_mel_distance | log-mel distance of copies | nepers | lower |
+  Mean difference of the mel spectra of held-out clips and of what becomes of
+  them when they are encoded and decoded, on a logarithmic scale.
+reconstruction_log_stft_distance | log-spectral distance of copies | nepers | lower |
+  The same of spectra of several resolutions.
+reconstruction_spectral_convergence | spectral convergence of copies | | lower |
+  Difference of the magnitude spectra of copies and held-out clips, relative
+  to the clips'.
+reconstruction_level_difference | level difference of copies | dB | real | 1
+  How much louder copies are than the held-out clips; negative is quieter.
 log_mel_distance_in_band | log-mel distance in band | nepers | lower |
   The log-mel distance over only those frequencies that the vocoder's own mel
   spectrogram covers.
@@ -214,6 +224,16 @@ rec/mel | mel loss | | lower |
   Difference of the mel spectrograms of copy and recording.
 rec/feature_matching | feature matching loss | | lower |
   Difference of what the discriminator sees in copy and recording.
+vae/error | error of copies | | lower |
+  How far copies of real clips are from them in the encoder's loss: 0 where
+  they are equal, about 1 for silence.
+vae/copy_error | error of copies, generator | | lower |
+  The same in the generator's loss.
+vae/kl | divergence of the latents | nats | |
+  How much the encoder's latents say about a clip, per number of a latent; 0
+  is nothing.
+vae/kl_weight | weight of the divergence | | |
+  How much the divergence counts in the encoder's loss, as it rises.
 level/real | amplitude of real sound | | |
   RMS amplitude of the clips trained on; 1 is full scale.
 level/fake | amplitude of generated sound | | real |

@@ -64,7 +64,7 @@ TASKS = {
             "autoencoder",
             "turns sound into latents and back, and makes clips from noise",
             ("encode", "decode", "reconstruct", "sample", "interpolate"),
-            (_SAMPLE,),
+            (_SAMPLE, "audiogan reconstruct {preset} recordings/ -o out/"),
         ),
         Task(
             "classify",
