@@ -10,12 +10,12 @@ import pytest
 import soundfile
 
 from keras_audiogan import vocoding
-from keras_audiogan.audio import AudioFileError
+from keras_audiogan.audio import AudioFileError, mel_scale
 from keras_audiogan.audio.levels import scale_remark
 from keras_audiogan.audio.resampling import resample
 from keras_audiogan.data import AudioFolder
 from keras_audiogan.layers import MEL_SETTINGS, MelFeatures
-from keras_audiogan.models import list_architectures, mel_scale
+from keras_audiogan.models import list_architectures
 from keras_audiogan.training.losses import get_loss
 from keras_audiogan.training.step_means import StepMeans
 from keras_audiogan.training.vocoder_objectives import OBJECTIVES

@@ -65,8 +65,6 @@ NORMALIZATIONS = ("prespecified", "fitted")
 
 _MAX_BLOCKS = 12
 _MAX_LENGTH = 40_000_000
-# No normal latent of any size comes near it.
-_MOST_DEVIATION = 6.0
 # Clips that a fitted scale is found in, as many as the original takes.
 _NUM_FITTED = 1000
 # Of a run without a schedule of its own: the part in which the networks grow.
@@ -801,36 +799,6 @@ class GANSynth(ConditionalGAN):
             "accuracy/fake": class_accuracy(logits, batch["labels"]),
         }
 
-    # Sampling
-
-    def draw_latent(self, rng: np.random.Generator) -> np.ndarray:
-        """Draws one latent from N(0, 1)."""
-        return rng.standard_normal(self.latent_dim)
-
-    def check_latents(self, latents: np.ndarray) -> None:
-        """Checks latents that were given.
-
-        Raises:
-            ValueError: If one is not finite, or they are far from normal.
-        """
-        super().check_latents(latents)
-        most = float(np.sqrt(np.mean(np.square(latents), axis=-1)).max())
-        if most > _MOST_DEVIATION:
-            raise ValueError(
-                "`latents` must be those of a standard normal distribution, "
-                "or shorter. Received: a latent whose root mean square is "
-                f"{most:.3g}"
-            )
-
-    def path_between(
-        self, start: np.ndarray, end: np.ndarray, position: np.ndarray
-    ) -> np.ndarray:
-        """Returns latents on the arc of a great circle between two others.
-
-        Normal latents lie near a sphere, and their mean well within it.
-        """
-        return slerp(start, end, position)
-
     # What a training run asks
 
     @classmethod
@@ -877,36 +845,6 @@ _LOSS = dataclasses.replace(
     generator_optimizer=_ADAM,
     discriminator_optimizer=_ADAM,
 )
-
-
-def slerp(
-    start: np.ndarray, end: np.ndarray, position: np.ndarray
-) -> np.ndarray:
-    """Interpolates on the sphere (Shoemake, SIGGRAPH 1985).
-
-    Args:
-        start: `(n, size)`, none of them zero.
-        end: The same.
-        position: `(n, 1)`, from 0 to 1.
-
-    Returns:
-        `(n, size)`; on a straight line where both point the same way or
-        opposite ways, so that there is no arc or no one of them.
-    """
-    lengths = [
-        np.linalg.norm(each, axis=-1, keepdims=True) for each in (start, end)
-    ]
-    cosine = np.sum(start * end, axis=-1, keepdims=True)
-    cosine = cosine / np.maximum(lengths[0] * lengths[1], 1e-12)
-    angle = np.arccos(np.clip(cosine, -1.0, 1.0))
-    sine = np.sin(angle)
-    straight = sine < 1e-4
-    sine = np.where(straight, 1.0, sine)
-    first = np.where(
-        straight, 1.0 - position, np.sin((1.0 - position) * angle) / sine
-    )
-    second = np.where(straight, position, np.sin(position * angle) / sine)
-    return (first * start + second * end).astype("float32")
 
 
 def _start_shape(given: Mapping[str, Any]) -> tuple[tuple[int, int], int]:
