@@ -25,7 +25,7 @@ ROOMS = {
         "exporting",
         "serving",
     },
-    "saving": {"presets", "models"},
+    "saving": {"presets", "models", "serving"},
     "vocoding": {"audio", "presets", "layers", "data", "models", "serving"},
     "metrics": {"audio", "presets", "layers", "data", "models"},
     "converters": {"audio", "presets", "layers", "models", "saving"},

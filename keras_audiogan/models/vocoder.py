@@ -124,6 +124,8 @@ class Vocoder(Vocoding, AdversarialModel):
     run_options = AdversarialModel.run_options | {"discriminator_start"}
     # Whether a training run takes mean and scale of the mels from its data.
     normalizes_mels = False
+    # The same of engines, whose convolutions copy all that they see.
+    engine_chunk_frames = 128
     labels = None
     num_channels = 1
 
