@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,7 +15,11 @@ from keras_audiogan.audio.files import read_audio, write_audio
 from keras_audiogan.audio.mel_scale import check_mel_scale
 from keras_audiogan.audio.plots import save_sheet
 from keras_audiogan.layers import MelFeatures
-from keras_audiogan.layers.normalized_conv import NormalizedConv
+from keras_audiogan.layers.normalized_conv import (
+    NormalizedConv,
+    NormalizedConv1DTranspose,
+    TimeState,
+)
 from keras_audiogan.models.adversarial import (
     AdversarialModel,
     Batch,
@@ -124,8 +128,8 @@ class Vocoder(Vocoding, AdversarialModel):
     run_options = AdversarialModel.run_options | {"discriminator_start"}
     # Whether a training run takes mean and scale of the mels from its data.
     normalizes_mels = False
-    # The same of engines, whose convolutions copy all that they see.
-    engine_chunk_frames = 128
+    # The same of engines, so that a process stays below 300 MB.
+    engine_chunk_frames = 256
     labels = None
     num_channels = 1
 
@@ -508,6 +512,31 @@ class Vocoder(Vocoding, AdversarialModel):
             inputs = inputs if isinstance(inputs, list) else [inputs]
             return distribution.predict_any_length(self, inputs)
         return np.asarray(distribution.predict(self, inputs), "float32")
+
+    def _step(self) -> Callable[[np.ndarray, int, int], np.ndarray] | None:
+        """Returns what runs parts of a sound one after the other, with state.
+
+        None where a sample depends on later frames, or a layer on more than
+        it keeps.
+        """
+        if self.reach.look_ahead or any(
+            layer.kernel_size > 2 * layer.strides
+            for layer in self.ema_generator._flatten_layers()
+            if isinstance(layer, NormalizedConv1DTranspose)
+        ):
+            return None
+        state = TimeState()
+
+        def step(mel: np.ndarray, first: int, seed: int) -> np.ndarray:
+            inputs: Any = mel
+            if self.takes_noise:
+                last = first + mel.shape[1]
+                inputs = [mel, self._noise_of(0, first, last, seed)[np.newaxis]]
+            with state.used():
+                made = ops.convert_to_numpy(self(inputs, training=False))
+            return np.clip(made.astype("float32"), -1.0, 1.0)
+
+        return step
 
     @property
     def compiles_lengths(self) -> bool:

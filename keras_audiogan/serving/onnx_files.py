@@ -1,8 +1,9 @@
 """ONNX files of strangers: looked through before a runtime is given them.
 
 An ONNX file may name other files to read weights from, wherever they are, and
-hold loops. What this library exports needs neither, so none is let through.
-The file is walked as bytes, field by field of the format's schema
+operators and functions of its own. What this library exports needs none of
+them, so none is let through, at any depth. The file is walked as bytes, field
+by field of the format's schema
 (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto), with no package.
 """
 
@@ -25,14 +26,20 @@ _SCHEMA: dict[str, dict[int, str]] = {
     "model": {7: "graph"},
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
     "node": {5: "attribute"},
-    "attribute": {5: "tensor", 10: "tensor", 22: "sparse", 23: "sparse"},
+    "attribute": {
+        5: "tensor",
+        6: "graph",
+        10: "tensor",
+        11: "graph",
+        22: "sparse",
+        23: "sparse",
+    },
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {},
 }
 # Message -> number of a field -> why none of it may be there.
 _FORBIDDEN: dict[str, dict[int, str]] = {
     "model": {20: "steps of training", 25: "functions of its own"},
-    "attribute": {6: "a graph within a node", 11: "graphs within a node"},
     "tensor": {13: "data in another file", 14: "data in another file"},
 }
 
@@ -106,7 +113,7 @@ def _check(path: Path, data: bytes) -> None:
             if not isinstance(value, memoryview):
                 raise _no_onnx(path)
             nodes += inner[number] == "node"
-            graphs += inner[number] == "graph"
+            graphs += message == "model"
             waiting.append((inner[number], value))
     if nodes > _MOST_NODES or graphs != 1:
         raise _no_onnx(path)

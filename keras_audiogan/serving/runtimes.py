@@ -126,8 +126,7 @@ class OnnxRuntime(Runtime):
         runtime = importlib.import_module("onnxruntime")
         options = runtime.SessionOptions()
         options.log_severity_level = 4
-        # Without it memory is given back after a long sound.
-        options.enable_cpu_mem_arena = False
+        # Plans are kept for each size, and sizes are many.
         options.enable_mem_pattern = False
         # Threads that wait in a loop would take others' time.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -1,8 +1,9 @@
 """Streams: mels go in as they come, sound comes out as soon as it is certain.
 
-A sample is certain when no frame that is still to come could change it. The
-frames that the next samples depend on are kept, and go through the network
-again with those that are new.
+A sample is certain when no frame that is still to come could change it.
+Causal networks of Keras keep what their layers saw last, so that each frame
+goes through them once. Of others the frames that the next samples depend on
+are kept, and go through again with those that are new.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class VocoderStream:
         # Frames that samples to come depend on, and the place of the first.
         self._kept = np.empty((0, bins), "float32")
         self._first = 0
+        self._step = vocoder._step()
         self._is_open = True
         self._lock = threading.Lock()
         self.look_ahead = self._reach.look_ahead
@@ -126,6 +128,11 @@ class VocoderStream:
         start, hop = self.num_samples, self._hop
         if stop <= start:
             return np.empty((0, 1), "float32")
+        if self._step is not None:
+            sound = self._step(self._kept[np.newaxis], self._first, self._seed)
+            self._first, self._kept = self.num_frames, self._kept[:0]
+            self.num_samples = stop
+            return sound[0]
         # Of what is kept only what the next sample sees.
         needless = start // hop - self._reach.look_back - self._first
         if needless > 0:

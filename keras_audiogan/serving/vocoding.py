@@ -8,7 +8,7 @@ padded, and the sound of a piece is that of the whole.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -231,6 +231,10 @@ class Vocoding:
         return VocoderStream(self, seed)
 
     # Parts
+
+    def _step(self) -> Callable[[np.ndarray, int, int], np.ndarray] | None:
+        """Returns what runs parts of a sound with state; None without."""
+        return None
 
     def _frames_in(self, mel: np.ndarray) -> None:
         """Checks mels `(batch, frames, bins)`."""

@@ -421,6 +421,7 @@ def _streaming(config: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     reach = known_reach(config["architecture"], config["config"])
     if reach is None or not config["sampling_rate"]:
+        # Of an architecture of others, or a preset of long ago.
         return None
     return {
         "look_ahead": reach.look_ahead,
