@@ -116,7 +116,13 @@ def test_the_same_seeds_are_the_same_sounds(engines, form, runtime):
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 @pytest.mark.parametrize(
-    "form", ["hifigan", "parallel_wavegan", "vocos", "multiband_melgan"]
+    "form",
+    [
+        "hifigan",
+        "parallel_wavegan",
+        "vocos",
+        pytest.param("multiband_melgan", marks=pytest.mark.slow),
+    ],
 )
 def test_the_same_mels_are_the_same_sound(engines, form, runtime):
     model, folder = engines(form)
@@ -197,6 +203,7 @@ def test_neither_keras_nor_tensorflow_is_imported(engines, tmp_path):
     assert names == ["engine_5_00_one.wav", "engine_5_01_two.wav"]
 
 
+@pytest.mark.slow
 def test_the_command_writes_an_engine(engines, tmp_path):
     _, folder = engines("hifigan")
     preset, target = folder.parent / "preset", tmp_path / "fast"

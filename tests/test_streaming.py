@@ -177,6 +177,7 @@ def test_a_stream_says_what_is_wrong_and_goes_on(vocoders):
 LENGTHS = (7, 61, 13, 200, 7, 94, 150)
 
 
+@pytest.mark.slow
 @every_form
 def test_a_list_is_its_items_alone(vocoders, form):
     model = vocoders(form)
@@ -211,7 +212,10 @@ def test_lists_of_sounds_and_of_odd_things(vocoders):
         model.vocode([mel, np.full((5, BINS), np.nan)])
 
 
-@pytest.mark.parametrize("form", ["hifigan", "parallel_wavegan"])
+@pytest.mark.parametrize(
+    "form",
+    [pytest.param("hifigan", marks=pytest.mark.slow), "parallel_wavegan"],
+)
 def test_a_hundred_calls_from_sixteen_threads(form):
     # A new one, whose graph the threads make as well.
     name, options = FORMS[form]

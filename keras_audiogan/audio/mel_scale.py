@@ -240,8 +240,9 @@ def mels_in_a_row(mels: Any, num_mel_bins: int) -> Any:
         shapes = [tuple(np.shape(each)) for each in mels]
         if len(set(shapes)) > 1:
             raise ValueError(
-                "One batch needs mels, or sounds, of one length: vocode these "
-                "one by one, [vocoder.vocode(mel)[0] for mel in mels]. "
+                "One batch needs mels, or sounds, of one length; of a list of "
+                "arrays each may have its own: "
+                "vocode([np.asarray(each) for each in mels]). "
                 f"Received: shapes {shapes[:4]}"
             )
     array = np.asarray(mels)

@@ -28,8 +28,15 @@ def convolve(
     It is called as `keras.ops.conv`; the kernel is `(..., channels // groups,
     filters)`.
     """
-    if are_products() and len(kernel.shape) == 3 and dilation_rate != 1:
-        return _dilated(inputs, kernel, int(dilation_rate), padding)
+    if (
+        are_products()
+        and len(kernel.shape) == 3
+        and strides == 1
+        and isinstance(dilation_rate, int)
+        and dilation_rate > 1
+        and inputs.shape[-1] == kernel.shape[-2]
+    ):
+        return _dilated(inputs, kernel, dilation_rate, padding)
     in_groups = inputs.shape[-1] != kernel.shape[-2]
     if in_groups and keras.backend.backend() == "tensorflow":
         import tensorflow as tf

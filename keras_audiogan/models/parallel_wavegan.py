@@ -203,7 +203,7 @@ class ParallelWaveGAN(Vocoder):
     takes_noise = True
     # Its 30 layers each hold all samples of a chunk; as fast as 512.
     default_chunk_frames = 128
-    engine_chunk_frames = 128
+    engine_chunk_frames = 64
     tiny = {
         **TINY,
         "num_layers": 4,

@@ -88,11 +88,12 @@ class Runtime:
 
     @contextlib.contextmanager
     def _reported(self, problem: str) -> Iterator[None]:
+        errors: tuple[type[Exception], ...] = (MemoryError, *self._errors())
         try:
             yield
         except (PresetError, EngineError):
             raise
-        except (MemoryError, *self._errors()) as error:
+        except errors as error:
             lines = str(error).split("\n")
             raise PresetError(
                 self.path,
