@@ -189,10 +189,10 @@ class TimeState:
         place, self._calls = self._calls, self._calls + 1
         if place < len(self._held):
             made = ops.concatenate([self._held[place], inputs], axis=1)
-            self._held[place] = made[:, -left:]
+            self._held[place] = ops.stop_gradient(made[:, -left:])
         else:
             made = _padded(inputs, left, 0, mode)
-            self._held.append(made[:, -left:])
+            self._held.append(ops.stop_gradient(made[:, -left:]))
         return made
 
 
