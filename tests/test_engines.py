@@ -491,6 +491,8 @@ def test_other_uses_say_what_an_engine_is(engines, tmp_path):
     model, folder = engines("wavegan")
     with pytest.raises(PresetError, match="cannot be trained"):
         saving.load_preset_weights(model, folder)
+    card = (folder / "README.md").read_text()
+    assert "cannot be trained further" in card and "finetune" not in card
     info = zoo.preset_info(folder)
     assert info["engine"] == "onnx" and info["num_bytes"] > 1000
     assert list(info["num_parameters"]) == ["generator"]
