@@ -184,7 +184,7 @@ def command(
 
     vocoder: Vocoder = _options.load_model(folder, precision, runtime)
     warm_up(vocoder)
-    options = {
+    options: dict[str, Any] = {
         "level": level or vocoder.level,
         "seed": seed,
         "chunk_frames": chunk_frames or vocoder.default_chunk_frames,
@@ -264,7 +264,8 @@ def _vocode_raw(vocoder: "Vocoder", seed: int) -> None:
     """Make sound of the standard input, frame by frame."""
     import numpy as np
 
-    source, sink = sys.stdin.buffer, sys.stdout.buffer
+    source: Any = sys.stdin.buffer
+    sink = sys.stdout.buffer
     bins = vocoder.features.num_mel_bins
     held = b""
     stream = vocoder.stream(seed)
@@ -313,7 +314,7 @@ def find_jobs(
     own = os.path.realpath(output)
     roots = {os.path.realpath(path) for path in inputs}
     inside = any(own.startswith(root + os.sep) for root in roots)
-    given = {}
+    given: dict[str, Any] = {}
     for entry in found:
         path = os.path.realpath(entry.path)
         if path in roots or not (inside and path.startswith(own + os.sep)):

@@ -373,7 +373,7 @@ def preset_info(
     is_bundled = folder in _bundled().values()
     config, training = read_config(folder), read_training(folder)
     entries = config["weights"]
-    dtypes = {"float32"}
+    dtypes: set[str | None] = {"float32"}
     if "engine" not in config:
         headers = {
             stem: weight_files.read_header(folder / weights_file(config, stem))
