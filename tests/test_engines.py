@@ -99,6 +99,8 @@ def test_the_same_seeds_are_the_same_sounds(engines, form, runtime):
     model, folder = engines(form)
     engine = keras_audiogan.from_preset(folder, runtime=runtime)
     assert isinstance(engine, EngineGenerator) and engine.runtime == runtime
+    law = "normal" if form == "gansynth" else "uniform"
+    assert engine.latent_law == model.latent_law == law
     wanted = model.sample(5, seed=3, batch_size=2)
     assert wanted.std() > 1e-3
     made = engine.sample(5, seed=3, batch_size=2)

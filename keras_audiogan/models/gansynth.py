@@ -502,6 +502,7 @@ class GANSynth(ConditionalGAN):
     train_function: Any
     generator_class = GANSynthGenerator
     derived_arguments = ("num_classes", "picture_shape", "start_shape")
+    latent_law = "normal"
     default_arguments = {
         "slice_length": 64000,
         "latent_dim": 256,
