@@ -102,7 +102,7 @@ def find_presets(
         `"package"` for a preset that every installation holds, `"checkout"`
         for one that only the repository does and that is here, `"hub"` for
         one that is not here, but in a repository of `HUB_OWNER`. The last
-        have no `path`, `config` and `training`.
+        have no `path`, `config`, `training`, `engine` and `streaming`.
 
     Raises:
         ValueError: if the task is unknown.
