@@ -145,6 +145,12 @@ batch_size_option: Decorator = click.option(
     default=64,
     help="Sounds made at a time; memory is that of one batch.",
 )
+runtime_option: Decorator = click.option(
+    "--runtime",
+    type=click.Choice(["onnxruntime", "openvino"]),
+    help="What runs a preset that `audiogan export --engine` wrote. Default: "
+    "what is installed, onnxruntime first; for bfloat16 OpenVINO.",
+)
 json_option: Decorator = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON."
 )
@@ -227,6 +233,7 @@ def find_preset(
     *capabilities: str,
     hint: str = "PRESET",
     weights: Sequence[str] | None = None,
+    engines: bool = False,
 ) -> tuple[pathlib.Path, dict[str, Any]]:
     """Return folder and config of a preset; Keras stays out.
 
@@ -236,6 +243,7 @@ def find_preset(
             one is enough.
         hint: the argument or flag that named it.
         weights: which weights are needed, of a preset on the Hub.
+        engines: whether one that runs without Keras will do.
 
     Raises:
         click.BadParameter: if it has none of these; the message says what it
@@ -253,6 +261,13 @@ def find_preset(
         # It has no such weights: what is it, then?
         folder = zoo.resolve(preset, weights=(), samples=False)
     config = read_config(folder)
+    if "engine" in config and not engines:
+        raise click.BadParameter(
+            f"{preset} is an engine, which `audiogan sample` and `audiogan "
+            "vocode` run without Keras. For anything else take the preset "
+            "that it was exported from.",
+            param_hint=hint,
+        )
     task = task_of(config)
     if task.can(*capabilities):
         return folder, config
@@ -290,10 +305,19 @@ def preset_stem(preset: str) -> str:
 def load_model(
     folder: pathlib.Path,
     precision: str,
+    runtime: str | None = None,
     weights: Sequence[str] = ("generator",),
 ) -> Any:
-    """Build a preset's model for use, not training; Keras is imported here."""
-    from keras_audiogan.saving import load_preset
+    """Build a preset's model for use, not training.
+
+    Keras is imported here, unless the preset is an engine.
+    """
+    from keras_audiogan.saving import load_preset, read_config
+
+    if runtime is not None or "engine" in read_config(folder):
+        return load_preset(
+            folder, weights=["generator"], dtype=precision, runtime=runtime
+        )
     from keras_audiogan.training.precision import resolve_precision
 
     dtype = resolve_precision(precision)

@@ -61,6 +61,18 @@ def _facts(info: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "Parameters", {stem: f"{count:,}" for stem, count in counts}
     stored = f" as {info['storage_dtype']}" if info["storage_dtype"] else ""
     yield "Weights", size(info["num_bytes"]) + stored
+    if info["engine"]:
+        yield "Engine", f"{info['engine']}, run without Keras"
+    if streaming := info["streaming"]:
+        ahead, first = streaming["look_ahead"], streaming["first_frames"]
+        hop = info["config"]["mel"]["frame_step"]
+        rate = info["sampling_rate"]
+        yield (
+            "Streaming",
+            f"sound stays {ahead:,} samples ({streaming['latency'] * 1e3:.1f} "
+            f"ms) behind the frames that are in; the first comes with frame "
+            f"{first} ({first * hop / rate * 1e3:.0f} ms)",
+        )
     yield "Licence", info["license"]
     yield "Saved with", f"keras-audiogan {info['library_version']}"
     yield "Folder", info["path"]

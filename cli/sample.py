@@ -172,6 +172,7 @@ FAST_MOMENTUM = 0.99
 @_options.truncation_option
 @_options.batch_size_option
 @_options.precision_option
+@_options.runtime_option
 @click.option(
     "--overwrite",
     is_flag=True,
@@ -202,6 +203,7 @@ def command(
     truncation: float | None,
     batch_size: int,
     precision: str,
+    runtime: str | None,
     overwrite: bool,
 ) -> None:
     """Write sounds made by a preset.
@@ -273,9 +275,13 @@ def command(
     weights = ["generator", "encoder"] if encodes else ["generator"]
     capability = "sample" if interpolate is None else "interpolate"
     folder, config = _options.find_preset(
-        preset, "encode" if encodes else capability, weights=weights
+        preset,
+        "encode" if encodes else capability,
+        weights=weights,
+        engines=not encodes,
     )
-    _backend.prepare()
+    if "engine" not in config:
+        _backend.prepare()
     if pitches:
         labels = _labels_of(pitches, folder, config)
     asked = _asked_labels(preset, folder, config, labels, per_label is not None)
@@ -318,7 +324,7 @@ def command(
         overwrite,
         tuple(asked or ()) if interpolate is None else (),
     )
-    gan = _options.load_model(folder, precision, weights)
+    gan = _options.load_model(folder, precision, runtime, weights)
     if phases:
         gan.set_phase_recovery(**phases)
     if between is not None:
@@ -395,18 +401,24 @@ def _labels_of(
     pitches: tuple[str, ...], folder: pathlib.Path, config: dict[str, Any]
 ) -> tuple[str, ...]:
     """Return the labels of pitches."""
-    from keras_audiogan import saving
-
-    preset_class = saving.preset_class(folder / "config.json", config)
-    if not preset_class.learns_labels(config["config"]):
+    if not _takes_labels(folder, config):
         # The error for labels says it.
         return pitches
-    from keras_audiogan.models.playing import label_of
+    from keras_audiogan.audio.notes import label_of
 
     try:
         return tuple(label_of(pitch, config["labels"]) for pitch in pitches)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--pitch") from error
+
+
+def _takes_labels(folder: pathlib.Path, config: dict[str, Any]) -> bool:
+    if "engine" in config:
+        return bool(config["engine"].get("conditional"))
+    from keras_audiogan import saving
+
+    model_class = saving.preset_class(folder / "config.json", config)
+    return model_class.learns_labels(config["config"])
 
 
 def _asked_labels(
@@ -417,10 +429,7 @@ def _asked_labels(
     needed: bool,
 ) -> list[str] | None:
     """Return the labels to take in turn; None if the preset takes none."""
-    from keras_audiogan import saving
-
-    model_class = saving.preset_class(folder / "config.json", config)
-    if not model_class.learns_labels(config["config"]):
+    if not _takes_labels(folder, config):
         if labels or needed:
             raise click.UsageError(
                 f"{preset} takes no labels: its architecture, "
@@ -465,8 +474,16 @@ def _phase_recovery(
         asked["num_iterations"] = iterations
     if fast is not None:
         asked["momentum"] = FAST_MOMENTUM if fast else 0.0
+    if not asked:
+        return asked
+    if "engine" in config:
+        raise click.UsageError(
+            "An engine finds phases as the preset did that it was exported "
+            "from. Leave out --phase-iterations and --fast-griffin-lim, or "
+            "sample that preset."
+        )
     model_class = saving.preset_class(folder / "config.json", config)
-    if asked and not hasattr(model_class, "set_phase_recovery"):
+    if not hasattr(model_class, "set_phase_recovery"):
         raise click.UsageError(
             f"{preset} needs no Griffin-Lim: its architecture, "
             f"{config['architecture']}, does not lose phases. Leave out "

@@ -3,6 +3,7 @@
 import functools
 import os
 import pathlib
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -42,11 +43,16 @@ class Job(NamedTuple):
     "inputs",
     nargs=-1,
     required=True,
-    type=click.Path(exists=True),
+    type=click.Path(exists=True, allow_dash=True),
     metavar="INPUTS...",
 )
-@_options.output_option(
-    "Folder to write to; made if it does not exist.", required=True
+@_options.output_option("Folder to write to; made if it does not exist.")
+@click.option(
+    "--raw",
+    is_flag=True,
+    help="With the input -: read mel frames from the standard input as they "
+    "come, and write sound to the standard output, both float32 in little "
+    "endian without a header.",
 )
 @_options.format_option
 @click.option(
@@ -76,6 +82,7 @@ class Job(NamedTuple):
     "the same.  [default: the architecture's own, 128 or 512]",
 )
 @_options.precision_option
+@_options.runtime_option
 @click.option(
     "--compare/--no-compare",
     default=True,
@@ -101,13 +108,15 @@ class Job(NamedTuple):
 def command(
     preset: str,
     inputs: tuple[str, ...],
-    output: pathlib.Path,
+    output: pathlib.Path | None,
+    raw: bool,
     audio_format: str,
     level: str | None,
     mel_layout: str,
     seed: int,
     chunk_frames: int | None,
     precision: str,
+    runtime: str | None,
     compare: bool,
     plot: bool,
     report: pathlib.Path | None,
@@ -120,6 +129,9 @@ def command(
     synthesis: to mels and back), .npy or .npz files of mels as the preset's
     front end makes them, and folders of both. Files keep their names and
     folders. Mels of another scale are skipped, with what would mend them.
+    With - and --raw it is a filter: frames of num_mel_bins numbers in, mono
+    sound out as soon as no frame to come could change it; audiogan info
+    PRESET says how far that stays behind.
 
     Distances are in nepers between log spectra, 0 for equal sounds; the level
     is the copy's RMS against the recording's; the real-time factor is
@@ -131,13 +143,23 @@ def command(
       audiogan vocode multiband_melgan_speech recordings/ -o out/ --plot
       audiogan vocode parallel_wavegan_speech mels/ -o out/ --format flac
       audiogan vocode melgan_speech *.wav -o out/ --report out/report.json
+      make_mels | audiogan vocode hifigan_speech - --raw | \\
+          ffplay -f f32le -ar 22050 -
     """
     _options.check_report(report, (".json",))
     folder, config = _options.find_preset(
-        preset, "vocode", weights=["generator"]
+        preset, "vocode", weights=["generator"], engines=True
     )
     from keras_audiogan.vocoding import MELS
 
+    if raw or "-" in inputs:
+        _check_raw(raw, inputs, output)
+        if "engine" not in config:
+            _backend.prepare()
+        _vocode_raw(_options.load_model(folder, precision, runtime), seed)
+        return
+    if output is None:
+        raise click.UsageError("Missing option '-o' / '--output'.")
     jobs, skipped = find_jobs(inputs, output, f".{audio_format}", MELS)
     picture = output / f"{_options.preset_stem(preset)}.png" if plot else None
     if strict and skipped:
@@ -152,14 +174,15 @@ def command(
             [*(job.target for job in jobs), *([picture] if plot else [])]
         )
     _options.make_folder(output)
-    _backend.prepare()
+    if "engine" not in config:
+        _backend.prepare()
     from keras_audiogan import metrics, vocoding
     from keras_audiogan.audio import audio_info, read_audio
     from keras_audiogan.metrics.vocoder_evaluation import warm_up
 
-    vocoder: Vocoder = _options.load_model(folder, precision)
+    vocoder: Vocoder = _options.load_model(folder, precision, runtime)
     warm_up(vocoder)
-    options = {
+    options: dict[str, Any] = {
         "level": level or vocoder.level,
         "seed": seed,
         "chunk_frames": chunk_frames or vocoder.default_chunk_frames,
@@ -230,6 +253,53 @@ def check_absent(wanted: Sequence[Any]) -> None:
         )
 
 
+def _check_raw(
+    raw: bool, inputs: Sequence[str], output: pathlib.Path | None
+) -> None:
+    """Refuse options that are of files, or of a pipe, where they are not."""
+    if tuple(inputs) != ("-",) or not raw:
+        raise click.UsageError(
+            "A pipe is vocoded with - as the only input, and --raw. "
+            f"Received: {' '.join(inputs)}{' --raw' if raw else ''}"
+        )
+    if output is not None:
+        raise click.UsageError(
+            "--raw writes to the standard output: leave out --output."
+        )
+
+
+def _vocode_raw(vocoder: "Vocoder", seed: int) -> None:
+    """Make sound of the standard input, frame by frame."""
+    import numpy as np
+
+    source: Any = sys.stdin.buffer
+    sink = sys.stdout.buffer
+    bins = vocoder.features.num_mel_bins
+    held = b""
+    stream = vocoder.stream(seed)
+    try:
+        # Whatever is there, and not more: it may be live.
+        while data := source.read1(1 << 16):
+            held += data
+            whole = len(held) // (4 * bins) * 4 * bins
+            frames = np.frombuffer(held[:whole], "<f4").reshape(-1, bins)
+            held = held[whole:]
+            sink.write(stream.push(frames).astype("<f4").tobytes())
+            sink.flush()
+        sink.write(stream.finish().astype("<f4").tobytes())
+        sink.flush()
+    except BrokenPipeError:
+        # Whoever listened has heard enough. Python would complain once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return
+    if held:
+        raise click.ClickException(
+            f"The input ended within a frame, after {stream.num_frames} of "
+            f"them: expected frames of {bins} float32 numbers, {4 * bins} "
+            f"bytes each. Received: {len(held)} bytes more"
+        )
+
+
 def find_jobs(
     inputs: Sequence[str],
     output: pathlib.Path,
@@ -255,7 +325,7 @@ def find_jobs(
     own = os.path.realpath(output)
     roots = {os.path.realpath(path) for path in inputs}
     inside = any(own.startswith(root + os.sep) for root in roots)
-    given = {}
+    given: dict[str, Any] = {}
     for entry in found:
         path = os.path.realpath(entry.path)
         if path in roots or not (inside and path.startswith(own + os.sep)):

@@ -20,7 +20,7 @@ from keras_audiogan.audio.joining import join_clips
 from keras_audiogan.audio.levels import SILENCE_PEAK, level_gain
 from keras_audiogan.audio.resampling import resampled_length
 from keras_audiogan.data.checks import check_header, check_scale, finite_peak
-from keras_audiogan.models.streaming import CROSSFADE
+from keras_audiogan.serving.walks import CROSSFADE
 
 # Samples that are read, encoded and decoded at a time.
 _BATCH_SAMPLES = 1 << 20

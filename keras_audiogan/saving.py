@@ -53,8 +53,9 @@ def load_preset(
     *,
     weights: Iterable[str] | None = None,
     dtype: Any = None,
+    runtime: str | None = None,
 ) -> Any:
-    """Builds a model from a preset folder.
+    """Builds a model from a preset folder, or opens an engine.
 
     The folder is taken for the work of a stranger. config.json is checked
     first, then the headers of the weights against their files, then both
@@ -68,19 +69,34 @@ def load_preset(
             default all that the preset lists.
         dtype: Dtype policy of the networks, e.g. `"mixed_bfloat16"`; Keras's
             global policy by default.
+        runtime: What runs an engine, see `keras_audiogan.serving`.
 
     Returns:
-        A model of the preset's class, not compiled.
+        A model of the preset's class, not compiled; of an engine's folder
+        what `keras_audiogan.serving.load_engine` returns, without Keras.
 
     Raises:
         ValueError: if the policy is one of quantised networks.
         PresetError: if anything in the folder is not as it must be; it names
             the file, and the tensor if there is one.
     """
-    _check_policy(dtype)
     folder = Path(path).expanduser()
     config = read_config(folder)
     file = folder / CONFIG_FILE
+    if "engine" in config:
+        from keras_audiogan.serving import load_engine
+
+        return load_engine(
+            folder, weights=weights, dtype=dtype, runtime=runtime
+        )
+    if runtime is not None:
+        raise PresetError(
+            file,
+            "Keras runs this preset: leave out `runtime`, or write an engine "
+            "of it with `audiogan export PRESET DIR --engine onnx`",
+            received=runtime,
+        )
+    _check_policy(dtype)
     model_class = preset_class(file, config)
     arguments = dict(config["config"])
     if dtype is not None:
@@ -134,6 +150,12 @@ def load_preset_weights(
 
     folder = Path(path).expanduser()
     config = read_config(folder)
+    if "engine" in config:
+        raise PresetError(
+            folder,
+            "an engine has no weights that Keras could load, and cannot be "
+            "trained: take the preset that it was exported from",
+        )
     stems = stems_to_load(folder, config, weights)
     headers = read_headers(folder, config, stems)
     check_shapes(folder, weight_shapes(model), headers)

@@ -27,6 +27,7 @@ from keras_audiogan.audio.files import (
     read_section,
 )
 from keras_audiogan.audio.levels import SILENCE_PEAK, level_gain
+from keras_audiogan.audio.mel_scale import mel_remark
 from keras_audiogan.audio.resampling import resampled_length
 from keras_audiogan.data.checks import check_header, check_scale, finite_peak
 
@@ -97,8 +98,6 @@ def vocode_file(
             tells which.
         ValueError: If the level or `chunk_frames` is out of range.
     """
-    from keras_audiogan.models.mel_scale import mel_remark  # needs Keras
-
     source = os.fspath(source)
     features, timer = vocoder.features, _Timer()
     figures: dict[str, float] = {}

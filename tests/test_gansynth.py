@@ -19,10 +19,10 @@ from keras_audiogan.layers.equalized_conv import (
 )
 from keras_audiogan.models import GANSynth
 from keras_audiogan.models.gansynth import Growth
-from keras_audiogan.models.streaming import slerp
 from keras_audiogan.presets.model_sizes import measure_model
 from keras_audiogan.presets.strict_json import PresetError
 from keras_audiogan.runs.checkpoints import CheckpointFolder
+from keras_audiogan.serving.sampling import slerp
 from keras_audiogan.training import gradients
 
 GROWING = {"num_stable": 8, "num_transition": 8}

@@ -157,6 +157,27 @@ for uri in sys.argv[1:]:
 """
 
 
+def test_an_engine_goes_and_comes(server, uri, preset, tmp_path):
+    """Its network is an ONNX file, which replaces weights for Keras."""
+    hub.upload_preset(uri, preset)
+    engine = make_preset(tmp_path / "engine", seed=1, stems=["generator"])
+    config = json.loads((engine / "config.json").read_text())
+    data = b"\x08\x08" * 999
+    (engine / "generator.safetensors").unlink()
+    (engine / "generator.onnx").write_bytes(data)
+    config["engine"] = {"format": "onnx"}
+    config["weights"]["generator"].update(
+        num_bytes=len(data), sha256=hashlib.sha256(data).hexdigest()
+    )
+    (engine / "config.json").write_text(json.dumps(config))
+    hub.upload_preset(uri, engine)
+    pulled = hub.pull(uri, weights=["generator"], output=tmp_path / "pulled")
+    assert without_card(contents(pulled)) == without_card(contents(engine))
+    (engine / "generator.onnx").write_bytes(data[:-1])
+    with pytest.raises(PresetError, match="not those that config.json lists"):
+        hub.upload_preset(uri, engine)
+
+
 # Addresses.
 
 

@@ -1,211 +1,275 @@
-"""Walks through the latent space, and one sound of any length."""
+"""Streams, batches of unequal lengths, and many callers at once."""
 
-import tracemalloc
+import concurrent.futures
+import math
 
 import architecture_cases as cases
+import keras
 import numpy as np
 import pytest
-from cli_support import audiogan
 
-from keras_audiogan.audio import join_clips, read_audio, seams
-from keras_audiogan.metrics import seam_flux, spectral_flux
+from keras_audiogan.saving import read_config
+from keras_audiogan.serving.reach import known_reach
+from keras_audiogan.training import distribution
+from keras_audiogan.zoo import list_presets, resolve
 
-RATE = 8000
+FORMS = {
+    **{name: (name, {}) for name in cases.vocoder_architectures()},
+    **cases.VOCODER_VARIANTS,
+    "hifigan, causal, blocks of type 1": ("hifigan", {"causal": True}),
+    "melgan, causal": ("melgan", {"causal": True}),
+    "multiband_melgan, causal": ("multiband_melgan", {"causal": True}),
+    "melgan, zeros": ("melgan", {"padding": "zeros"}),
+    "vocos, same": (
+        "vocos",
+        {
+            "head_padding": "same",
+            "mel": {**cases.TINY["mel"], "padding": "same"},
+        },
+    ),
+}
+every_form = pytest.mark.parametrize("form", sorted(FORMS))
+BINS = 8
 
 
 @pytest.fixture(scope="module")
-def gan():
-    model = cases.build("wavegan")
-    cases.set_weights_from_paths(model)
-    return model
+def vocoders():
+    """Form -> a tiny vocoder, built once."""
+    built = {}
+
+    def get(form):
+        if form not in built:
+            name, options = FORMS[form]
+            keras.utils.set_random_seed(1)
+            built[form] = cases.build(name, **options)
+            # Of graphs there are tests of their own.
+            built[form].run_eagerly = keras.backend.backend() == "tensorflow"
+        return built[form]
+
+    return get
 
 
-def test_a_walk_goes_through_the_latents_of_its_seed(gan):
-    walked = gan.walk(np.array([0.0, 0.5, 1.0, 7.0]), seed=4)
-    anchors = gan.sample_latents(8, seed=4)
-    np.testing.assert_allclose(walked[[0, 2, 3]], anchors[[0, 1, 7]], atol=1e-6)
-    assert not np.allclose(walked[1], anchors[:2].mean(axis=0), atol=0.01)
-    # Whatever is asked for beside it.
-    np.testing.assert_array_equal(walked[1:2], gan.walk(np.array([0.5]), 4))
+def mels(frames, seed=0):
+    rng = np.random.default_rng(seed)
+    # Within the range of all of these front ends.
+    return rng.uniform(-4.9, -3.6, (frames, BINS)).astype("float32")
 
 
-@pytest.mark.parametrize("law", ["uniform", "normal"])
-def test_all_places_of_a_walk_have_the_law_of_latents(law):
-    name = "wavegan" if law == "uniform" else "gansynth"
-    model = cases.build(name, latent_dim=1000)
-    assert model.latent_law == law
-    # Half way the mean of two has half the variance.
-    places = np.arange(20) * 2 + np.linspace(0.3, 0.7, 20)
-    values = np.sort(model.walk(places, seed=1).ravel().astype("float64"))
-    drawn = np.sort(model.sample_latents(20, seed=2).ravel())
-    # Kolmogorov and Smirnov: 1.95 / sqrt(n / 2) at one in a thousand.
-    shares = np.searchsorted(drawn, values, "right") / len(drawn)
-    largest = np.abs(shares - (np.arange(len(values)) + 1) / len(values)).max()
-    assert largest < 1.95 / np.sqrt(len(values) / 2)
-    assert np.abs(values).max() <= 1.0 or law == "normal"
+def whole(model, mel, seed=0):
+    parts = model.vocode_parts(mel, seed, chunk_frames=10_000)
+    return np.concatenate(list(parts), axis=1)[0]
 
 
-def test_a_stream_is_pieces_of_the_walk_with_crossfades(gan):
-    fade = 32
-    sound = np.concatenate(
-        list(
-            gan.stream(
-                0.1, seed=3, speed=0.5, crossfade=fade / RATE, batch_size=2
-            )
-        )
-    )
-    assert sound.shape == (800, 1) and sound.dtype == np.float32
-    clips = gan.sample(latents=gan.walk(np.array([0.0, 0.5, 1.0, 1.5]), seed=3))
-    whole = np.concatenate(list(join_clips(clips, fade)))
-    assert len(whole) == 4 * 256 - 3 * fade
+def measured(model, frames, place):
+    """First and last sample that changes with a frame."""
+    changed = np.zeros(frames * model.features.frame_step, bool)
+    for seed in range(3):
+        mel = mels(frames, seed)
+        other = mel.copy()
+        other[place] = mel[place] + 3.0 * (-1.0) ** np.arange(BINS)
+        changed |= (whole(model, mel) != whole(model, other))[:, 0]
+    (places,) = np.nonzero(changed)
+    return places[0], places[-1]
+
+
+@every_form
+def test_the_reach_is_what_perturbed_frames_show(vocoders, form):
+    model = vocoders(form)
+    reach, hop = model.reach, model.features.frame_step
+    assert known_reach(model.architecture, model.get_config()) == reach
+    place = model.context_frames + 3
+    first, last = measured(model, 2 * place + 2, place)
+    # What comes through the last tap of every layer may be lost in rounding,
+    # as are the ends of a filter bank.
+    most = hop if "multiband" in form else hop // 4
+    assert 0 <= reach.look_ahead - (place * hop - first) <= most
+    assert 0 <= reach.look_back - (last // hop - place) <= 1
+    # The start depends on no later frame than the reach says.
+    at = reach.first_frames
+    early, _ = measured(model, at + place, at)
+    assert early >= reach.ready(at, hop)
+    causal = model.causal and "multiband" not in form
+    assert (reach.look_ahead == 0) == causal
+
+
+@every_form
+def test_a_stream_is_the_whole(vocoders, form):
+    model = vocoders(form)
+    hop = model.features.frame_step
+    frames = 2 * model.context_frames + 9
+    mel = mels(frames)
+    wanted = whole(model, mel, seed=5)
+    assert wanted.std() > 1e-5
+    stream = model.stream(seed=5)
+    sound, at = [], 0
+    for size in (1, 2, 0, 1, 5, 3, 1, 1, frames):
+        sound.append(stream.push(mel[at : at + size]))
+        at = min(frames, at + size)
+        # As early as the network allows.
+        out = sum(map(len, sound))
+        assert out == model.reach.ready(at, hop) == stream.num_samples
+    sound.append(stream.finish())
+    np.testing.assert_allclose(np.concatenate(sound), wanted, atol=1e-5)
+    assert stream.latency == stream.look_ahead / model.sampling_rate
+
+
+def test_one_frame_at_a_time(vocoders):
+    model = vocoders("hifigan")
+    mel = mels(40)
+    with model.stream() as stream:
+        sound = [stream.push(frame) for frame in mel]
+        sound.append(stream.finish())
     np.testing.assert_allclose(
-        sound[: 800 - fade], whole[: 800 - fade], atol=1e-6
+        np.concatenate(sound), whole(model, mel), atol=1e-5
     )
-    # The end fades out as a cosine.
-    gain = np.cos((np.arange(fade) + 0.5) / fade * np.pi / 2)[:, None]
+    # What can no longer be heard is not kept.
+    reach = model.reach
+    ahead = math.ceil(reach.look_ahead / model.features.frame_step)
+    assert len(stream._kept) <= reach.look_back + ahead + 2
+
+
+@pytest.mark.parametrize("form", sorted(n for n in FORMS if "causal" in n))
+def test_causal_networks_keep_state(vocoders, form, monkeypatch):
+    model = vocoders(form)
+    reach, hop = model.reach, model.features.frame_step
+    if "multiband" in form:
+        # Its filter bank looks ahead by half its taps, as the original's.
+        assert reach.look_ahead == 31 and model._step() is None
+        return
+    mel = mels(reach.first_frames + 12)
+    wanted = whole(model, mel, seed=2)
+    # No frame goes through twice.
+    monkeypatch.setattr(type(model), "run_frames", None)
+    stream = model.stream(seed=2)
+    sound = [stream.push(frame) for frame in mel]
+    sizes = [len(part) for part in sound]
+    assert sizes[reach.first_frames :] == [hop] * 12
+    np.testing.assert_allclose(np.concatenate(sound), wanted, atol=1e-5)
+    assert len(stream.finish()) == 0
+
+
+def test_a_stream_says_what_is_wrong_and_goes_on(vocoders):
+    model = vocoders("melgan")
+    mel = mels(30)
+    stream = model.stream()
+    sound = [stream.push(mel[:20])]
+    for wrong in (np.zeros((3, BINS + 1)), np.zeros((1, 3, BINS)), mel[20:].T):
+        with pytest.raises(ValueError, match=r"\(frames, 8\).*it can go on"):
+            stream.push(wrong)
+    with pytest.raises(ValueError, match="finite numbers.*Received: 1 that"):
+        stream.push([[np.nan] + [0.0] * 7])
+    sound += [stream.push(mel[20:]), stream.finish()]
     np.testing.assert_allclose(
-        sound[800 - fade :], whole[800 - fade : 800] * gain, atol=1e-6
+        np.concatenate(sound), whole(model, mel), atol=1e-5
     )
-    np.testing.assert_array_equal(seams(800, 256, fade), [224, 448, 672])
+    for call in (stream.finish, lambda: stream.push(mel)):
+        with pytest.raises(ValueError, match="closed: open another one"):
+            call()
+    stream.close()
+    # Closed early, and empty.
+    with model.stream() as early:
+        early.push(mel)
+    with pytest.raises(ValueError, match="frames after 30"):
+        early.push(mel)
+    assert model.stream().finish().shape == (0, 1)
 
 
-def test_a_stream_that_stays_or_is_shorter_than_a_clip(gan):
-    still = np.concatenate(
-        list(gan.stream(0.064, seed=3, speed=0.0, crossfade=0.0))
-    )
-    clip = gan.sample(1, seed=3)[0]
-    np.testing.assert_allclose(still, np.r_[clip, clip], atol=1e-6)
-    short = np.concatenate(list(gan.stream(0.01, seed=3, crossfade=0.001)))
-    assert len(short) == 80
-    np.testing.assert_allclose(short[:72], clip[:72], atol=1e-6)
+LENGTHS = (7, 61, 13, 200, 7, 94, 150)
 
 
-def test_a_stream_goes_through_given_latents(gan):
-    points = gan.sample_latents(3, seed=9)
-    sound = list(gan.stream(0.16, crossfade=0.0, through=points))
-    halves = [points[0], points[:2].mean(0), points[1], points[1:].mean(0)]
-    clips = gan.sample(latents=np.stack([*halves, points[2]]))
-    np.testing.assert_allclose(
-        np.concatenate(sound), np.concatenate(clips), atol=1e-6
-    )
+@pytest.mark.slow
+@every_form
+def test_a_list_is_its_items_alone(vocoders, form):
+    model = vocoders(form)
+    clips = [mels(length, length) for length in LENGTHS]
+    made = model.vocode(clips, seed=3, chunk_frames=60)
+    assert isinstance(made, list) and len(made) == len(clips)
+    for clip, sound in zip(clips, made, strict=True):
+        wanted = whole(model, clip, seed=3)
+        assert sound.shape == wanted.shape
+        np.testing.assert_allclose(sound, wanted, atol=1e-5)
 
 
-def test_labels_are_said_in_turn():
-    model = cases.build("projection_wavegan")
-    cases.set_weights_from_paths(model)
-    time = model.slice_length
-    seconds = 3 * time / model.sampling_rate
-    sound = np.concatenate(
-        list(
-            model.stream(
-                seconds, 5, speed=0.0, crossfade=0.0, labels=model.labels[:2]
-            )
-        )
-    )
-    latents = model.sample_latents(1, seed=5)
-    first, second = (
-        model.sample(latents=latents, labels=label)[0]
-        for label in model.labels[:2]
-    )
-    np.testing.assert_allclose(sound, np.r_[first, second, first], atol=1e-6)
-
-
-def test_what_no_stream_can_be_made_of_is_refused_at_once(gan):
-    for wrong, message in [
-        ({"seconds": 0.0}, "`seconds` must be a finite"),
-        ({"seconds": float("inf")}, "`seconds` must be a finite"),
-        ({"seconds": float("nan")}, "`seconds` must be a finite"),
-        ({"speed": -1.0}, "`speed` and `crossfade`"),
-        ({"crossfade": float("nan")}, "`speed` and `crossfade`"),
-        ({"truncation": 2.0}, "`truncation`"),
-        ({"seed": -1}, "`seed`"),
-        ({"labels": "one"}, "takes no labels"),
-        ({"through": np.zeros((2, 5))}, "must have the shape"),
-    ]:
-        with pytest.raises(ValueError, match=message):
-            gan.stream(**{"seconds": 1.0, **wrong})
-
-
-def test_long_streams_take_the_memory_of_a_batch(gan):
-    blocks = gan.stream(100.0, seed=0, batch_size=8)
-    next(blocks)
-    tracemalloc.start()
-    length = sum(len(block) for block in blocks)
-    most = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert 90 * RATE < length < 100 * RATE
-    assert most < 1 << 20
-
-
-def test_flux_is_the_mean_change_in_decibels():
-    # A click is as loud at every frequency. Frames of 256 samples, 64 apart,
-    # see it at 0, 1/4, 1/2, 3/4 and 1 of a Hann window: as nothing (-60 dB),
-    # at -6, 0 and -6 dB, and as nothing.
-    sound = np.zeros(4096)
-    sound[10 * 64 + 128] = 1.0
-    places, flux = spectral_flux(sound, RATE)
-    np.testing.assert_array_equal(places[:2], [160, 224])
-    np.testing.assert_allclose(
-        flux[8:12], [53.98, 6.02, 6.02, 53.98], atol=0.01
-    )
-    assert np.count_nonzero(flux) == 4
-    with pytest.raises(ValueError, match="needs 320 samples"):
-        spectral_flux(np.zeros(319), RATE)
-
-
-def tones(num_clips, length, rng):
-    """Clips of chords that have nothing to do with each other."""
-    time = np.arange(length) / RATE
-    for _ in range(num_clips):
-        pitches = rng.uniform(100, 3000, (5, 1))
-        yield 0.1 * np.sin(2 * np.pi * pitches * time).sum(0)[:, None]
-
-
-def test_audible_seams_stand_out_and_inaudible_ones_do_not():
+def test_lists_of_sounds_and_of_odd_things(vocoders):
+    model = vocoders("multiband_melgan")
     rng = np.random.default_rng(0)
-    length = 4096
-    cut = np.concatenate(list(join_clips(tones(20, length, rng), 0)))
-    found = seam_flux(cut, seams(len(cut), length, 0), 0, RATE)
-    assert found.num_seams == 19
-    assert found.rank == 1.0 and found.at_seams > 10 * found.elsewhere
-    # Noise that is cut anew anywhere is the same noise.
-    noise = 0.1 * rng.standard_normal((20 * length, 1))
-    found = seam_flux(noise, seams(len(noise), length, 0), 0, RATE)
-    low, high = found.rank_interval
-    assert low < 0.5 < high and high - low < 0.4
-    assert found.at_seams == pytest.approx(found.elsewhere, rel=0.1)
-
-
-def test_seams_need_something_between_them():
-    with pytest.raises(ValueError, match="two seams or more"):
-        seam_flux(np.zeros(8000), [4000], 0, RATE)
-    with pytest.raises(ValueError, match="stretches as long as a seam"):
-        seam_flux(np.zeros(8000), [0, 1000, 2000], 8000, RATE)
-
-
-def test_a_long_sound_from_the_command_line(in_a_new_folder, gan, tmp_path):
-    gan.save_to_preset("tiny", weights=["generator"])
-    asked = ("sample", "tiny", "--seconds", 0.5, "--seed", 6)
-    done = audiogan(*asked, "-o", "long.flac", "--crossfade", 0.01)
-    assert done.exit_code == 0, done.output
-    assert "Wrote long.flac: 0.5 seconds (seed 6)." in done.output
-    sound, rate = read_audio("long.flac")
-    expected = np.concatenate(list(gan.stream(0.5, seed=6, crossfade=0.01)))
-    assert rate == RATE and len(sound) == 4000
-    # The weights of a preset have 16 bits.
-    np.testing.assert_allclose(sound, expected, atol=2e-3)
-    assert audiogan(*asked, "-o", "out").exit_code == 0
-    assert [path.name for path in (tmp_path / "out").iterdir()] == [
-        "tiny_6.wav"
+    sounds = [
+        (0.3 * rng.standard_normal(n)).astype("float32") for n in (700, 1111)
     ]
-    for flags, message in [
-        (("-o", "long.flac"), "'long.flac' exists"),
-        (("-o", "out"), "tiny_6.wav' exists"),
-        (("-o", "new.flac", "--format", "wav"), "leave out --format"),
-        (("-n", 3), "leave out --num-samples"),
-        (("--page",), "leave out --page"),
-        (("--interpolate", 1, 2), "leave out --interpolate"),
-    ]:
-        done = audiogan(*asked, *flags)
-        assert done.exit_code == 2 and message in done.output, done.output
-    assert audiogan(*asked, "-o", "out", "--overwrite").exit_code == 0
+    made = model.vocode(sounds, sampling_rate=8000)
+    for sound, copy in zip(sounds, made, strict=True):
+        alone = model.vocode(sound, sampling_rate=8000)[0]
+        assert copy.shape == (len(sound), 1)
+        np.testing.assert_allclose(copy, alone, atol=1e-5)
+    mel = mels(9)
+    (one,) = model.vocode([mel[None]])
+    np.testing.assert_allclose(one, whole(model, mel), atol=1e-5)
+    with pytest.raises(ValueError, match="a batch of 2"):
+        model.vocode([mel, np.stack([mel, mel])])
+    with pytest.raises(ValueError, match="leave out `noise`"):
+        model.vocode([mel], noise=np.zeros((1, 9 * 16, 1)))
+    with pytest.raises(ValueError, match="finite"):
+        model.vocode([mel, np.full((5, BINS), np.nan)])
+
+
+@pytest.mark.parametrize(
+    "form",
+    [pytest.param("hifigan", marks=pytest.mark.slow), "parallel_wavegan"],
+)
+def test_a_hundred_calls_from_sixteen_threads(form):
+    # A new one, whose graph the threads make as well.
+    name, options = FORMS[form]
+    keras.utils.set_random_seed(1)
+    model = cases.build(name, **options)
+    clips = [mels(7 + i % 7, i) for i in range(100)]
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        made = list(
+            pool.map(lambda i: model.vocode([clips[i]], i)[0], range(100))
+        )
+    for i, clip in enumerate(clips):
+        np.testing.assert_allclose(
+            made[i], whole(model, clip, seed=i), atol=1e-5
+        )
+
+
+def test_a_new_length_is_no_new_graph():
+    model = cases.build("vocos")
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("others compile each length, or nothing")
+    assert distribution.has_free_shapes(model)
+    model.vocode(mels(6))
+    graph = model.__dict__["_any_length"]
+    traced = []
+    inner = model.ema_generator.call
+    model.ema_generator.call = lambda *a, **k: (
+        traced.append(1) or inner(*a, **k)
+    )
+    for length in (7, 31, 64):
+        model.vocode(mels(length))
+    del model.ema_generator.call
+    assert not traced and model.__dict__["_any_length"] is graph
+
+
+def test_lengths_that_are_compiled_are_few(vocoders, monkeypatch):
+    model = vocoders("hifigan")
+    monkeypatch.setattr(type(model), "compiles_lengths", True)
+    context = model.context_frames
+    widths = {model._width(n, 512) for n in range(4 * context, 512)}
+    assert len(widths) < 12 and min(widths) > 3 * context
+    assert model._width(3 * context, 512) == 3 * context
+    mel = mels(5 * context)
+    np.testing.assert_allclose(
+        model.vocode([mel])[0], whole(model, mel), atol=1e-5
+    )
+
+
+def test_every_bundled_vocoder_states_its_reach():
+    found = {}
+    for name in list_presets():
+        config = read_config(resolve(name))
+        if config["task"] == "vocode":
+            found[name] = known_reach(config["architecture"], config["config"])
+    assert len(found) >= 5 and all(found.values())
+    # By hand: 8 blocks and the first layer of 7 taps, 3 frames each, and
+    # half of what a window of 1,024 is longer than a hop.
+    assert found["vocos_speech"].look_ahead == 9 * 3 * 256 + 384

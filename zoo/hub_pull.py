@@ -15,9 +15,9 @@ from keras_audiogan.presets.atomic_folder import replaced_folder
 from keras_audiogan.presets.config import (
     CONFIG_FILE,
     SAMPLES_FOLDER,
-    WEIGHTS_SUFFIX,
     is_preset_folder,
     read_config,
+    weights_file,
 )
 from keras_audiogan.presets.strict_json import PresetError
 from keras_audiogan.zoo.hub_errors import (
@@ -198,7 +198,7 @@ def _listed_weights(
 ) -> dict[str, str]:
     """Returns the weights files that are wanted, with their SHA-256."""
     try:
-        entries = read_config(folder)["weights"]
+        config = read_config(folder)
     except PresetError as error:
         if is_preset_folder(folder):
             raise
@@ -206,6 +206,7 @@ def _listed_weights(
             f"Cannot pull {target}: the repository is not a keras-audiogan "
             f"preset. Check the name.{_convertible(target)} Received: {error}"
         ) from error
+    entries = config["weights"]
     for stem in stems or ():
         if stem not in entries:
             raise ValueError(
@@ -213,7 +214,7 @@ def _listed_weights(
                 f"{sorted(entries)}. Received: {stem!r}"
             )
     return {
-        f"{stem}{WEIGHTS_SUFFIX}": entries[stem]["sha256"]
+        weights_file(config, stem): entries[stem]["sha256"]
         for stem in (entries if stems is None else stems)
     }
 

@@ -15,9 +15,9 @@ from keras_audiogan.presets import cards
 from keras_audiogan.presets.config import (
     CARD_FILE,
     CONFIG_FILE,
-    WEIGHTS_SUFFIX,
     is_preset_folder,
     read_config,
+    weights_file,
 )
 from keras_audiogan.presets.strict_json import PresetError
 from keras_audiogan.zoo.hub_errors import (
@@ -209,11 +209,14 @@ class _Push:
                 "format_version and architecture"
             )
         try:
-            weights = read_config(folder)["weights"]
+            remote_config = read_config(folder)
         except PresetError as error:
             self.notify(f"The preset there is broken; it is replaced. {error}")
             return []
-        names = {f"{stem}{WEIGHTS_SUFFIX}" for stem in weights}
+        names = {
+            weights_file(remote_config, stem)
+            for stem in remote_config["weights"]
+        }
         return sorted((names & remote) - self.files.keys())
 
     def _upload(
@@ -280,7 +283,7 @@ def _checked_files(
     """
     names = [CONFIG_FILE, *optional_names(folder)]
     for stem, entry in config["weights"].items():
-        file = folder / f"{stem}{WEIGHTS_SUFFIX}"
+        file = folder / weights_file(config, stem)
         problem = "the file is missing"
         if file.is_file():
             if digest_of(file, "sha256") == entry["sha256"]:

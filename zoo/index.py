@@ -31,7 +31,7 @@ from keras_audiogan.zoo.presets import (
 COMMAND = "python -m keras_audiogan.zoo.index"
 _PACKAGE = "keras_audiogan.zoo.presets"
 # What needs the folder, or only makes sense with it.
-_NOT_KEPT = ("name", "path", "config", "training")
+_NOT_KEPT = ("name", "path", "config", "training", "engine", "streaming")
 
 
 def not_in_wheel(repository: Path) -> set[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -177,3 +177,42 @@ def _notes(
     for (_, pitch), begun in held.items():
         for start, velocity in begun:
             yield Note(start, max(now, start), pitch, velocity)
+
+
+def pitches_of(labels: Sequence[str]) -> dict[int, int]:
+    """Returns MIDI number -> index of its label.
+
+    Raises:
+        ValueError: If the labels are no pitches.
+    """
+    numbers: dict[int, int] = {}
+    try:
+        for index, label in enumerate(labels):
+            numbers.setdefault(pitch_number(label), index)
+    except ValueError:
+        raise ValueError(
+            "Only generators whose labels are pitches, such as 060 or C4, "
+            f"play notes. Received: {', '.join(labels[:4])}, ..."
+        ) from None
+    return numbers
+
+
+def label_of(pitch: str | int, labels: Sequence[str]) -> str:
+    """Returns the label of a pitch.
+
+    Args:
+        pitch: MIDI number or name; see `pitch_number`.
+        labels: Those that there are.
+
+    Raises:
+        ValueError: If it is no pitch, or not among them.
+    """
+    known, number = pitches_of(labels), pitch_number(pitch)
+    if number not in known:
+        low, high = min(known), max(known)
+        raise ValueError(
+            f"The {len(known)} pitches of this generator lie from {low} "
+            f"({pitch_name(low)}) to {high} ({pitch_name(high)}). "
+            f"Received: {pitch!r}"
+        )
+    return labels[known[number]]

@@ -32,6 +32,11 @@ def as_products() -> Iterator[None]:
         _AS_PRODUCTS.reset(token)
 
 
+def are_products() -> bool:
+    """Returns whether it is within `as_products`, in graphs for others."""
+    return _AS_PRODUCTS.get()
+
+
 def fourier_matrix(fft_length: int) -> np.ndarray:
     """Returns what frames are multiplied by in place of `rfft`.
 

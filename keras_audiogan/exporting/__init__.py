@@ -14,11 +14,13 @@ __getattr__, __dir__, __all__ = lazy_names(
         "FORMATS": "targets",
         "TASKS": "tasks",
         "Export": "export",
+        "ENGINES": "engine",
         "ExportError": "targets",
         "MissingExtraError": "targets",
         "PureFunction": "tasks",
         "Port": "tasks",
         "check_target": "targets",
+        "export_engine": "engine",
         "export_model": "export",
     },
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import functools
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -64,6 +65,7 @@ def export_model(
     format: str | None = None,
     with_mel: bool = False,
     progress: Callable[[str], None] | None = None,
+    make: Callable[[Any], PureFunction] | None = None,
 ) -> Export:
     """Exports a model, and compares the export with the model.
 
@@ -75,6 +77,8 @@ def export_model(
         format: one of `FORMATS`, where the path's ending does not say it.
         with_mel: whether a vocoder takes sound in place of mels.
         progress: is told what is being done.
+        make: returns the function to export; by default that of the model's
+            task.
 
     Returns:
         What was written.
@@ -99,12 +103,13 @@ def export_model(
             f"Received: {model.dtype_policy.name}"
         )
     tell = progress or (lambda text: None)
-    reference = pure_function(model, with_mel)
+    make = make or functools.partial(pure_function, with_mel=with_mel)
+    reference = make(model)
     fused = model
     if getattr(model, "weight_norm", False):
         tell("Fusing weight norm into the kernels")
         fused = model.fuse_weight_norm()
-    pure = pure_function(fused, with_mel)
+    pure = make(fused)
     write, load, runtime = HANDLERS[format]
     with _disk_errors(target), new_target(target, format) as place:
         # What TensorFlow runs again may hold all that TensorFlow has.

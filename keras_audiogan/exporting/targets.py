@@ -73,6 +73,32 @@ def check_target(
             f"delete what is there. Received: {str(target)!r}"
         )
     _check_writable(target)
+    _check_packages(format)
+    return target, format
+
+
+def check_engine_target(path: str | os.PathLike[str]) -> Path:
+    """Checks where an engine's folder is to go, before any work is done.
+
+    Raises:
+        ExportError: if something stands there.
+        MissingExtraError: if packages are missing.
+        OSError: if the place cannot be written to.
+    """
+    target = Path(path).expanduser()
+    if target.is_dir() and not any(target.iterdir()):
+        pass
+    elif os.path.lexists(target):
+        raise ExportError(
+            "An engine goes into a new or empty folder. Choose another, or "
+            f"delete what is there. Received: {str(target)!r}"
+        )
+    _check_writable(target)
+    _check_packages("onnx")
+    return target
+
+
+def _check_packages(format: str) -> None:
     missing = [
         name
         for name in _NEEDS.get(format, ())
@@ -84,7 +110,6 @@ def check_target(
             "Install them with: pip install 'keras-audiogan[export]'. "
             f"Received: no {', no '.join(missing)}"
         )
-    return target, format
 
 
 def _check_writable(target: Path) -> None:

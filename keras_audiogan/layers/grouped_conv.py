@@ -13,6 +13,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_audiogan.audio.transforms import are_products
+
 
 def convolve(
     inputs: Any,
@@ -26,6 +28,15 @@ def convolve(
     It is called as `keras.ops.conv`; the kernel is `(..., channels // groups,
     filters)`.
     """
+    if (
+        are_products()
+        and len(kernel.shape) == 3
+        and strides == 1
+        and isinstance(dilation_rate, int)
+        and dilation_rate > 1
+        and inputs.shape[-1] == kernel.shape[-2]
+    ):
+        return _dilated(inputs, kernel, dilation_rate, padding)
     in_groups = inputs.shape[-1] != kernel.shape[-2]
     if in_groups and keras.backend.backend() == "tensorflow":
         import tensorflow as tf
@@ -41,3 +52,24 @@ def convolve(
         data_format="channels_last",
         dilation_rate=dilation_rate,
     )
+
+
+def _dilated(inputs: Any, kernel: Any, dilation: int, padding: str) -> Any:
+    """A dilated convolution as one operator of a graph for others.
+
+    Of one axis TensorFlow would fold the time, convolve, and unfold it: a
+    dozen operators, which no other program puts together again.
+    """
+    import tensorflow as tf
+
+    # ONNX knows "same" for convolutions without dilation alone.
+    reach = (kernel.shape[0] - 1) * dilation if padding == "same" else 0
+    sides = [reach // 2, reach - reach // 2]
+    made = tf.nn.conv2d(
+        tf.convert_to_tensor(inputs)[:, tf.newaxis],
+        tf.convert_to_tensor(kernel)[tf.newaxis],
+        strides=1,
+        padding=[[0, 0], [0, 0], sides, [0, 0]],
+        dilations=[1, 1, dilation, 1],
+    )
+    return made[:, 0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,12 +10,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_audiogan.audio.mel_front_end import LOG_BASES, log_mels
 from keras_audiogan.audio.phase_recovery import griffin_lim
-from keras_audiogan.audio.spectra import (
-    log_mel_spectrogram,
-    mel_filter_bank,
-    num_frames,
-)
+from keras_audiogan.audio.spectra import mel_filter_bank, num_frames
 from keras_audiogan.audio.windows import get_window
 from keras_audiogan.layers.representations import (
     Moments,
@@ -87,8 +83,6 @@ MEL_SETTINGS["bigvgan"] = {
     "num_mel_bins": 100,
     "max_frequency": 12000.0,
 }
-
-_LOG_BASES = {"e": 1.0, "10": math.log(10.0), "2": math.log(2.0)}
 
 
 @keras.saving.register_keras_serializable("keras_audiogan")
@@ -222,33 +216,7 @@ class MelFeatures(keras.layers.Layer):
 
     def features(self, audio: Any) -> Any:
         """Returns the features `(rows, frames, bins)` of `(rows, time)`."""
-        mel = log_mel_spectrogram(
-            ops.cast(audio, "float32"),
-            self.sampling_rate,
-            num_mel_bins=self.num_mel_bins,
-            min_frequency=self.min_frequency,
-            max_frequency=self.max_frequency,
-            scale=self.mel_scale,
-            norm=self.mel_norm,
-            slopes=self.slopes,
-            fft_length=self.fft_length,
-            frame_step=self.frame_step,
-            window_length=self.window_length,
-            window=self.window,
-            padding=self.padding,
-            power=self.power,
-            power_floor=self.power_floor,
-            power_clip=self.power_clip,
-            floor=self.floor,
-            add_floor=self.add_floor,
-        )
-        if self.log_base != "e":
-            mel = mel * (1.0 / _LOG_BASES[self.log_base])
-        if self.mean is not None:
-            mel = mel - ops.convert_to_tensor(self.mean, "float32")
-        if self.scale is not None:
-            mel = mel / ops.convert_to_tensor(self.scale, "float32")
-        return mel
+        return log_mels(ops.cast(audio, "float32"), self)
 
     def call(self, audio: Any) -> Any:
         """Returns the log-mel spectrogram of `audio`."""
@@ -395,7 +363,7 @@ def _log_base(value: str | float | None) -> str:
         return "e"
     if not isinstance(value, str):
         value = f"{value:g}"
-    if value not in _LOG_BASES:
+    if value not in LOG_BASES:
         raise ValueError(
             f'`log_base` must be "e", "10" or "2". Received: log_base={value!r}'
         )

@@ -9,8 +9,10 @@ follows in training. The arithmetic of the norms is float32.
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -165,14 +167,64 @@ def _unit(vector: Any) -> Any:
     return vector / ops.maximum(length, 1e-12)
 
 
+class TimeState:
+    """What causal layers saw last, so that a sound can come in parts.
+
+    Each part goes through the network by itself, within `used`: what layers
+    put in front of it is then what they saw at the end of the part before.
+    """
+
+    def __init__(self) -> None:
+        self._held: list[Any] = []
+        self._calls = 0
+
+    @contextlib.contextmanager
+    def used(self) -> Iterator[None]:
+        """Lets layers go on from here; after an error it is as it was."""
+        before, self._calls = list(self._held), 0
+        token = _STATE.set(self)
+        try:
+            yield
+        except BaseException:
+            self._held = before
+            raise
+        finally:
+            _STATE.reset(token)
+
+    def padded(self, inputs: Any, left: int, mode: str) -> Any:
+        """Returns a part with what came before it in front."""
+        # Layers are called in the same order for every part.
+        place, self._calls = self._calls, self._calls + 1
+        if place < len(self._held):
+            made = ops.concatenate([self._held[place], inputs], axis=1)
+            self._held[place] = ops.stop_gradient(made[:, -left:])
+        else:
+            made = _padded(inputs, left, 0, mode)
+            self._held.append(ops.stop_gradient(made[:, -left:]))
+        return made
+
+
+_STATE: contextvars.ContextVar[TimeState | None] = contextvars.ContextVar(
+    "_STATE", default=None
+)
+
+
 def pad_time(inputs: Any, left: int, right: int, mode: str) -> Any:
     """Returns a tensor made longer along its axis 1.
 
     The mode is `"zeros"`, `"reflect"` (the edge is not repeated) or
-    `"replicate"` (the edge is).
+    `"replicate"` (the edge is). Within a `TimeState` what is put in front of
+    causal layers is what they saw last.
     """
     if not left and not right:
         return inputs
+    state = _STATE.get()
+    if state is not None and not right:
+        return state.padded(inputs, left, mode)
+    return _padded(inputs, left, right, mode)
+
+
+def _padded(inputs: Any, left: int, right: int, mode: str) -> Any:
     if mode == "replicate":
         parts = [inputs]
         if left:
@@ -373,7 +425,10 @@ class NormalizedConv2D(NormalizedConv):
     def apply_kernel(self, inputs: Any, kernel: Any) -> Any:
         """Returns the convolution of `inputs` with a kernel of this shape."""
         before, after, aside = self.padding
-        if any(self.padding):
+        if before and not after:
+            # As causal layers are.
+            inputs, before = pad_time(inputs, before, 0, "zeros"), 0
+        if before or after or aside:
             inputs = ops.pad(
                 inputs, [[0, 0], [before, after], [aside, aside], [0, 0]]
             )

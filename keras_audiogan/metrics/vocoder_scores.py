@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_audiogan.audio.mel_front_end import MelFrontEnd
 from keras_audiogan.audio.spectra import log_mel_spectrogram, spectrogram
 from keras_audiogan.metrics.alignment import warping_path
 from keras_audiogan.metrics.bootstrap import bootstrap_interval
@@ -164,14 +165,11 @@ def log_mel_distance(
     Raises:
         ValueError: If a clip is empty or shorter than the front end needs.
     """
-    from keras import ops
-
     options: dict[str, Any] = {"log_base": "e", "mean": None, "scale": None}
     if full_band:
         options.update(min_frequency=0.0, max_frequency=None)
-    natural = type(mel_features)(**{**mel_features.settings, **options})
-    pair = np.stack(as_pair(real, fake))[..., None]
-    first, second = np.asarray(ops.convert_to_numpy(natural(pair)))
+    natural = MelFrontEnd(**{**mel_features.settings, **options})
+    first, second = natural(np.stack(as_pair(real, fake)))
     return float(np.mean(np.abs(first - second), dtype="float64"))
 
 

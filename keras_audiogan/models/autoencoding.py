@@ -9,7 +9,7 @@ import numpy as np
 from keras_audiogan.audio.files import with_channels
 from keras_audiogan.audio.joining import join_clips
 from keras_audiogan.models.batches import check_given
-from keras_audiogan.models.streaming import CROSSFADE
+from keras_audiogan.serving.walks import CROSSFADE
 
 
 class Autoencoding:

@@ -65,8 +65,6 @@ NORMALIZATIONS = ("prespecified", "fitted")
 
 _MAX_BLOCKS = 12
 _MAX_LENGTH = 40_000_000
-# No normal latent of any size comes near it.
-_MOST_DEVIATION = 6.0
 # Clips that a fitted scale is found in, as many as the original takes.
 _NUM_FITTED = 1000
 # Of a run without a schedule of its own: the part in which the networks grow.
@@ -503,8 +501,8 @@ class GANSynth(ConditionalGAN):
 
     train_function: Any
     generator_class = GANSynthGenerator
-    latent_law = "normal"
     derived_arguments = ("num_classes", "picture_shape", "start_shape")
+    latent_law = "normal"
     default_arguments = {
         "slice_length": 64000,
         "latent_dim": 256,
@@ -791,23 +789,6 @@ class GANSynth(ConditionalGAN):
             "class/fake": loss,
             "accuracy/fake": class_accuracy(logits, batch["labels"]),
         }
-
-    # Sampling
-
-    def check_latents(self, latents: np.ndarray) -> None:
-        """Checks latents that were given.
-
-        Raises:
-            ValueError: If one is not finite, or they are far from normal.
-        """
-        super().check_latents(latents)
-        most = float(np.sqrt(np.mean(np.square(latents), axis=-1)).max())
-        if most > _MOST_DEVIATION:
-            raise ValueError(
-                "`latents` must be those of a standard normal distribution, "
-                "or shorter. Received: a latent whose root mean square is "
-                f"{most:.3g}"
-            )
 
     # What a training run asks
 

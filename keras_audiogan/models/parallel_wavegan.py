@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_audiogan.layers import MEL_SETTINGS
@@ -204,6 +203,7 @@ class ParallelWaveGAN(Vocoder):
     takes_noise = True
     # Its 30 layers each hold all samples of a chunk; as fast as 512.
     default_chunk_frames = 128
+    engine_chunk_frames = 64
     tiny = {
         **TINY,
         "num_layers": 4,
@@ -228,35 +228,6 @@ class ParallelWaveGAN(Vocoder):
     def _generator_inputs(self, mel: Any, batch: dict[str, Any]) -> Any:
         noise = batch.get("noise")
         return [mel, self._draw(mel) if noise is None else noise]
-
-    def _inputs_of_part(
-        self,
-        mel: np.ndarray,
-        start: int,
-        stop: int,
-        seed: int,
-        noise: np.ndarray | None,
-    ) -> Any:
-        hop = self.features.frame_step
-        if noise is not None:
-            wanted = (len(mel), mel.shape[1] * hop, 1)
-            if np.shape(noise) != wanted:
-                raise ValueError(
-                    f"`noise` must have the shape {wanted}. "
-                    f"Received: shape {np.shape(noise)}"
-                )
-            part = np.asarray(noise[:, start * hop : stop * hop], "float32")
-            return [mel[:, start:stop], part]
-        noise = np.empty((len(mel), (stop - start) * hop, 1), "float32")
-        for row in range(len(mel)):
-            # One stream a row and a frame, so that chunks agree.
-            for frame in range(start, stop):
-                rng = np.random.default_rng((seed, row, frame))
-                at = (frame - start) * hop
-                noise[row, at : at + hop, 0] = rng.standard_normal(
-                    hop, "float32"
-                )
-        return [mel[:, start:stop], noise]
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Sound of `[mel, noise]` or of mels, from the moving average."""

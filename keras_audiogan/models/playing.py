@@ -11,8 +11,7 @@ import numpy as np
 from keras_audiogan.audio.notes import (
     MAX_PITCH,
     Note,
-    pitch_name,
-    pitch_number,
+    pitches_of,
 )
 
 # In seconds: how fast a note begins, and how long it sounds after its end.
@@ -42,45 +41,6 @@ class Arrangement:
     num_moved: int
     num_left_out: int
     gain: float
-
-
-def pitches_of(labels: Sequence[str]) -> dict[int, int]:
-    """Returns MIDI number -> index of its label.
-
-    Raises:
-        ValueError: If the labels are no pitches.
-    """
-    numbers: dict[int, int] = {}
-    try:
-        for index, label in enumerate(labels):
-            numbers.setdefault(pitch_number(label), index)
-    except ValueError:
-        raise ValueError(
-            "Only generators whose labels are pitches, such as 060 or C4, "
-            f"play notes. Received: {', '.join(labels[:4])}, ..."
-        ) from None
-    return numbers
-
-
-def label_of(pitch: str | int, labels: Sequence[str]) -> str:
-    """Returns the label of a pitch.
-
-    Args:
-        pitch: MIDI number or name; see `pitch_number`.
-        labels: Those that there are.
-
-    Raises:
-        ValueError: If it is no pitch, or not among them.
-    """
-    known, number = pitches_of(labels), pitch_number(pitch)
-    if number not in known:
-        low, high = min(known), max(known)
-        raise ValueError(
-            f"The {len(known)} pitches of this generator lie from {low} "
-            f"({pitch_name(low)}) to {high} ({pitch_name(high)}). "
-            f"Received: {pitch!r}"
-        )
-    return labels[known[number]]
 
 
 class Playing:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,10 +12,14 @@ import numpy as np
 from keras import ops
 
 from keras_audiogan.audio.files import read_audio, write_audio
+from keras_audiogan.audio.mel_scale import check_mel_scale
 from keras_audiogan.audio.plots import save_sheet
-from keras_audiogan.audio.resampling import resample
 from keras_audiogan.layers import MelFeatures
-from keras_audiogan.layers.normalized_conv import NormalizedConv
+from keras_audiogan.layers.normalized_conv import (
+    NormalizedConv,
+    NormalizedConv1DTranspose,
+    TimeState,
+)
 from keras_audiogan.models.adversarial import (
     AdversarialModel,
     Batch,
@@ -25,16 +28,15 @@ from keras_audiogan.models.adversarial import (
 )
 from keras_audiogan.models.batches import (
     check_clip_and_mel,
-    check_floats,
     check_loss,
     check_mels,
-    check_sound,
 )
 from keras_audiogan.models.diagram import zeros
-from keras_audiogan.models.mel_scale import check_mel_scale, mels_in_a_row
 from keras_audiogan.models.networks import BuiltNetwork
 from keras_audiogan.models.sliced_scores import collecting_directions
 from keras_audiogan.presets.upgrade import upgrade_vocoder
+from keras_audiogan.serving.reach import Reach, reach_of
+from keras_audiogan.serving.vocoding import Vocoding
 from keras_audiogan.training import distribution
 from keras_audiogan.training.vocoder_losses import (
     SUB_BAND,
@@ -94,7 +96,7 @@ class VocoderGenerator(BuiltNetwork):
     context_frames: int
 
 
-class Vocoder(AdversarialModel):
+class Vocoder(Vocoding, AdversarialModel):
     """A generator of sound from mel spectrograms, and its discriminator.
 
     A vocoder owns its front end, `features`: rate, transform, filters, log,
@@ -127,12 +129,10 @@ class Vocoder(AdversarialModel):
     derived_arguments: tuple[str, ...] = ("num_mel_bins", "out_channels")
     mel_defaults: ClassVar[Mapping[str, Any]] = {}
     run_options = AdversarialModel.run_options | {"discriminator_start"}
-    # Frames that `vocode` takes at a time, by what memory they need.
-    default_chunk_frames = 512
     # Whether a training run takes mean and scale of the mels from its data.
     normalizes_mels = False
-    # Whether it is called with `[mel, noise]`.
-    takes_noise = False
+    # The same of engines, so that a process stays below 300 MB.
+    engine_chunk_frames = 256
     labels = None
     num_channels = 1
 
@@ -169,7 +169,6 @@ class Vocoder(AdversarialModel):
         self.weight_norm = network.get("weight_norm", False)
         self.causal = network.get("causal", False)
         self._adversarial = True
-        self._said_rate = False
         self.build_networks()
 
     def _check_hop(
@@ -512,22 +511,6 @@ class Vocoder(AdversarialModel):
         del batch
         return mel
 
-    def _inputs_of_part(
-        self,
-        mel: np.ndarray,
-        start: int,
-        stop: int,
-        seed: int,
-        noise: np.ndarray | None,
-    ) -> Any:
-        """What the generator is called with for some frames of a clip."""
-        del seed
-        if noise is not None:
-            raise ValueError(
-                f"{type(self).__name__} starts from no noise. Received: `noise`"
-            )
-        return mel[:, start:stop]
-
     # Use
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
@@ -542,146 +525,50 @@ class Vocoder(AdversarialModel):
         made = self.ema_generator(inputs, training=False)
         return self.representation.synthesise(made)
 
-    def mel(self, audio: Any, sampling_rate: float | None = None) -> np.ndarray:
-        """The mel spectrogram that this vocoder understands.
-
-        Args:
-            audio: float `(time,)`, `(time, 1)` or `(batch, time, 1)` in
-                [-1, 1].
-            sampling_rate: its rate in Hz; sound at another than the
-                vocoder's is resampled. Without it the vocoder's is assumed,
-                which a warning says once.
-
-        Returns:
-            Float32 `(batch, frames, num_mel_bins)`.
-
-        Raises:
-            ValueError: if the shape is another, the sound is shorter than a
-                transform's padding, or holds numbers that are not finite or
-                on the scale of integers.
-        """
-        audio = self._at_own_rate(audio, sampling_rate)
-        shortest = self.features.fft_length
-        if audio.shape[1] < shortest:
-            raise ValueError(
-                f"A mel spectrogram needs {shortest} samples or more. "
-                f"Received: {audio.shape[1]} samples"
-            )
+    def _mels_of(self, audio: np.ndarray) -> np.ndarray:
         return ops.convert_to_numpy(self.features(audio))
 
-    def _at_own_rate(self, audio: Any, rate: float | None) -> np.ndarray:
-        """Returns sound `(batch, time, 1)` at the vocoder's rate."""
-        own = self.sampling_rate
-        if rate is None and not self._said_rate:
-            self._said_rate = True
-            warnings.warn(
-                f"No `sampling_rate` was given: the sound is taken to be at "
-                f"this vocoder's {own} Hz. Give sampling_rate={own} if it is, "
-                "or its own, and it is resampled.",
-                stacklevel=3,
-            )
-        check_floats(audio)
-        audio = _as_batch_of_sound(audio)
-        check_sound(audio)
-        if rate is None or rate == own:
-            return audio
-        return np.stack([resample(row, rate, own) for row in audio])
+    def _run(self, inputs: Any) -> np.ndarray:
+        """Returns the sound of mels, or of mels and noise, as an array."""
+        if distribution.has_free_shapes(self):
+            inputs = inputs if isinstance(inputs, list) else [inputs]
+            return distribution.predict_any_length(self, inputs)
+        return np.asarray(distribution.predict(self, inputs), "float32")
 
-    def vocode(
-        self,
-        audio_or_mel: Any,
-        seed: int = 0,
-        chunk_frames: int | None = None,
-        noise: np.ndarray | None = None,
-        sampling_rate: float | None = None,
-    ) -> np.ndarray:
-        """Turns mels, or sound through its mels, into sound.
+    def _step(self) -> Callable[[np.ndarray, int, int], np.ndarray] | None:
+        """Returns what runs parts of a sound one after the other, with state.
 
-        Long inputs go through in chunks that overlap by what a sample
-        depends on: the result is that of the whole, and memory is bounded.
-
-        Args:
-            audio_or_mel: mels `(frames, num_mel_bins)` or `(batch, frames,
-                num_mel_bins)`; or sound, see `mel`.
-            seed: of the noise, for vocoders that start from it.
-            chunk_frames: frames at a time, without the overlap; the
-                architecture's `default_chunk_frames` unless given.
-            noise: what such vocoders start from, `(batch, frames * hop, 1)`,
-                in place of what the seed draws.
-            sampling_rate: of sound, see `mel`.
-
-        Returns:
-            Float32 `(batch, time, 1)` in [-1, 1], at the vocoder's rate:
-            `frames * hop` samples of mels, as many samples as it had of
-            sound.
-
-        Raises:
-            ValueError: if the shape is another, numbers are not finite, or
-                they cannot be sound in [-1, 1] or this vocoder's mels; where
-                that is only likely there is a warning.
+        None where a sample depends on later frames, or a layer on more than
+        it keeps.
         """
-        bins = self.features.num_mel_bins
-        given = mels_in_a_row(audio_or_mel, bins)
-        length = None
-        if given.ndim < 2 or given.shape[-1] != bins:
-            given = self._at_own_rate(given, sampling_rate)
-            length = given.shape[1]
-            hop, fft = self.features.frame_step, self.features.fft_length
-            missing = max(fft - length, -length % hop)
-            padded = np.pad(given, [(0, 0), (0, missing), (0, 0)])
-            given = self.mel(padded, self.sampling_rate)
-        elif given.size and np.isfinite(given).all():
-            check_mel_scale(given, self.features)
-        parts = list(self.vocode_parts(given, seed, chunk_frames, noise))
-        return np.concatenate(parts, axis=1)[:, :length]
+        if self.reach.look_ahead or any(
+            layer.kernel_size > 2 * layer.strides
+            for layer in self.ema_generator._flatten_layers()
+            if isinstance(layer, NormalizedConv1DTranspose)
+        ):
+            return None
+        state = TimeState()
 
-    def vocode_parts(
-        self,
-        mel: Any,
-        seed: int = 0,
-        chunk_frames: int | None = None,
-        noise: np.ndarray | None = None,
-    ) -> Iterator[np.ndarray]:
-        """Turns mels into sound, a chunk at a time; see `vocode`.
+        def step(mel: np.ndarray, first: int, seed: int) -> np.ndarray:
+            inputs: Any = mel
+            if self.takes_noise:
+                last = first + mel.shape[1]
+                inputs = [mel, self._noise_of(0, first, last, seed)[np.newaxis]]
+            with state.used():
+                made = ops.convert_to_numpy(self(inputs, training=False))
+            return np.clip(made.astype("float32"), -1.0, 1.0)
 
-        Yields:
-            Float32 `(batch, frames * hop, 1)`, one after the other in time.
-        """
-        mel = np.asarray(mel, "float32")
-        if mel.ndim == 2:
-            mel = mel[np.newaxis]
-        if mel.ndim != 3 or mel.shape[2] != self.features.num_mel_bins:
-            raise ValueError(
-                "Mels must have the shape (batch, frames, "
-                f"{self.features.num_mel_bins}). Received: shape {mel.shape}"
-            )
-        if not mel.size or not np.isfinite(mel).all():
-            raise ValueError(
-                "Mels must be finite numbers, of one frame or more. "
-                f"Received: shape {mel.shape}"
-            )
-        if chunk_frames is None:
-            chunk_frames = self.default_chunk_frames
-        if chunk_frames < 1:
-            raise ValueError(
-                "`chunk_frames` must be 1 or more. "
-                f"Received: chunk_frames={chunk_frames}"
-            )
-        frames, context = mel.shape[1], self.context_frames
-        hop = self.features.frame_step
-        # The same length for all chunks, so that no shape is new.
-        window = min(frames, chunk_frames + 2 * context)
-        start = 0
-        while start < frames:
-            stop = min(start + chunk_frames, frames)
-            if frames <= window:
-                stop = frames
-            left = min(max(start - context, 0), frames - window)
-            inputs = self._inputs_of_part(mel, left, left + window, seed, noise)
-            audio = np.asarray(distribution.predict(self, inputs), "float32")
-            part = audio[:, (start - left) * hop : (stop - left) * hop]
-            yield np.clip(part, -1.0, 1.0)
-            start = stop
+        return step
+
+    @property
+    def compiles_lengths(self) -> bool:
+        """Whether every length of mels is compiled for itself."""
+        return self.jit_compile and not self.run_eagerly
+
+    @property
+    def reach(self) -> Reach:
+        """What of the mels a sample of the sound depends on."""
+        return reach_of(self.architecture, self.arguments, self.context_frames)
 
     def fuse_weight_norm(self) -> Vocoder:
         """Returns this vocoder for use: the norm is part of the kernels.
@@ -835,21 +722,3 @@ def _layers(network: keras.Model) -> list[Any]:
 def _own(layer: keras.layers.Layer) -> list[Any]:
     """Returns the weights of a layer without those of layers in it."""
     return [*layer._trainable_variables, *layer._non_trainable_variables]
-
-
-def _as_batch_of_sound(audio: Any) -> np.ndarray:
-    audio = np.asarray(audio, "float32")
-    if audio.ndim == 1:
-        audio = audio[np.newaxis, :, np.newaxis]
-    elif audio.ndim == 2:
-        audio = audio[np.newaxis]
-    if audio.ndim != 3 or audio.shape[2] != 1 or not audio.size:
-        raise ValueError(
-            "Sound must have the shape (time,), (time, 1) or "
-            f"(batch, time, 1). Received: shape {audio.shape}"
-        )
-    if not np.isfinite(audio).all():
-        raise ValueError(
-            "Sound must be finite numbers. Received: some that are not"
-        )
-    return audio

@@ -133,6 +133,7 @@ class Vocos(Vocoder):
     default_loss = "vocos"
     # Cheap enough for whole sentences at once.
     default_chunk_frames = 1024
+    engine_chunk_frames = 1024
     # The original's files are brought to a level between these.
     run_defaults = {"random_gain_db": (-6.0, -1.0)}
     tiny = {

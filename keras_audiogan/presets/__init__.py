@@ -6,6 +6,7 @@ A preset folder is what a Hub repository holds:
 config.json                class and arguments, sampling rate, channels,
                            labels, and the checksums of the weights
 <stem>.safetensors         one per network, e.g. generator.safetensors
+<stem>.onnx                in its place, of an engine: see `serving`
 training.json              data, recipe, hardware, metrics (optional)
 README.md                  the model card, made from the two above
 samples/                   a few sound files and pictures (optional)

@@ -359,7 +359,13 @@ def _usage(config: Config, uri: str) -> str:
     parts, uri = parts_of(config), plain(uri)
     quoted = json.dumps(uri, ensure_ascii=False)
     code = _code("python", ["import keras_audiogan", "", *parts.python])
-    commands = _code("bash", parts.commands)
+    # An engine is not trained.
+    tries = [
+        each
+        for each in parts.commands
+        if "engine" not in config or "finetune" not in each
+    ]
+    commands = _code("bash", tries)
     return (
         f"## Use\n\n{code.replace('{preset}', quoted)}\n\n"
         f"{commands.replace('{preset}', shlex.quote(uri))}"
@@ -451,7 +457,12 @@ def _limits(config: Config, training: Mapping[str, Any]) -> str:
     lines = list(limits) if isinstance(limits, list) else []
     lines += parts_of(config).limits(config)
     weights = config["weights"]
-    if "generator" in weights and "discriminator" not in weights:
+    if "engine" in config:
+        lines.append(
+            "It is an engine, which onnxruntime or OpenVINO runs without "
+            "Keras: it cannot be trained further."
+        )
+    elif "generator" in weights and "discriminator" not in weights:
         lines.append(
             "The discriminator is not stored: fine-tuning starts with an "
             "untrained one."

@@ -24,6 +24,8 @@ TRAINING_FILE = "training.json"
 CARD_FILE = "README.md"
 SAMPLES_FOLDER = "samples"
 WEIGHTS_SUFFIX = ".safetensors"
+ENGINE_SUFFIX = ".onnx"
+"""Of the networks of an engine, a preset with `engine` in config.json."""
 
 MAX_INTEGER = 1 << 24
 MAX_ITEMS = 1024
@@ -58,7 +60,8 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
         `config` (the constructor's arguments), `sampling_rate` (Hz, or None),
         `num_channels` (or None), `labels` (a list, or None),
         `library_version` and `weights` (file stem -> `num_parameters`,
-        `num_bytes`, `sha256`).
+        `num_bytes`, `sha256`); of an engine also `engine`, what whoever runs
+        it must know.
 
     Raises:
         PresetError: if the folder or the file is not a preset's, or asks for
@@ -103,6 +106,17 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
         )
     for name in ("labels", "config"):
         _check_argument(file, name, config[name])
+    if "engine" in config:
+        _check_field(file, config, "engine", dict)
+        _check_argument(file, "engine", config["engine"])
+        if config["engine"].get("format") != "onnx":
+            raise PresetError(
+                file,
+                "`engine.format` is unknown; a newer keras-audiogan may know "
+                "it",
+                expected="onnx",
+                received=config["engine"].get("format"),
+            )
     if not 0 < len(weights) <= 64:
         raise PresetError(
             file, "`weights` must list the weights files", received=weights
@@ -128,6 +142,11 @@ def read_training(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     file = Path(path) / TRAINING_FILE
     return read_json(file) if os.path.lexists(file) else {}
+
+
+def weights_file(config: Mapping[str, Any], stem: str) -> str:
+    """Returns the name of the file that holds a network of a preset."""
+    return f"{stem}{ENGINE_SUFFIX if 'engine' in config else WEIGHTS_SUFFIX}"
 
 
 def is_preset_folder(path: str | os.PathLike[str]) -> bool:

@@ -15,16 +15,22 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 
 if TYPE_CHECKING:
     from keras_audiogan.data.dataset import AudioDataset
 
 BACKEND = keras.backend.backend()
 DISTRIBUTIONS = ("mirrored", "multiworker")
+
+# Model -> what keeps threads from running it at once.
+_LOCKS: Any = weakref.WeakKeyDictionary()
 
 
 def num_replicas() -> int:
@@ -103,12 +109,68 @@ def predict(model: keras.Model, inputs: Any) -> Any:
     Keras's `predict_on_batch` gathers what all workers made, so a worker that
     calls it alone would wait for the others for ever.
     """
-    strategy = getattr(model, "distribute_strategy", None)
-    if strategy is None or strategy.num_replicas_in_sync == 1:
-        return model.predict_on_batch(inputs)
+    if _is_on_one_device(model):
+        # Keras makes its function, and on JAX its state, in the model.
+        with _lock_of(model):
+            return model.predict_on_batch(inputs)
     return keras.tree.map_structure(
         keras.ops.convert_to_numpy, model(inputs, training=False)
     )
+
+
+def has_free_shapes(model: keras.Model) -> bool:
+    """Returns whether one graph of a model can serve any length of inputs."""
+    return (
+        BACKEND == "tensorflow"
+        and not model.run_eagerly
+        and not model.jit_compile
+        and _is_on_one_device(model)
+    )
+
+
+def predict_any_length(model: keras.Model, inputs: list[Any]) -> np.ndarray:
+    """Runs a model whose graph is made once, with batch and time left free.
+
+    Keras's own is made anew for the second length that it meets. Threads may
+    call this at once.
+
+    Args:
+        model: one with `has_free_shapes`.
+        inputs: float32 arrays `(batch, time, ...)`; one is given as it is.
+    """
+    import tensorflow as tf
+
+    graph = model.__dict__.get("_any_length")
+    if graph is None:
+        with _lock_of(model):
+            graph = model.__dict__.get("_any_length")
+            if graph is None:
+
+                def run(*tensors: Any) -> Any:
+                    given = tensors[0] if len(tensors) == 1 else list(tensors)
+                    return model(given, training=False)
+
+                graph = tf.function(
+                    run,
+                    input_signature=[
+                        tf.TensorSpec((None, None, *x.shape[2:]), tf.float32)
+                        for x in inputs
+                    ],
+                    autograph=False,
+                ).get_concrete_function()
+                # Past Keras, which would track it.
+                model.__dict__["_any_length"] = graph
+    tensors = [tf.convert_to_tensor(x, tf.float32) for x in inputs]
+    return np.asarray(graph(*tensors), "float32")
+
+
+def _is_on_one_device(model: keras.Model) -> bool:
+    strategy = getattr(model, "distribute_strategy", None)
+    return strategy is None or strategy.num_replicas_in_sync == 1
+
+
+def _lock_of(model: keras.Model) -> Any:
+    return _LOCKS.setdefault(model, threading.RLock())
 
 
 def as_logs(logs: dict[str, Any]) -> dict[str, Any]:

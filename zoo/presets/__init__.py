@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from importlib import import_module
@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from keras_audiogan.presets import cards, weight_files
 from keras_audiogan.presets.config import (
     CONFIG_FILE,
-    WEIGHTS_SUFFIX,
     read_config,
     read_training,
+    weights_file,
 )
 from keras_audiogan.presets.strict_json import PresetError
 from keras_audiogan.presets.tasks import TASKS
+from keras_audiogan.serving.reach import known_reach
 
 if TYPE_CHECKING:
     from keras_audiogan.models import AudioClassifier, AudioGAN, Vocoder
@@ -101,7 +102,7 @@ def find_presets(
         `"package"` for a preset that every installation holds, `"checkout"`
         for one that only the repository does and that is here, `"hub"` for
         one that is not here, but in a repository of `HUB_OWNER`. The last
-        have no `path`, `config` and `training`.
+        have no `path`, `config`, `training`, `engine` and `streaming`.
 
     Raises:
         ValueError: if the task is unknown.
@@ -265,10 +266,12 @@ def from_preset(
             know its methods, as they do for the names of the zoo's presets.
         token: For private repositories of the Hub.
         **kwargs: As `keras_audiogan.saving.load_preset` takes them:
-            `weights`, `dtype`.
+            `weights`, `dtype`; of an engine also `runtime`, `"onnxruntime"`
+            or `"openvino"`.
 
     Returns:
-        A model of the preset's class, not compiled.
+        A model of the preset's class, not compiled; of a folder that
+        `audiogan export --engine` wrote an `Engine`, without Keras.
 
     Raises:
         ValueError: if there is no such preset (see `resolve`), it is for
@@ -279,9 +282,11 @@ def from_preset(
     """
     _check_task(task)
     path = _resolve_any(name, token, kwargs.get("weights"))
-    from keras_audiogan import converters, saving
+    from keras_audiogan import saving
 
     if not saving.is_preset_folder(path) and _is_checkpoint(path):
+        from keras_audiogan import converters
+
         model = converters.convert(path, **kwargs)
         _check_is_for(task, model.task, name)
         return model
@@ -355,9 +360,11 @@ def preset_info(
         `class_name`, `sampling_rate` (Hz), `num_channels`, `slice_length`
         (samples), `duration` (seconds), `labels`, `config`, `num_parameters`
         (by file stem), `num_bytes` (of all weights), `storage_dtype`, `data`
-        (a list), `license`, `metrics` (name -> number), `library_version` and
-        `training` (all of training.json). What a preset does not say is None
-        or empty.
+        (a list), `license`, `metrics` (name -> number), `library_version`,
+        `engine` (its format, of presets without Keras), `streaming` (of
+        vocoders, `look_ahead` in samples, `latency` in seconds and
+        `first_frames`) and `training` (all of training.json). What a preset
+        does not say is None or empty.
 
     Raises:
         ValueError: if there is no such preset, or its files are broken.
@@ -365,13 +372,23 @@ def preset_info(
     folder = resolve(name, token=token)
     is_bundled = folder in _bundled().values()
     config, training = read_config(folder), read_training(folder)
-    headers = {
-        stem: weight_files.read_header(folder / f"{stem}{WEIGHTS_SUFFIX}")
-        for stem in sorted(config["weights"])
-    }
-    dtypes = {
-        header.metadata.get("storage_dtype") for header in headers.values()
-    }
+    entries = config["weights"]
+    dtypes: set[str | None] = {"float32"}
+    if "engine" not in config:
+        headers = {
+            stem: weight_files.read_header(folder / weights_file(config, stem))
+            for stem in sorted(entries)
+        }
+        dtypes = {
+            header.metadata.get("storage_dtype") for header in headers.values()
+        }
+        entries = {
+            stem: {
+                "num_parameters": header.num_parameters,
+                "num_bytes": header.num_bytes,
+            }
+            for stem, header in headers.items()
+        }
     data = cards.data_sets(training)
     licenses = [entry["license"] for entry in data if entry.get("license")]
     return {
@@ -384,15 +401,35 @@ def preset_info(
         "labels": config["labels"],
         "config": config["config"],
         "num_parameters": {
-            stem: header.num_parameters for stem, header in headers.items()
+            stem: entry["num_parameters"] for stem, entry in entries.items()
         },
-        "num_bytes": sum(header.num_bytes for header in headers.values()),
+        "num_bytes": sum(entry["num_bytes"] for entry in entries.values()),
         "storage_dtype": dtypes.pop() if len(dtypes) == 1 else None,
         "data": data,
         "license": training.get("license") or ", ".join(licenses) or None,
         "metrics": cards.figures(training),
         "library_version": config["library_version"],
+        "engine": config.get("engine", {}).get("format"),
+        "streaming": _streaming(config),
         "training": training,
+    }
+
+
+def _streaming(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Returns how far the sound of a vocoder's stream stays behind."""
+    if config["task"] != "vocode":
+        return None
+    reach = known_reach(config["architecture"], config["config"])
+    if reach is None or not config["sampling_rate"]:
+        # Of an architecture of others, or a preset of long ago.
+        return None
+    return {
+        "look_ahead": reach.look_ahead,
+        "latency": reach.look_ahead / config["sampling_rate"],
+        "first_frames": max(
+            reach.first_frames,
+            reach.look_ahead // config["config"]["mel"]["frame_step"] + 1,
+        ),
     }
 
 

@@ -183,33 +183,3 @@ class Streaming:
         return model.path_between(
             points[before], points[after], share.astype("float32")
         ).astype("float32")
-
-
-def slerp(
-    start: np.ndarray, end: np.ndarray, position: np.ndarray
-) -> np.ndarray:
-    """Interpolates on the sphere (Shoemake, SIGGRAPH 1985).
-
-    Args:
-        start: `(n, size)`, none of them zero.
-        end: The same.
-        position: `(n, 1)`, from 0 to 1.
-
-    Returns:
-        `(n, size)`; on a straight line where both point the same way or
-        opposite ways, so that there is no arc or no one of them.
-    """
-    lengths = [
-        np.linalg.norm(each, axis=-1, keepdims=True) for each in (start, end)
-    ]
-    cosine = np.sum(start * end, axis=-1, keepdims=True)
-    cosine = cosine / np.maximum(lengths[0] * lengths[1], 1e-12)
-    angle = np.arccos(np.clip(cosine, -1.0, 1.0))
-    sine = np.sin(angle)
-    straight = sine < 1e-4
-    sine = np.where(straight, 1.0, sine)
-    first = np.where(
-        straight, 1.0 - position, np.sin((1.0 - position) * angle) / sine
-    )
-    second = np.where(straight, position, np.sin(position * angle) / sine)
-    return (first * start + second * end).astype("float32")

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from keras_audiogan.audio.windows import get_window
-from keras_audiogan.layers import MelFeatures
+
+if TYPE_CHECKING:
+    from keras_audiogan.audio.mel_front_end import MelSettings
 
 # Frames that are looked at, spread over the whole.
 _MOST_FRAMES = 4096
@@ -48,7 +50,7 @@ class Remark(NamedTuple):
     text: str
 
 
-def check_mel_scale(mel: np.ndarray, features: MelFeatures) -> None:
+def check_mel_scale(mel: np.ndarray, features: MelSettings) -> None:
     """Refuses what cannot be mels of a front end, and warns of the doubtful.
 
     Args:
@@ -67,7 +69,7 @@ def check_mel_scale(mel: np.ndarray, features: MelFeatures) -> None:
         )
 
 
-def mel_remark(mel: np.ndarray, features: MelFeatures) -> Remark | None:
+def mel_remark(mel: np.ndarray, features: MelSettings) -> Remark | None:
     """Says what is wrong with the scale of mels, None if nothing is.
 
     Args:
@@ -111,23 +113,23 @@ def mel_remark(mel: np.ndarray, features: MelFeatures) -> Remark | None:
     )
 
 
-def _unit(features: MelFeatures) -> str:
+def _unit(features: MelSettings) -> str:
     log, _ = _LOGARITHMS[features.log_base]
     return f"{log} of mel {_what(features)}"
 
 
-def _what(features: MelFeatures) -> str:
+def _what(features: MelSettings) -> str:
     return "magnitudes" if features.power == 1.0 else "powers"
 
 
-def _nepers(mel: np.ndarray, features: MelFeatures) -> np.ndarray:
+def _nepers(mel: np.ndarray, features: MelSettings) -> np.ndarray:
     """Natural logarithms of what the filters let through."""
     values = mel * (1.0 if features.scale is None else features.scale)
     values = values + (0.0 if features.mean is None else features.mean)
     return values * _LOGARITHMS[features.log_base][1]
 
 
-def _range(features: MelFeatures) -> tuple[float, float]:
+def _range(features: MelSettings) -> tuple[float, float]:
     """The floor, and about the largest value of sound, as mels have them."""
     loudest = _window(features).sum() / 2.0
     top = features.filters.max(axis=0) * loudest**features.power
@@ -144,12 +146,12 @@ def _range(features: MelFeatures) -> tuple[float, float]:
     return bounds[0], bounds[1]
 
 
-def _window(features: MelFeatures) -> np.ndarray:
+def _window(features: MelSettings) -> np.ndarray:
     length = features.window_length or features.fft_length
     return get_window(features.window, length)
 
 
-def _levels(nepers: np.ndarray, features: MelFeatures) -> np.ndarray:
+def _levels(nepers: np.ndarray, features: MelSettings) -> np.ndarray:
     """Least level of the sound of each frame, in dB re full scale."""
     sums, tops = features.filters.sum(axis=0), features.filters.max(axis=0)
     used = sums > 0.0
@@ -162,7 +164,7 @@ def _levels(nepers: np.ndarray, features: MelFeatures) -> np.ndarray:
     return (total - math.log(full)) * 10.0 / math.log(10.0)
 
 
-def _seen(rows: np.ndarray, features: MelFeatures) -> tuple[str, str]:
+def _seen(rows: np.ndarray, features: MelSettings) -> tuple[str, str]:
     """Names the scale that values are on, and the expression that mends it."""
     log, factor = _LOGARITHMS[features.log_base]
     decibel = math.log(10.0) / 20.0 * features.power
@@ -238,8 +240,9 @@ def mels_in_a_row(mels: Any, num_mel_bins: int) -> Any:
         shapes = [tuple(np.shape(each)) for each in mels]
         if len(set(shapes)) > 1:
             raise ValueError(
-                "One batch needs mels, or sounds, of one length: vocode these "
-                "one by one, [vocoder.vocode(mel)[0] for mel in mels]. "
+                "One batch needs mels, or sounds, of one length; of a list of "
+                "arrays each may have its own: "
+                "vocode([np.asarray(each) for each in mels]). "
                 f"Received: shapes {shapes[:4]}"
             )
     array = np.asarray(mels)
