@@ -98,6 +98,27 @@ def _hifigan(a: Mapping[str, Any]) -> list[_Step]:
     return [*steps, _conv(a["kernel_size"], causal=causal)]
 
 
+def _bigvgan(a: Mapping[str, Any]) -> list[_Step]:
+    # Twelve taps up and twelve down, at twice the rate.
+    snake = 5
+    block = 0
+    for taps, dilations in zip(
+        a["block_kernel_sizes"], a["block_dilations"], strict=True
+    ):
+        plain = (snake + taps // 2) * (a["block_type"] == 1)
+        each = (snake + (taps - 1) * x // 2 + plain for x in dilations)
+        block = max(block, sum(each))
+    steps = [_conv(7)]
+    for rate, taps in zip(
+        a["upsample_rates"], a["upsample_kernel_sizes"], strict=True
+    ):
+        steps += [
+            _up(taps, rate, (taps - rate + 1) // 2, False),
+            _shift(block, block),
+        ]
+    return [*steps, _shift(snake, snake), _conv(7)]
+
+
 def _melgan(a: Mapping[str, Any]) -> list[_Step]:
     causal = a["causal"]
     mirrored = a["padding"] == "reflect"
@@ -141,6 +162,7 @@ def _vocos(a: Mapping[str, Any]) -> list[_Step]:
 
 
 _STEPS: dict[str, Callable[[Mapping[str, Any]], list[_Step]]] = {
+    "bigvgan": _bigvgan,
     "hifigan": _hifigan,
     "melgan": _melgan,
     "multiband_melgan": _multiband_melgan,
