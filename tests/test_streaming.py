@@ -81,9 +81,12 @@ def test_the_reach_is_what_perturbed_frames_show(vocoders, form):
     first, last = measured(model, 2 * place + 2, place)
     # What comes through the last tap of every layer may be lost in rounding,
     # as are the ends of a filter bank.
-    most = hop if "multiband" in form else hop // 4
+    most, frames = (hop if "multiband" in form else hop // 4), 1
+    if form.startswith("bigvgan"):
+        # The last taps of its filters are thousandths, twice in each block.
+        most, frames = 2 * hop, 2
     assert 0 <= reach.look_ahead - (place * hop - first) <= most
-    assert 0 <= reach.look_back - (last // hop - place) <= 1
+    assert 0 <= reach.look_back - (last // hop - place) <= frames
     # The start depends on no later frame than the reach says.
     at = reach.first_frames
     early, _ = measured(model, at + place, at)
