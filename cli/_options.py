@@ -305,6 +305,7 @@ def preset_stem(preset: str) -> str:
 def load_model(
     folder: pathlib.Path,
     precision: str,
+    *,
     runtime: str | None = None,
     weights: Sequence[str] = ("generator",),
 ) -> Any:

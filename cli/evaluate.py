@@ -215,7 +215,7 @@ def _evaluate_clips(
     )
 
     weights = ("generator", "encoder") if copies else ("generator",)
-    gan = _options.load_model(folder, precision, weights)
+    gan = _options.load_model(folder, precision, weights=weights)
     _evaluation.check_labels(train, gan)
     real, held_out = (_evaluation.read(part, gan) for part in (train, test))
     if study:

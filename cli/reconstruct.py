@@ -131,7 +131,7 @@ def command(
     from keras_audiogan import metrics, reconstructing, vocoding
     from keras_audiogan.audio import audio_info, read_audio
 
-    model = _options.load_model(folder, precision, stems)
+    model = _options.load_model(folder, precision, weights=stems)
     rate, channels = model.sampling_rate, model.num_channels
     options = {"level": level or model.level, "crossfade": crossfade}
     distances = functools.partial(

@@ -295,7 +295,7 @@ def command(
     if seconds is not None:
         stem = f"{_options.preset_stem(preset)}_{seed_name}"
         file = _stream.target(output, stem, audio_format, overwrite)
-        gan = _options.load_model(folder, precision, weights)
+        gan = _options.load_model(folder, precision, weights=weights)
         if phases:
             gan.set_phase_recovery(**phases)
         fade = 0.25 if crossfade is None else crossfade
@@ -324,7 +324,9 @@ def command(
         overwrite,
         tuple(asked or ()) if interpolate is None else (),
     )
-    gan = _options.load_model(folder, precision, runtime, weights)
+    gan = _options.load_model(
+        folder, precision, runtime=runtime, weights=weights
+    )
     if phases:
         gan.set_phase_recovery(**phases)
     if between is not None:

@@ -156,7 +156,9 @@ def command(
         _check_raw(raw, inputs, output)
         if "engine" not in config:
             _backend.prepare()
-        _vocode_raw(_options.load_model(folder, precision, runtime), seed)
+        _vocode_raw(
+            _options.load_model(folder, precision, runtime=runtime), seed
+        )
         return
     if output is None:
         raise click.UsageError("Missing option '-o' / '--output'.")
@@ -180,7 +182,7 @@ def command(
     from keras_audiogan.audio import audio_info, read_audio
     from keras_audiogan.metrics.vocoder_evaluation import warm_up
 
-    vocoder: Vocoder = _options.load_model(folder, precision, runtime)
+    vocoder: Vocoder = _options.load_model(folder, precision, runtime=runtime)
     warm_up(vocoder)
     options: dict[str, Any] = {
         "level": level or vocoder.level,
