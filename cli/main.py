@@ -24,7 +24,8 @@ COMMANDS = {
     "train": "Train an architecture from nothing on a folder of sounds.",
     "finetune": "Train a preset further on a folder of sounds.",
     "evaluate": "Measure a preset against a folder of real sounds.",
-    "judge": "Fetch a published network that music is judged by.",
+    "judge": "Fetch a published network that `audiogan evaluate` judges music "
+    "by.",
     "export": "Write a preset for ONNX, LiteRT or TensorFlow alone.",
     "convert": "Turn an original author's checkpoint into a preset.",
     "pull": "Fetch a preset from the Hub.",

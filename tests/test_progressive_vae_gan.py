@@ -246,7 +246,7 @@ def test_latents_of_clips_and_clips_of_latents(model):
         (clips[:, :-1], "Clips must have the shape"),
         (clips[..., :1], "Clips must have the shape"),
         (clips[:0], "Clips must have the shape"),
-        (np.full_like(clips, np.nan), "must hold finite"),
+        (np.full_like(clips, np.nan), "must be finite"),
         (1000 * clips, "Received"),
     ]:
         with pytest.raises(ValueError, match=message):

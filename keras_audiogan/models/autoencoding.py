@@ -67,11 +67,6 @@ class Autoencoding:
                 f"at least 1. Received: shape {clips.shape}"
             )
         check_given(clips, None, *wanted, ())
-        if not np.isfinite(clips).all():
-            raise ValueError(
-                "Clips must hold finite numbers. Received: "
-                f"{np.count_nonzero(~np.isfinite(clips))} that are not"
-            )
         size = _padded(len(clips), batch_size)
         parts = []
         for start in range(0, len(clips), size):
