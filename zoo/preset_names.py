@@ -35,6 +35,10 @@ VocodeName = Literal[
     "vocos_speech",
 ]
 
+AutoencodeName = Literal[
+    "progressive_vae_gan_piano",
+]
+
 ClassifyName = Literal[
     "digit_classifier",
     "drum_classifier",
