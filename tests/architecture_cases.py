@@ -248,7 +248,8 @@ def set_weights_from_paths(model: Any) -> None:
     its moving average.
     """
     equalized = {
-        id(getattr(layer, "_kernel", None) or layer.kernel)
+        # A layer of Keras calls it `_kernel`; `kernel` is a property there.
+        id(getattr(layer, "_kernel" if hasattr(layer, "_kernel") else "kernel"))
         for layer in model._flatten_layers()
         if hasattr(layer, "kernel_scale")
     }
