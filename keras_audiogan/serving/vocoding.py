@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
@@ -117,6 +117,25 @@ class Vocoding:
         if rate is None or rate == own:
             return audio
         return np.stack([resample(row, rate, own) for row in audio])
+
+    @overload
+    def vocode(
+        self,
+        audio_or_mel: list[np.ndarray],
+        seed: int = 0,
+        chunk_frames: int | None = None,
+        noise: np.ndarray | None = None,
+        sampling_rate: float | None = None,
+    ) -> list[np.ndarray]: ...
+    @overload
+    def vocode(
+        self,
+        audio_or_mel: Any,
+        seed: int = 0,
+        chunk_frames: int | None = None,
+        noise: np.ndarray | None = None,
+        sampling_rate: float | None = None,
+    ) -> np.ndarray: ...
 
     def vocode(
         self,

@@ -32,8 +32,14 @@ from keras_audiogan.presets.tasks import TASKS
 from keras_audiogan.serving.reach import known_reach
 
 if TYPE_CHECKING:
-    from keras_audiogan.models import AudioClassifier, AudioGAN, Vocoder
+    from keras_audiogan.models import (
+        AudioClassifier,
+        AudioGAN,
+        ProgressiveVAEGAN,
+        Vocoder,
+    )
     from keras_audiogan.zoo.preset_names import (
+        AutoencodeName,
         ClassifyName,
         GenerateName,
         VocodeName,
@@ -203,6 +209,14 @@ def from_preset(
     token: str | bool | None = None,
     **kwargs: Any,
 ) -> AudioClassifier: ...
+@overload
+def from_preset(
+    name: AutoencodeName,
+    *,
+    task: Literal["autoencode"] | None = None,
+    token: str | bool | None = None,
+    **kwargs: Any,
+) -> ProgressiveVAEGAN: ...
 @overload
 def from_preset(
     name: str | os.PathLike[str],
