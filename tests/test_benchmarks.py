@@ -176,7 +176,8 @@ def test_gansynth_in_pytorch_makes_the_same(growing, blocks):
     with torch.no_grad():
         theirs = generator(*map(torch.from_numpy, (latents, classes)))
         scores, logits = discriminator(theirs)
-    assert np.abs(np.moveaxis(made, -1, 1) - theirs.numpy()).max() < 2e-4
+    # Random weights: pictures, from -1 to 1, of sixteen layers.
+    assert np.abs(np.moveaxis(made, -1, 1) - theirs.numpy()).max() < 1e-3
     ((*_, known, judged),) = growing.discriminator.feature_maps(
         [made], training=True
     )

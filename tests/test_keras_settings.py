@@ -48,7 +48,7 @@ def settings():
 def sound(folder):
     """What a preset makes, or says, of always the same."""
     model = load_preset(folder)
-    if model.task == "generate":
+    if hasattr(model, "sample"):
         return model.sample(2, seed=0)
     length = getattr(model, "slice_length", 2000)
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (1, length, 1))

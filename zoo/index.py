@@ -74,9 +74,12 @@ def render_names(index: Mapping[str, Mapping[str, Any]]) -> str:
     names |= {old: names[new] for old, new in ALIASES.items() if new in names}
     for task in TASKS:
         of_task = sorted(name for name in names if names[name] == task)
-        if of_task:
-            lines += ["", f"{task.capitalize()}Name = Literal["]
-            lines += [f'    "{name}",' for name in of_task]
+        name = f"{task.capitalize()}Name"
+        if len(of_task) == 1:
+            lines += ["", f'{name} = Literal["{of_task[0]}"]']
+        elif of_task:
+            lines += ["", f"{name} = Literal["]
+            lines += [f'    "{each}",' for each in of_task]
             lines += ["]"]
     return "\n".join(lines) + "\n"
 

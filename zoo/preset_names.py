@@ -35,7 +35,7 @@ VocodeName = Literal[
     "vocos_speech",
 ]
 
-AutoencodeName = Literal["progressive_vae_gan_piano",]
+AutoencodeName = Literal["progressive_vae_gan_piano"]
 
 ClassifyName = Literal[
     "digit_classifier",
