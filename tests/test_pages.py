@@ -37,6 +37,9 @@ def folder(tmp_path):
     shutil.copytree(HERE / "data" / "digits", tmp_path / "fsdd")
     audio, rate = read_audio(tmp_path / "my_sounds" / "zero" / "0.wav")
     write_audio(tmp_path / "speech.wav", np.tile(audio, (4, 1)), rate)
+    for take in range(2):
+        both = rng.uniform(-0.5, 0.5, (4096, 2)).astype("float32")
+        write_audio(tmp_path / "piano" / f"{take}.wav", both, 16000)
     gan = cases.build("gansynth", labels=[f"{p:03}" for p in range(54, 73)])
     gan.save_to_preset(tmp_path / "my_notes")
     song = mido.MidiFile()

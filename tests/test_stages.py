@@ -20,6 +20,7 @@ from keras_audiogan.runs.options import TrainingOptions
 from keras_audiogan.runs.run import run_training
 from keras_audiogan.runs.stage_options import StageOptions
 from keras_audiogan.runs.stages import carry_stage, run_stages
+from keras_audiogan.zoo import resolve
 
 RATE = 16000
 PATIENCE_SECONDS = 240
@@ -168,6 +169,7 @@ def test_each_part_begins_with_the_one_before(trained):
     assert not np.array_equal(first[name], frozen[name])
     known = json.loads((trained / "stages.json").read_text())
     assert known["done"] == {"stage_1": 2, "stage_2_frozen": 1, "stage_2": 2}
+    assert resolve(trained) == trained / "stage_2" / "preset"
 
 
 @pytest.mark.slow

@@ -448,8 +448,17 @@ def _streaming(config: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _folder(folder: Path) -> Path:
-    """Returns a folder, or the exported preset of a training run's."""
-    for place in (folder, folder / RUN_PRESET):
+    """Returns a folder, or the exported preset of a training run's.
+
+    A run of stages is its last stage that has one.
+    """
+    stages = [
+        place
+        for place in folder.glob(f"stage_*/{RUN_PRESET}")
+        if place.parent.name.removeprefix("stage_").isdecimal()
+    ]
+    stages.sort(key=lambda place: -int(place.parent.name[6:]))
+    for place in (folder, folder / RUN_PRESET, *stages):
         if (place / CONFIG_FILE).is_file():
             return place
     if not os.path.isdir(folder):
