@@ -33,17 +33,27 @@ def audio_of(*shape, seed=0):
 @pytest.mark.backends
 @pytest.mark.parametrize("padding", ["center", "same"])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_the_head_is_the_inverse_of_the_transform(padding, channels):
+@pytest.mark.parametrize("phase", ["angle", "frequency"])
+def test_the_head_is_the_inverse_of_the_transform(padding, channels, phase):
     fft_length, hop, frames = 32, 8, 10
     sound = audio_of(channels, frames * hop)
     real, imaginary = stft(ops.convert_to_tensor(sound), 32, hop, padding)
     spectrum = numbers(real) + 1j * numbers(imaginary)
     spectrum = spectrum[:, :frames]
-    parts = [np.log(np.abs(spectrum) + 1e-9), np.angle(spectrum)]
+    angles = np.angle(spectrum)
+    if phase == "frequency":
+        turns = 2 * np.pi * hop / fft_length * np.arange(fft_length // 2 + 1)
+        angles[:, 1:] = np.diff(angles, axis=1) - turns
+    parts = [np.log(np.abs(spectrum) + 1e-9), angles]
     features = np.concatenate(parts, -1).transpose(1, 0, 2)
     features = features.reshape(1, frames, -1).astype("float32")
     head = InverseSTFTHead(
-        fft_length, hop, padding, channels, name=f"{padding}_{channels}"
+        fft_length,
+        hop,
+        padding,
+        channels,
+        phase=phase,
+        name=f"{padding}_{channels}_{phase}",
     )
     head.build(features.shape)
     head.out.kernel.assign(np.eye(features.shape[-1], dtype="float32"))
@@ -74,9 +84,12 @@ def test_the_transform_is_pytorchs():
 
 @pytest.mark.backends
 @pytest.mark.parametrize("channels", [1, 2])
-def test_the_head_starts_at_its_level(channels):
+@pytest.mark.parametrize("phase", ["angle", "frequency"])
+def test_the_head_starts_at_its_level(channels, phase):
     keras.utils.set_random_seed(3)
-    head = InverseSTFTHead(64, 16, num_channels=channels, start_level=0.1)
+    head = InverseSTFTHead(
+        64, 16, num_channels=channels, start_level=0.1, phase=phase
+    )
     frames = audio_of(4, 60, 24) / 0.3
     level = np.sqrt(np.mean(numbers(head(frames)) ** 2))
     assert 0.08 < level < 0.125

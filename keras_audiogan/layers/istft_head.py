@@ -19,6 +19,7 @@ from keras_audiogan.audio.transforms import (
 from keras_audiogan.audio.windows import centered_window, margin
 
 PADDINGS = ("same", "center")
+PHASES = ("angle", "frequency")
 # The original's guard against magnitudes out of all proportion.
 _LARGEST_MAGNITUDE = 100.0
 _LEAST_WEIGHT = 1e-2
@@ -43,10 +44,15 @@ class InverseSTFTHead(keras.layers.Layer):
         start_level: root mean square of the sound at the start, full scale
             1, from phases that differ from bin to bin; None for the start of
             a dense layer in PyTorch, as the original has it.
+        phase: what the dense layer makes of phases: `"angle"`, each by
+            itself, or `"frequency"`, how much further than a wave of the
+            bin's own frequency each has turned since the frame before, in
+            radians; it is added up over the frames. A steady tone is then
+            the same in every frame, as GANSynth (arXiv:1902.08710) has it.
 
     Raises:
-        ValueError: if the padding is unknown, or frames are not longer than
-            their step.
+        ValueError: if the padding or phase is unknown, or frames are not
+            longer than their step.
 
     Input shape: `(batch, frames, channels)`.
     Output shape: `(batch, frames * frame_step, num_channels)`. With
@@ -62,9 +68,14 @@ class InverseSTFTHead(keras.layers.Layer):
         num_channels: int = 1,
         window: str = "hann",
         start_level: float | None = None,
+        phase: str = "angle",
         **kwargs: Any,
     ) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
+        if phase not in PHASES:
+            raise ValueError(
+                f"`phase` must be one of {PHASES}. Received: phase={phase!r}"
+            )
         if padding not in PADDINGS:
             raise ValueError(
                 f"`padding` must be one of {PADDINGS}. "
@@ -81,6 +92,7 @@ class InverseSTFTHead(keras.layers.Layer):
         self.num_channels = num_channels
         self.window = window
         self.start_level = start_level
+        self.phase = phase
         self.taper = centered_window(window, None, fft_length)
 
     def build(self, input_shape: Any) -> None:
@@ -132,11 +144,13 @@ class InverseSTFTHead(keras.layers.Layer):
         Args:
             logs: natural logarithms of magnitudes, `(rows, frames,
                 fft_length // 2 + 1)`.
-            phases: in radians, of the same shape.
+            phases: in radians, of the same shape; or what `phase` says.
 
         Returns:
             `(rows, frames * frame_step)`.
         """
+        if self.phase == "frequency":
+            phases = ops.cumsum(phases, axis=1) + self.turns(phases)
         # The limit stands before the exponential, whose gradient would
         # otherwise be infinite times zero.
         logs = ops.minimum(logs, math.log(_LARGEST_MAGNITUDE))
@@ -166,10 +180,23 @@ class InverseSTFTHead(keras.layers.Layer):
         stop = start + ops.shape(parts)[1] * self.frame_step
         return sound[:, start:stop] / weights[start:stop]
 
+    def turns(self, phases: Any) -> Any:
+        """Returns how far a wave of each bin has turned, `(frames, bins)`.
+
+        In radians below a whole turn, counted in whole numbers: long sounds
+        lose nothing to rounding.
+        """
+        bins = np.arange(self.fft_length // 2 + 1) * self.frame_step
+        bins = ops.convert_to_tensor(bins % self.fft_length, dtype="int32")
+        frames = ops.arange(ops.shape(phases)[1], dtype="int32")
+        parts = ops.mod(frames[:, None] * bins[None], self.fft_length)
+        return ops.cast(parts, "float32") * (2.0 * math.pi / self.fft_length)
+
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         names = (
-            "fft_length frame_step padding num_channels window start_level"
+            "fft_length frame_step padding num_channels window start_level "
+            "phase"
         ).split()
         own = {name: getattr(self, name) for name in names}
         return {**super().get_config(), **own}

@@ -50,6 +50,8 @@ class STFTGenerator(BuiltNetwork):
         embedding_dim: size of a label's vector.
         head_fft_length: samples in a frame; see `InverseSTFTHead`.
         head_frame_step: samples from one frame to the next.
+        head_phase: `"angle"`, or `"frequency"` for sounds with pitch; see
+            `InverseSTFTHead`.
         start_level: root mean square of the sound before training; a run
             measures it on the data.
 
@@ -71,6 +73,7 @@ class STFTGenerator(BuiltNetwork):
         embedding_dim: int = 64,
         head_fft_length: int = 512,
         head_frame_step: int = 128,
+        head_phase: str = "angle",
         start_level: float = 0.1,
         dtype: Any = None,
         name: str = "generator",
@@ -151,6 +154,7 @@ class STFTGenerator(BuiltNetwork):
             head_frame_step,
             num_channels=num_channels,
             start_level=start_level,
+            phase=head_phase,
             dtype="float32",
             name="head",
         )
