@@ -186,6 +186,13 @@ _SHARED = (
         "the loss's own",
     ),
     option(
+        "--balance-gradients/--no-balance-gradients",
+        "Let each of several discriminators move the generator by its weight "
+        "alone, not by the size of its gradients too.",
+        bool,
+        "no",
+    ),
+    option(
         "--discriminator-start",
         "Steps of a vocoder before its discriminator enters.",
         click.IntRange(0),

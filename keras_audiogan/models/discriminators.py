@@ -17,9 +17,11 @@ from keras import ops
 
 from keras_audiogan.layers import LogMelSpectrogram, SpectrogramAugment
 from keras_audiogan.layers.activations import leaky_relu
+from keras_audiogan.layers.equalized_conv import beside_deviation
 from keras_audiogan.layers.stft import stft
 from keras_audiogan.models.networks import BuiltNetwork
 from keras_audiogan.models.sliced_scores import call_last, sliced_score
+from keras_audiogan.training import gradients
 
 T = TypeVar("T", bound=type)
 
@@ -177,6 +179,14 @@ class Discriminator(BuiltNetwork):
         del training
         return [audio]
 
+    def balanced_views(self, audio: Any, training: bool = False) -> list[Any]:
+        """Returns the views of generated sound in a generator's update.
+
+        Where several look on, the gradients that they send back are brought
+        to one size, times their weights.
+        """
+        return self.views(audio, training)
+
     def feature_maps(
         self, views: list[Any], training: bool = False, classes: Any = None
     ) -> list[list[Any]]:
@@ -277,6 +287,7 @@ class SpectralDiscriminator(Discriminator):
         min_frequency: float = 40.0,
         num_classes: int = 0,
         augment: float = 0.0,
+        minibatch_deviation: bool = False,
         num_outputs: int = 1,
         dtype: Any = None,
         name: str = "spectral",
@@ -319,7 +330,9 @@ class SpectralDiscriminator(Discriminator):
             for i in range(4)
         ]
         frames = slice_length // frame_step
-        num_features = -(-frames // 16) * -(-num_mel_bins // 16) * widths[-1]
+        self.minibatch_deviation = minibatch_deviation
+        num_features = -(-frames // 16) * -(-num_mel_bins // 16)
+        num_features *= widths[-1] + minibatch_deviation
         self.score = self.make_dense(
             num_features, num_outputs, "output", dtype="float32"
         )
@@ -356,6 +369,8 @@ class SpectralDiscriminator(Discriminator):
         for conv in self.convs:
             x = leaky_relu(conv(x), 0.2)
             features.append(x)
+        if self.minibatch_deviation:
+            x = beside_deviation(x)
         x = ops.reshape(x, (-1, x.shape[1] * x.shape[2] * x.shape[3]))
         logits = self.score_of(self.score, x)
         if classes is not None and self.projection is not None:
@@ -384,6 +399,7 @@ class ComplexSTFTDiscriminator(Discriminator):
         exponent: power of the magnitudes.
         num_classes: labels that it knows; see `SpectralDiscriminator`.
         augment: as `SpectralDiscriminator`'s.
+        minibatch_deviation: as `SpectralDiscriminator`'s.
         num_outputs: numbers that come last, 1 for a score.
     """
 
@@ -396,6 +412,7 @@ class ComplexSTFTDiscriminator(Discriminator):
         exponent: float = 0.4,
         num_classes: int = 0,
         augment: float = 0.0,
+        minibatch_deviation: bool = False,
         num_outputs: int = 1,
         dtype: Any = None,
         name: str = "complex_stft",
@@ -418,6 +435,7 @@ class ComplexSTFTDiscriminator(Discriminator):
             )
         self.fft_lengths = list(fft_lengths)
         self.exponent = exponent
+        self.minibatch_deviation = minibatch_deviation
         self.num_scores = len(self.fft_lengths)
         # Distances grow with the root of the size of a picture; in units of a
         # log-mel picture's of 128 x 64 penalties weigh as much.
@@ -459,7 +477,7 @@ class ComplexSTFTDiscriminator(Discriminator):
             )
             frames = -(-slice_length // (length // 4))
             sizes = (-(-n // 32) for n in (frames, length // 2 + 1))
-            num_features = math.prod(sizes) * widths[-1]
+            num_features = math.prod(sizes) * (widths[-1] + minibatch_deviation)
             self.scores.append(
                 self.make_dense(
                     num_features,
@@ -520,6 +538,8 @@ class ComplexSTFTDiscriminator(Discriminator):
             for conv in convs:
                 x = leaky_relu(conv(x), 0.2)
                 features.append(x)
+            if self.minibatch_deviation:
+                x = beside_deviation(x)
             x = ops.reshape(x, (-1, x.shape[1] * x.shape[2] * x.shape[3]))
             logits = self.score_of(self.scores[r], x)
             if classes is not None and self.projections:
@@ -556,6 +576,16 @@ class MultiDiscriminator(Discriminator):
             view
             for each in self.discriminators
             for view in each.views(audio, training)
+        ]
+
+    def balanced_views(self, audio: Any, training: bool = False) -> list[Any]:
+        """Returns the views of copies that send back gradients of one size."""
+        weights = [each.loss_weight for each in self.discriminators]
+        copies = gradients.balanced_copies(audio, weights)
+        return [
+            view
+            for each, copy in zip(self.discriminators, copies, strict=True)
+            for view in each.views(copy, training)
         ]
 
     def feature_maps(

@@ -143,6 +143,12 @@ class ProgressiveWaveGAN(AudioGAN):
     def _check_rows_are_apart(self) -> None:
         """Raises a ValueError if clips of a batch know of each other."""
         loss = self.compiled_loss()
+        if self.balance_gradients:
+            raise ValueError(
+                "`recompute` goes through a batch clip by clip, and "
+                "`balance_gradients` measures gradients of all of it: leave "
+                "one or the other out. Received: balance_gradients=True"
+            )
         for network in self.discriminator._flatten_layers():
             if getattr(network, "minibatch_deviation", False) or getattr(
                 network, "shuffles", ()

@@ -39,6 +39,7 @@ NOT_OF_ALL: Mapping[str, Any] = types.MappingProxyType(
         "loss": None,
         "discriminator_steps": 1,
         "penalty": None,
+        "balance_gradients": False,
         "discriminator_start": 0,
         "reset_discriminator": False,
         "level": None,
@@ -124,6 +125,8 @@ class TrainingOptions:
         learning_rate: Of both optimisers; the loss's own.
         discriminator_steps: Discriminator updates a step; the loss's own.
         penalty: Weight of the loss's gradient penalties; the loss's own.
+        balance_gradients: Whether each of several discriminators moves the
+            generator by its weight alone; no.
         discriminator_start: Steps of a vocoder before its discriminator
             enters; the loss's own, 0 where a preset brings one.
         seed: Of weights, latents, data order and previews; 0.
@@ -191,6 +194,7 @@ class TrainingOptions:
     learning_rate: float | None = None
     discriminator_steps: int | None = None
     penalty: float | None = None
+    balance_gradients: bool | None = None
     discriminator_start: int | None = None
     seed: int | None = None
     slice_length: int | None = None

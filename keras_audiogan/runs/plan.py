@@ -219,6 +219,7 @@ def make_plan(options: TrainingOptions) -> RunPlan:
             "learning_rate",
             "discriminator_steps",
             "penalty",
+            "balance_gradients",
             "discriminator_start",
             "loss_scale",
             "recompute",

@@ -23,6 +23,7 @@ from keras import ops
 from keras_audiogan.training import distribution
 
 BACKEND = keras.backend.backend()
+_LEAST_NORM = 1e-30
 
 
 def _update_and_restore(condition, update, variables):
@@ -243,3 +244,41 @@ def mean_over_rows(
     return keras.tree.map_structure(
         lambda x: x / ops.cast(count, x.dtype), total
     )
+
+
+def balanced_copies(x: Any, weights: Sequence[float]) -> list[Any]:
+    """Copies of a tensor whose gradients are brought to one size.
+
+    Each gradient is divided by its norm over the whole batch and multiplied
+    by its share of the weights; the sum of all norms, and with it any scale
+    of the loss, stays. After the loss balancer of EnCodec (arXiv:2210.13438),
+    without its moving average.
+
+    Args:
+        x: a tensor.
+        weights: one for each copy; 0 or more, not all 0.
+
+    Returns:
+        As many tensors equal to `x` as there are weights.
+    """
+    count, total = len(weights), float(sum(weights))
+
+    def backward(*args: Any, upstream: Any = None) -> Any:
+        (given,) = args if upstream is None else (upstream,)
+        each = ops.cast(given, "float32")
+        squares = ops.sum(
+            ops.square(each), axis=tuple(range(1, len(x.shape) + 1))
+        )
+        norms = ops.sqrt(squares)
+        shares = ops.convert_to_tensor(weights, "float32") / total
+        # A gradient of nothing stays so.
+        factors = shares * ops.sum(norms) / ops.maximum(norms, _LEAST_NORM)
+        factors = ops.reshape(factors, [count] + [1] * len(x.shape))
+        return ops.cast(ops.sum(each * factors, axis=0), given.dtype)
+
+    @ops.custom_gradient
+    def copied(x: Any) -> Any:
+        return ops.stack([x] * count), backward
+
+    copies = copied(x)
+    return [copies[i] for i in range(count)]
