@@ -263,6 +263,7 @@ def _evaluate_clips(
         truncation=truncation,
         targets=metrics.targets_of(gan, classifier_model, num_samples, labels),
         test_targets=held_out.targets(classifier_model),
+        stage_steps=gan.stage_steps,
     )
     figures["classifier_preset"] = chosen
     if _music.is_wanted(music, config["labels"] or real.label_names):
