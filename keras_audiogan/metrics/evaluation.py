@@ -49,7 +49,7 @@ from keras_audiogan.metrics.signals import (
     spectral_tilt,
     tilt_of_spectra,
 )
-from keras_audiogan.metrics.variety import pooled, variety_by_label
+from keras_audiogan.metrics.variety import fit_kinds, pooled, variety_by_label
 
 NUM_NEIGHBOURS = 5
 _NUM_PAIRS = 32
@@ -350,7 +350,7 @@ class _Evaluation:
         """Adds the label or frequency at which a figure is worst."""
         row = self.report["figures"][name]
         for column, place in zip(COLUMNS, places, strict=True):
-            if row[column] is not None:
+            if row[column] is not None and place is not None:
                 row[column]["at"] = place
 
     def add_neighbour_figures(self) -> None:
@@ -522,8 +522,7 @@ class _Evaluation:
         self, train: np.ndarray, *columns: np.ndarray, count: int
     ) -> None:
         """Adds how clips spread over clusters of the training clips."""
-        count = min(count, len(train))
-        kinds_of = fit_bins(train, count, self.seed)
+        kinds_of, count = fit_kinds(train, count, self.seed)
         kinds = list(map(kinds_of, columns))
         self.report["cluster_shares"] = {
             name: class_histogram(found, count).tolist()
@@ -567,17 +566,22 @@ class _Evaluation:
             ("label_repeated", "repeated", max),
             ("label_distance", "distance", min),
         ):
-            values = [
-                {i: getattr(row, part) for i, row in rows.items()}
-                for rows in found
-            ]
-            labels = [
-                worst(rows, key=lambda i, rows=rows: rows[i].mean(), default=-1)
-                for rows in values
-            ]
-            chosen = zip(values, labels, strict=True)
-            self.add(name, _mean, [rows.get(label) for rows, label in chosen])
-            self._say_where(name, [names[label] for label in labels])
+            values: list[np.ndarray | None] = []
+            places: list[str | None] = []
+            for rows in found:
+                samples = {i: getattr(row, part) for i, row in rows.items()}
+                means = {i: float(x.mean()) for i, x in samples.items()}
+                if not means:
+                    values.append(None)
+                    places.append(None)
+                    continue
+                label = worst(means, key=means.__getitem__)
+                # Where nothing is repeated, no label is the worst.
+                named = part == "distance" or means[label] > 0
+                values.append(samples[label])
+                places.append(names[label] if named else None)
+            self.add(name, _mean, values)
+            self._say_where(name, places)
 
     def _groups(self, array: np.ndarray) -> list[np.ndarray]:
         """The rows of an array in disjoint groups of one size."""

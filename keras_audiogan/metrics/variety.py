@@ -1,16 +1,20 @@
 """How varied the clips of each label are, and of each kind of sound."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from keras_audiogan.metrics.distances import pairwise_distances
+from keras_audiogan.metrics.manifolds import fit_bins
 
 # Fewer clips of a label say nothing of its variety; more are not compared
 # pair by pair.
 _FEWEST_CLIPS = 5
 _MOST_CLIPS = 200
 _NUM_STRETCHES = 8
+_LEAST_SHARE = 0.02
+_MOST_KINDS = 20
 
 
 class Variety(NamedTuple):
@@ -78,6 +82,33 @@ def _distances_within(features: np.ndarray) -> np.ndarray:
     distances = pairwise_distances(chosen, chosen)
     np.fill_diagonal(distances, 0)
     return distances.sum(axis=1) / (len(chosen) - 1)
+
+
+def fit_kinds(
+    train: np.ndarray, most: int, seed: int = 0
+) -> tuple[Callable[[np.ndarray], np.ndarray], int]:
+    """Sorts training clips into kinds by their features (n, num_features).
+
+    As `fit_bins`, but clusters of less than 2 % of the clips are dissolved:
+    a few odd clips are no kind of sound.
+
+    Returns:
+        From features to the kind (m,) of each clip, and how many kinds there
+        are, `most`, 20 or fewer.
+    """
+    bins_of = fit_bins(train, min(most, _MOST_KINDS, len(train)), seed)
+    counts = np.bincount(bins_of(train))
+    kept = np.flatnonzero(counts >= _LEAST_SHARE * len(train))
+    centres = np.stack([train[bins_of(train) == i].mean(axis=0) for i in kept])
+    deviation = train.std(axis=0)
+    deviation[deviation == 0] = 1
+
+    def kinds_of(features: np.ndarray) -> np.ndarray:
+        return pairwise_distances(
+            features / deviation, centres / deviation
+        ).argmin(axis=1)
+
+    return kinds_of, len(kept)
 
 
 def pooled(features: np.ndarray, num_bands: int) -> np.ndarray:

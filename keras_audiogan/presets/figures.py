@@ -90,8 +90,8 @@ smallest_class_share | share of the rarest label | % | higher | 1
 largest_class_share | share of the commonest label | % | real | 1
   How many of all clips are heard as the label that is heard most.
 smallest_cluster_share | share of the rarest kind of sound | % | real | 1
-  Training clips are sorted into as many kinds as there are labels (10 without
-  labels); how many of all clips fall into the rarest one.
+  Training clips are sorted into up to as many kinds as there are labels (10
+  without labels); how many of all clips fall into the rarest one.
 largest_cluster_share | share of the commonest kind of sound | % | real | 1
   How many of all clips fall into the commonest of these kinds.
 confidence | classifier confidence | % | real | 1
