@@ -132,6 +132,10 @@ def command(preset: str, save: bool, **options: Any) -> None:
     pitches, a tracker says how many notes have theirs (pip install
     'keras-audiogan[pitch]'), and --report has rainbowgrams.
 
+    What networks add to sound is measured at its place: a buzz at the
+    generator's own strides, an offset from zero (DC), waves on one side of it,
+    a floor of noise after the end; and how alike the sounds of each label are.
+
     Sounds without labels are compared as music too. Each of those figures is
     a distance from the training clips: of the generated clips, of real
     held-out ones, of these with their pieces shuffled, and of white noise.
@@ -263,6 +267,7 @@ def _evaluate_clips(
         truncation=truncation,
         targets=metrics.targets_of(gan, classifier_model, num_samples, labels),
         test_targets=held_out.targets(classifier_model),
+        stage_steps=gan.stage_steps,
     )
     figures["classifier_preset"] = chosen
     if _music.is_wanted(music, config["labels"] or real.label_names):

@@ -226,6 +226,60 @@ def test_alarm_of_a_collapse(relativistic):
     assert alarms.active == set()
 
 
+def _noise(count, seed, length=4096):
+    random = np.random.default_rng(seed)
+    return random.uniform(-0.9, 0.9, (count, length, 1)).astype("float32")
+
+
+def test_alarms_of_what_a_network_adds_to_the_sound():
+    gan = WaveGAN(slice_length=4096, dim=1, discriminators=["waveform"])
+    gan.compile(loss="relativistic")
+    assert gan.stage_steps == [4, 16, 64, 256]
+    real = _noise(16, 0)
+    pattern = 1 + 0.5 * np.cos(2 * np.pi * np.arange(4096) / 64)[:, None]
+    faults = {
+        "comb": _noise(8, 1) * pattern / 1.5,
+        "dc_offset": _noise(8, 2) * 0.9 + 0.05,
+        # Squares less their mean: 0.63 more of the energy is positive.
+        "one_sidedness": 0.36
+        * (np.random.default_rng(3).normal(size=(8, 4096, 1)) ** 2 - 1),
+        "repeats": np.repeat(_noise(2, 4), 4, axis=0),
+    }
+    for name, faulty in faults.items():
+        previews = Previews(None, every=None)
+        alarms, raised = _alarms(previews=previews, real_clips=real)
+        shown = _Steps(gan, alarms)
+        for step, audio in enumerate((_noise(8, 5), faulty, faulty, faulty)):
+            assert raised == [] or step == 3
+            previews.audio, previews.audio_step = audio, step
+            shown.show(3)
+        assert raised == [(name, ADVICE[name])]
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "most"),
+    [
+        ("comb", "comb_difference", 6.0),
+        ("dc_offset", "dc_offset_difference", 0.02),
+        ("one_sidedness", "one_sidedness_difference", 0.4),
+        ("repeats", "repeated", 0.3),
+    ],
+)
+def test_alarms_of_an_evaluation(relativistic, name, key, most):
+    previews = Previews(None, every=None)
+    alarms, raised = _alarms(previews=previews, real_clips=_noise(16, 0))
+    steps = _Steps(relativistic, alarms)
+    for figure, count in ((1.1, 0), (0.9, 0), (1.1, 0), (1.1, 1), (1.1, 1)):
+        steps.show(3)
+        alarms.look_at_figures({key: figure * most, "recall": 0.0})
+        assert raised == [(name, ADVICE[name])] * count
+    # What a few clips say counts no more.
+    previews.audio = np.repeat(_noise(1, 1) + 0.1, 8, axis=0)
+    for previews.audio_step in (1, 2, 3):
+        steps.show(3)
+    assert alarms.counts.keys() <= {name, "collapse"}
+
+
 def test_a_single_preview_says_nothing_of_a_collapse(relativistic):
     previews = Previews(None, every=None, num_samples=1)
     real = _tones(np.linspace(200, 6000, 8))

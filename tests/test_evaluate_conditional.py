@@ -71,6 +71,10 @@ def test_labels_are_asked_for_evenly_and_scored(preset, many, tmp_path):
     assert report["num_real_train"] == 2 * report["num_real_test"] >= 16
     confusion = np.array(report["confusion"]["generated"])
     assert confusion.sum(axis=1).tolist() == [11, 10]
+    comb = report["figures"]["comb"]
+    # Steps of 16 and 64 samples at 4,096 Hz; of 4, they are too fast.
+    assert comb["generated"]["at"] in ("256 Hz", "64 Hz")
+    assert comb["real_test"]["at"] == comb["generated"]["at"]
     accuracy = report["figures"]["label_accuracy"]
     assert accuracy["generated"]["value"] == np.trace(confusion) / 21
     assert accuracy["real_test"]["value"] > 0

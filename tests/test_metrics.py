@@ -15,6 +15,7 @@ import sklearn.neighbors
 
 from keras_audiogan import metrics
 from keras_audiogan.audio import resample
+from keras_audiogan.metrics.artefacts import ArtefactCheck
 from keras_audiogan.metrics.classifier_scores import by_recording
 from keras_audiogan.metrics.manifolds import compare_bins
 from keras_audiogan.metrics.neighbours import duplicates
@@ -545,7 +546,7 @@ class Tones:
 def test_a_quick_look_gives_the_figures_of_the_functions(real):
     (train, _), _ = real
     classifier = ToneClassifier()
-    comparison = metrics.Comparison(train, classifier, seed=4)
+    comparison = metrics.Comparison(train, classifier, 4, stage_steps=[64])
     figures = comparison.measure(Tones(), 40)
     assert figures == comparison.measure(Tones(), 40)
     assert figures.keys() == MEASURES.keys()
@@ -581,6 +582,7 @@ def test_a_quick_look_gives_the_figures_of_the_functions(real):
             audio, train, 8000
         ),
         "label_accuracy": 0.75,
+        **ArtefactCheck(train, 8000, [64]).measure(audio),
     }
     assert figures == pytest.approx(expected, rel=1e-9)
 

@@ -541,7 +541,14 @@ def test_evaluation_measures_what_the_metrics_do(tmp_path):
     classifier = zoo.from_preset("digit_classifier")
     data = AudioDataset(DIGITS, 1024, 8000, mode="slice")
     real = data.real_clips(data.num_slices)
-    evaluation = Evaluation(classifier, real, 1, num_samples=20, seed=3)
+    evaluation = Evaluation(
+        classifier,
+        real,
+        1,
+        num_samples=20,
+        seed=3,
+        stage_steps=gan.stage_steps,
+    )
     evaluation.set_model(gan)
     figures = evaluation.measure()
     assert figures.keys() == MEASURES.keys()

@@ -1,9 +1,11 @@
 """A quick look at a generator while it trains, beside the same real clips."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from keras_audiogan.metrics.artefacts import ArtefactCheck
 from keras_audiogan.metrics.class_scores import class_accuracy, inception_score
 from keras_audiogan.metrics.distances import (
     frechet_distance_to,
@@ -40,10 +42,16 @@ class Comparison:
         real_clips: Real sound `(clips, time, channels)`.
         classifier: An `AudioClassifier` at its sampling rate.
         seed: Seed of latents and of clustering.
+        stage_steps: Samples from one step to the next in each stage of the
+            generators; see `AudioGAN.stage_steps`.
     """
 
     def __init__(
-        self, real_clips: np.ndarray, classifier: Any, seed: int = 0
+        self,
+        real_clips: np.ndarray,
+        classifier: Any,
+        seed: int = 0,
+        stage_steps: Sequence[int] = (),
     ) -> None:
         rate = classifier.sampling_rate
         features = classifier.features(real_clips).astype("float64")
@@ -57,6 +65,7 @@ class Comparison:
         self._threshold = near_threshold(distances)
         self._level = level(real_clips).rms_db
         self._tilt = spectral_tilt(real_clips, rate)
+        self._artefacts = ArtefactCheck(real_clips, rate, stage_steps)
         self._frechet_distance = frechet_distance_to(features)
         self._kernel_distance = kernel_distance_to(features)
         self._num_bins = min(_NUM_BINS, len(features))
@@ -78,9 +87,9 @@ class Comparison:
         Those whose best value is that of real sound come as differences from
         it: `level_difference` (dB), `spectral_tilt_difference` (dB/octave),
         `d_self_difference` and `d_train_difference` (from the distances of
-        real clips to each other). A conditional generator is asked for its
-        labels in turn, and has a `label_accuracy` if the classifier knows
-        them.
+        real clips to each other), and those of `ArtefactCheck`. A
+        conditional generator is asked for its labels in turn, and has a
+        `label_accuracy` if the classifier knows them.
 
         Raises:
             ValueError: As `check`.
@@ -114,6 +123,7 @@ class Comparison:
             "copied": duplicates(to_train, self._threshold),
             "level_difference": level(audio).rms_db - self._level,
             "spectral_tilt_difference": spectral_tilt(audio, rate) - self._tilt,
+            **self._artefacts.measure(audio),
         }
         targets = targets_of(gan, self._classifier, num_samples)
         if targets is not None:

@@ -7,6 +7,14 @@ from typing import Any
 import numpy as np
 
 from keras_audiogan.audio.resampling import resample
+from keras_audiogan.metrics.artefacts import (
+    OF_CLIPS,
+    comb_levels,
+    dc_offsets,
+    noise_floors,
+    one_sidedness,
+    worst_comb,
+)
 from keras_audiogan.metrics.class_scores import (
     class_accuracy,
     class_histogram,
@@ -28,6 +36,7 @@ from keras_audiogan.metrics.manifolds import (
     precision_recall_density_coverage,
 )
 from keras_audiogan.metrics.neighbours import (
+    NUM_BANDS,
     duplicates,
     near_threshold,
     nearest_neighbours,
@@ -40,9 +49,12 @@ from keras_audiogan.metrics.signals import (
     spectral_tilt,
     tilt_of_spectra,
 )
+from keras_audiogan.metrics.variety import fit_kinds, pooled, variety_by_label
 
 NUM_NEIGHBOURS = 5
 _NUM_PAIRS = 32
+# Kinds of sound that are told apart where no labels are known.
+_NUM_KINDS = 10
 
 
 def sample_clips(
@@ -86,6 +98,7 @@ def evaluate_gan(
     test_targets: Sequence[int] | np.ndarray | None = None,
     num_bins: int | None = None,
     num_resamples: int = 100,
+    stage_steps: Sequence[int] | None = None,
 ) -> dict[str, Any]:
     """Measures generated clips, and real held-out clips beside them.
 
@@ -125,16 +138,21 @@ def evaluate_gan(
             most 100.
         num_resamples: Resamples for the confidence intervals; 0 leaves the
             intervals out.
+        stage_steps: Samples from one step to the next in each stage of the
+            generator, at which it may buzz; see `AudioGAN.stage_steps`. Those
+            of a generator that is passed are known.
 
     Returns:
         A dictionary fit for JSON: what was measured (`num_samples`,
         `group_size`, ...); `figures`, by name, each with `better`
         ("higher", "lower", or "real" for as near to real clips as can be),
         `unit`, and `generated` and `real_test`, each with `value`, `low`
-        and `high` (95 % interval); `class_histogram`; `confusion` (rows:
+        and `high` (95 % interval), and some with `at`, the label or frequency
+        at which they are worst; `class_histogram`; `confusion` (rows:
         asked for, columns: heard) and `label_recall` if there are targets;
         `nearest`, the training clip nearest to each of the
-        first samples; `warnings`, sentences on real clips that are silent.
+        first samples; `variety`, how alike the clips of each label are;
+        `cluster_shares`; `warnings`, sentences on real clips that are silent.
 
     Raises:
         ValueError: Rates or shapes that do not go together, fewer than
@@ -148,6 +166,8 @@ def evaluate_gan(
                 f"sampling_rate={sampling_rate} for a generator at {rate} Hz"
             )
         sampling_rate = rate
+        if stage_steps is None:
+            stage_steps = getattr(gan_or_audio, "stage_steps", ())
         generated = sample_clips(
             gan_or_audio, num_samples, seed, batch_size, truncation
         )
@@ -172,11 +192,12 @@ def evaluate_gan(
     )
     evaluation.report["truncation"] = truncation
     evaluation.add_signal_figures()
-    evaluation.add_neighbour_figures()
+    evaluation.add_artefact_figures(stage_steps or ())
     if classifier is not None:
         evaluation.add_classifier_figures(
             classifier, batch_size, targets, test_targets, num_bins
         )
+    evaluation.add_neighbour_figures()
     return evaluation.report
 
 
@@ -275,6 +296,8 @@ class _Evaluation:
             "classifier": None,
             "figures": {},
         }
+        # Indices of the labels of training clips and columns, once known.
+        self.labels: list[np.ndarray] = []
         self.add = FigureTable(self.report["figures"], num_resamples, seed).add
 
     def add_signal_figures(self) -> None:
@@ -300,6 +323,35 @@ class _Evaluation:
             [power_spectra(audio, rate) for audio in self.columns],
             signed=True,
         )
+
+    def add_artefact_figures(self, stage_steps: Sequence[int]) -> None:
+        rate = self.sampling_rate
+        combs = [comb_levels(x, rate, stage_steps) for x in self.columns]
+        worst = worst_comb(*combs)
+        found = {
+            "dc_offset": list(map(dc_offsets, self.columns)),
+            "one_sidedness": list(map(one_sidedness, self.columns)),
+            "noise_floor": [noise_floors(x, rate) for x in self.columns],
+        }
+        if worst is not None:
+            found["comb"] = [levels[worst[0]] for levels in combs]
+        for name, columns in found.items():
+            known = [values[np.isfinite(values)] for values in columns]
+            self.add(
+                name,
+                OF_CLIPS[name],
+                [values if len(values) > 1 else None for values in known],
+                signed=name in ("comb", "noise_floor"),
+            )
+        if worst is not None:
+            self._say_where("comb", [f"{worst[0]:g} Hz"] * 2)
+
+    def _say_where(self, name: str, places: Sequence[str | None]) -> None:
+        """Adds the label or frequency at which a figure is worst."""
+        row = self.report["figures"][name]
+        for column, place in zip(COLUMNS, places, strict=True):
+            if row[column] is not None and place is not None:
+                row[column]["at"] = place
 
     def add_neighbour_figures(self) -> None:
         for suffix in ("", "_audible"):
@@ -327,6 +379,14 @@ class _Evaluation:
         ):
             threshold = near_threshold(reference)
             self.add(name, partial(duplicates, threshold=threshold), distances)
+        if self.labels:
+            threshold = near_threshold(real_to_self)
+            self._add_variety([train, *columns], to_self, threshold)
+        else:
+            self._add_clusters(
+                *(pooled(x, NUM_BANDS) for x in (train, *columns)),
+                count=_NUM_KINDS,
+            )
         self.report["nearest"] = [
             {"sample": i, "train": int(index), "distance": float(distance)}
             for i, (distance, index) in enumerate(
@@ -368,6 +428,15 @@ class _Evaluation:
             "labels": list(classifier.labels),
         }
         self._add_heard_labels(classifier.labels, probabilities, wanted)
+        heard = [output[0].argmax(axis=1) for output in outputs]
+        self.labels = [
+            heard[2],
+            *(
+                h if w is None else w
+                for h, w in zip(heard[:2], wanted, strict=True)
+            ),
+        ]
+        self._add_clusters(train, *columns, count=len(classifier.labels))
         self.add(
             "frechet_distance",
             self._grouped(frechet_distance_to(train)),
@@ -423,11 +492,7 @@ class _Evaluation:
             probabilities,
             most=count,
         )
-        self.add(
-            "smallest_class_share",
-            lambda h: class_histogram(h, count).min(),
-            heard,
-        )
+        self._add_shares("class", heard, count)
         self.add("confidence", _mean, [p.max(axis=1) for p in probabilities])
         known = {
             name: (asked, h)
@@ -452,6 +517,71 @@ class _Evaluation:
             name: confusion_matrix(*pair, count).tolist()
             for name, pair in known.items()
         }
+
+    def _add_clusters(
+        self, train: np.ndarray, *columns: np.ndarray, count: int
+    ) -> None:
+        """Adds how clips spread over clusters of the training clips."""
+        kinds_of, count = fit_kinds(train, count, self.seed)
+        kinds = list(map(kinds_of, columns))
+        self.report["cluster_shares"] = {
+            name: class_histogram(found, count).tolist()
+            for name, found in zip(COLUMNS, kinds, strict=True)
+        }
+        self._add_shares("cluster", kinds, count)
+
+    def _add_shares(
+        self, of: str, indices: Sequence[np.ndarray], count: int
+    ) -> None:
+        for name, extreme in (("smallest", np.min), ("largest", np.max)):
+            self.add(
+                f"{name}_{of}_share",
+                lambda found, extreme=extreme: extreme(
+                    class_histogram(found, count)
+                ),
+                indices,
+            )
+
+    def _add_variety(
+        self,
+        features: Sequence[np.ndarray],
+        to_self: Sequence[np.ndarray],
+        threshold: float,
+    ) -> None:
+        """Adds the labels that repeat themselves most and vary least.
+
+        `features` are those of training clips and of the columns.
+        """
+        names = self.report["classifier"]["labels"]
+        train, *columns = zip(features, self.labels, strict=True)
+        found = [
+            variety_by_label(*column, *train, nearest, threshold)
+            for column, nearest in zip(columns, to_self, strict=True)
+        ]
+        self.report["variety"] = {
+            name: {names[i]: row.as_json() for i, row in rows.items()}
+            for name, rows in zip(COLUMNS, found, strict=True)
+        }
+        for name, part, worst in (
+            ("label_repeated", "repeated", max),
+            ("label_distance", "distance", min),
+        ):
+            values: list[np.ndarray | None] = []
+            places: list[str | None] = []
+            for rows in found:
+                samples = {i: getattr(row, part) for i, row in rows.items()}
+                means = {i: float(x.mean()) for i, x in samples.items()}
+                if not means:
+                    values.append(None)
+                    places.append(None)
+                    continue
+                label = worst(means, key=means.__getitem__)
+                # Where nothing is repeated, no label is the worst.
+                named = part == "distance" or means[label] > 0
+                values.append(samples[label])
+                places.append(names[label] if named else None)
+            self.add(name, _mean, values)
+            self._say_where(name, places)
 
     def _groups(self, array: np.ndarray) -> list[np.ndarray]:
         """The rows of an array in disjoint groups of one size."""

@@ -10,6 +10,12 @@ from keras_audiogan.metrics.bootstrap import bootstrap_interval
 from keras_audiogan.presets.figures import FIGURES, figure, in_order, meanings
 from keras_audiogan.presets.words import Block, as_markdown, as_terminal
 
+# Said in reports, and too much for a card.
+_NOT_FOR_CARDS = {
+    "label_distance",
+    "smallest_cluster_share",
+    "largest_cluster_share",
+}
 _MEANINGS = "What the figures mean:"
 
 #: Columns of a report of `evaluate_gan` -> their headings.
@@ -220,6 +226,9 @@ def blocks_of(report: dict[str, Any]) -> list[Block]:
     for row, key in zip(rows[1:], ordered, strict=True):
         row.insert(-1, _ratio(report["figures"][key]))
     blocks: list[Block] = [title, *_tested(report), rows]
+    varied = report.get("variety", {})
+    if varied.get("generated"):
+        blocks.append(_variety(varied))
     histogram = report.get("class_histogram")
     if histogram:
         heard = [["Heard as", *COLUMNS.values()]]
@@ -266,6 +275,7 @@ def _figures(
             "-"
             if entry[column] is None
             else shown.measured(entry[column])
+            + (f" ({entry[column]['at']})" if "at" in entry[column] else "")
             if column in with_interval
             else shown.number(entry[column]["value"])
             for column in columns
@@ -273,6 +283,23 @@ def _figures(
         rows.append([shown.title, *cells, shown.direction])
         known.append(shown)
     return rows, meanings(known)
+
+
+def _variety(varied: dict[str, dict[str, Any]]) -> list[list[str]]:
+    """Repeats and distances of each label, beside those of real clips."""
+    rows = [["Label", "Repeated", "Real", "Distance", "Real"]]
+    for label, made in varied["generated"].items():
+        real = varied["real_test"].get(label)
+        rows.append(
+            [
+                label,
+                f"{made['repeated']:.1%}",
+                f"{real['repeated']:.1%}" if real else "-",
+                f"{made['distance']:.2f}",
+                f"{real['distance']:.2f}" if real else "-",
+            ]
+        )
+    return rows
 
 
 def _confusion(report: dict[str, Any]) -> list[list[str]]:
@@ -294,7 +321,12 @@ def metrics_for_card(report: dict[str, Any]) -> dict[str, Any]:
     of the classes stand under `class_histogram`, what was heard of each
     label asked for under `label_recall` and `confusion`.
     """
-    metrics = _for_card(report["figures"], *COLUMNS)
+    figures = {
+        name: row
+        for name, row in report["figures"].items()
+        if name not in _NOT_FOR_CARDS
+    }
+    metrics = _for_card(figures, *COLUMNS)
     if "music" in report:
         metrics |= music_metrics_for_card(report["music"])
     if "class_histogram" in report:

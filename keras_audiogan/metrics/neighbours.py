@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_audiogan.audio.spectra import log_mel_spectrogram, to_mono
 
+NUM_BANDS = 128
 _AUDIBLE_DB = -60.0
 # Differences of float32 inner products cannot rank closer neighbours than
 # this; so many candidates are measured again, exactly.
@@ -62,7 +63,7 @@ def similarity_features(
         sampling_rate,
         fft_length=fft_length,
         frame_step=max(1, round(128 * scale)),
-        num_mel_bins=128,
+        num_mel_bins=NUM_BANDS,
         min_frequency=40.0,
         max_frequency=7800.0 * scale,
         slopes="mel",

@@ -512,6 +512,19 @@ class AudioGAN(Sampling, AdversarialModel):
         made = self.ema_generator(latents, training=False)
         return self.representation.synthesise(made)
 
+    @property
+    def stage_steps(self) -> list[int]:
+        """Samples from one step to the next of each stage, the finest first.
+
+        Of the generator's stages that make time longer, and of the frames of
+        the representation: 4, 16 and 64 for three strides of 4. What a stage
+        adds of its own comes back at these steps.
+        """
+        steps = [getattr(self.representation, "frame_step", 1)]
+        for stride in reversed(getattr(self.generator, "strides", ())):
+            steps.append(steps[-1] * stride)
+        return [step for step in steps if step > 1]
+
     # What a training run asks
 
     @classmethod

@@ -86,6 +86,7 @@ class ConditionedGenerator(BuiltNetwork):
     ) -> None:
         super().__init__(dtype=dtype, name=name)
         self.network = network
+        self.strides = network.strides
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Returns float32 audio in [-1, 1]."""

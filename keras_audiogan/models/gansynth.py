@@ -181,6 +181,7 @@ class GANSynthGenerator(GrowingNetwork):
         self.class_scale = class_scale
         inputs = latent_dim + num_classes
         square = (kernel_size, kernel_size)
+        self.strides = [2] * (self.num_blocks - 1)
         self.convs, self.to_pictures = [], []
         for block in range(1, self.num_blocks + 1):
             filters = num_filters(block, channel_base, max_channels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
@@ -14,7 +14,13 @@ class BuiltNetwork(keras.Model):
     A model knows all sizes when it is made, so its variables exist from then
     on: optimisers and presets need no first call. `dtype` is the policy that
     its layers have by default.
+
+    Attributes:
+        strides: by how much each of a generator's stages makes time longer,
+            the first stage first; empty where none does.
     """
+
+    strides: Sequence[int] = ()
 
     def __init__(self, dtype: Any = None, name: str | None = None) -> None:
         super().__init__(dtype=dtype, name=name)

@@ -252,6 +252,7 @@ class ProgressiveGenerator(StagedNetwork):
         super().__init__(num_blocks, dim, widths, equalized, dtype, name)
         check_option("extended", extended, EXTENDED)
         self.sample_norm = sample_norm
+        self.strides = [STRIDE] * num_blocks
         self.dense = self.make_units(
             latent_dim, NUM_START_FRAMES * dim, "dense"
         )

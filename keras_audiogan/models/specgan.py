@@ -50,6 +50,7 @@ class PictureNetwork(BuiltNetwork):
         num_blocks, sides = picture_blocks(slice_length, fft_length, frame_step)
         self.widths = block_widths(num_blocks, dim, max_channels)[::-1]
         self.start = (*sides, self.widths[0])
+        self.strides = [2] * num_blocks
         self.initial = kernel_options(initial_std)
 
     def make_start(self, inputs: int) -> Any:

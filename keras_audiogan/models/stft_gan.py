@@ -95,6 +95,7 @@ class STFTGenerator(BuiltNetwork):
             )
         self.num_frames = slice_length // head_frame_step
         self.dim = dim
+        self.strides = [2] * num_upsamplings + [head_frame_step]
         factor = 2**num_upsamplings
         self.num_start_frames = -(-self.num_frames // factor)
         condition, self.embedding = latent_dim, None

@@ -87,6 +87,13 @@ num_different_bins | mismatched groups | | lower | 1
   groups get clearly too many or too few generated clips.
 smallest_class_share | share of the rarest label | % | higher | 1
   How many of all clips are heard as the label that is heard least.
+largest_class_share | share of the commonest label | % | real | 1
+  How many of all clips are heard as the label that is heard most.
+smallest_cluster_share | share of the rarest kind of sound | % | real | 1
+  Training clips are sorted into up to as many kinds as there are labels (10
+  without labels); how many of all clips fall into the rarest one.
+largest_cluster_share | share of the commonest kind of sound | % | real | 1
+  How many of all clips fall into the commonest of these kinds.
 confidence | classifier confidence | % | real | 1
   Mean probability that the classifier gives to the label it hears.
 rms_db | level | dBFS | real | 1
@@ -99,6 +106,25 @@ silent | silent clips | % | lower | 1
   Clips below -60 dBFS.
 clipped | clipped samples | % | lower | 2
   Samples at full scale.
+comb | buzz at the generator's strides | dB | lower | 1
+  How much stronger the loudness beats at the rate of one of the generator's
+  stages than beside it, where that is most beyond real sound.
+comb_difference | buzz beyond real sound | dB | lower | 1
+  How much more the loudness beats at the rate of one of the generator's stages
+  than that of real sound does.
+dc_offset | offset from zero | | lower | 3
+  Mean of a clip over its peak (DC): 95 % of clips have less.
+dc_offset_difference | offset from zero beyond real sound | | lower | 3
+  Mean of a clip over its peak, 95th percentile, minus that of real clips.
+one_sidedness | one-sidedness | | real | 2
+  How much more energy lies on one side of zero, of all energy; 95 % of clips
+  have less.
+one_sidedness_difference | one-sidedness beyond real sound | | real | 2
+  How much more energy lies on one side of zero, 95th percentile, minus that of
+  real clips.
+noise_floor | noise floor | dB | lower | 1
+  What is left after the end of the sound, from the peak; -120 dB is digital
+  silence.
 level_difference | level difference | dB | real | 1
   How much louder the sound is than real sound; negative is quieter.
 spectral_tilt_difference | spectral tilt difference | dB/octave | real | 2
@@ -122,6 +148,11 @@ d_train_difference | distance to real clips, minus theirs to each other | | real
 repeated | repeated clips | % | lower | 1
   Clips that are closer to another clip than 99 % of real clips are to each
   other: the model says the same thing again.
+label_repeated | repeated clips of one label | % | lower | 1
+  Repeated clips among those of the label that has most of them.
+label_distance | variety within one label | | real | 2
+  Mean distance of two clips of a label over that of two training clips, of the
+  label where it is least; about 1 for real sound.
 copied | copied clips | % | lower | 1
   Clips that are closer to a training clip than 99 % of real clips are: the
   model has learnt it by heart.

@@ -10,6 +10,11 @@ from collections.abc import Callable
 import numpy as np
 
 from keras_audiogan.audio.spectra import mel_spectrogram, to_mono
+from keras_audiogan.metrics.artefacts import ArtefactCheck
+from keras_audiogan.metrics.neighbours import (
+    nearest_neighbours,
+    similarity_features,
+)
 from keras_audiogan.runs.callbacks import Previews, StepCallback
 from keras_audiogan.runs.step_log import (
     SCALES,
@@ -48,10 +53,41 @@ ADVICE = {
         "discriminator steps or a larger discriminator; if the previews sound "
         "right, training is done."
     ),
+    "comb": (
+        "the generated sound buzzes at the strides of the generator, far more "
+        "than real sound does. Longer training does not take that away: use "
+        "stft_gan, or another `upsampling` where the architecture has one."
+    ),
+    "dc_offset": (
+        "the generated sound is shifted away from zero (DC), and real sound is "
+        "not. Add a discriminator that hears it (complex_stft, waveform); "
+        "what is left of it a high-pass filter takes away."
+    ),
+    "one_sidedness": (
+        "the generated waves lie on one side of zero, and real ones do not: "
+        "the discriminators are deaf to phase. Add one that hears it "
+        "(complex_stft, waveform)."
+    ),
+    "repeats": (
+        "many generated clips are nearly the same as another one. Use more "
+        "data, go back to an earlier checkpoint with a lower learning rate, "
+        "or keep the best by repeats (--keep-best repeated)."
+    ),
 }
 
 # -60 dBFS.
 SILENT_LEVEL = 1e-3
+
+# What generated sound may have beyond real sound: the figure of
+# `ArtefactCheck` or `Comparison`, and the most of it.
+_LIMITS = {
+    "comb": ("comb_difference", 6.0),
+    "dc_offset": ("dc_offset_difference", 0.02),
+    "one_sidedness": ("one_sidedness_difference", 0.4),
+    "repeats": ("repeated", 0.3),
+}
+# A few clips' combs scatter by some dB.
+_COMB_SCATTER = 3.0
 
 
 class Alarms(StepCallback):
@@ -68,7 +104,16 @@ class Alarms(StepCallback):
       logs that are not finite;
     - `discriminator_won`: its loss stays near zero, or the distance of a
       Wasserstein loss is 8 times its median so far;
-    - `discriminator_lost`: it does not score real sound above generated.
+    - `discriminator_lost`: it does not score real sound above generated;
+    - `comb`: generated sound buzzes at the generator's own strides, 9 dB more
+      than real sound in previews, or 6 dB in the many clips of an evaluation;
+    - `dc_offset`, `one_sidedness`: it is shifted from zero by 2 % of the peak,
+      or has 40 % more of its energy on one side of zero, than real sound;
+    - `repeats`: half of the clips of a preview are nearer to another one than
+      any two real clips are, or 30 % in an evaluation are repeated.
+
+    The last four are looked for in previews, twice in a row, until the run is
+    evaluated: then each evaluation tells.
 
     An alarm is raised when its condition has held for `patience` steps, once
     until the condition has been gone for as long, and counted.
@@ -83,7 +128,8 @@ class Alarms(StepCallback):
         patience: Steps.
         warmup: Steps before which only `non_finite` is raised: an untrained
             generator is silent.
-        collapse_warmup: Steps before which `collapse` is not raised.
+        collapse_warmup: Steps before which `collapse` and `repeats` are not
+            raised.
 
     Attributes:
         counts: How often each alarm was raised.
@@ -113,7 +159,11 @@ class Alarms(StepCallback):
             "non_finite": _Watch(1, 100),
             "discriminator_won": _Watch(patience),
             "discriminator_lost": _Watch(patience),
+            **{name: _Watch(2) for name in _LIMITS},
         }
+        self._artefacts: ArtefactCheck | None = None
+        self._is_evaluated = False
+        self._real_distance = 0.0
         self._skipped: float | None = None
         self._troubled: collections.deque[bool] = collections.deque(maxlen=100)
         self._distances = _Distances()
@@ -139,7 +189,7 @@ class Alarms(StepCallback):
             self._check("silence", fake < 0.14 * real)
             self._check("discriminator_won", self._has_won(numbers, distance))
             self._check("discriminator_lost", _has_lost(numbers))
-        if self.step > self._collapse_warmup:
+        if self.step > self._warmup:
             self._look_at_previews()
 
     def _look_at_real_sound(self, level: float) -> None:
@@ -170,20 +220,44 @@ class Alarms(StepCallback):
         won = SCALES[name].won * num_outputs(self.model)
         return numbers.get("adv/discriminator", math.inf) < won
 
+    def look_at_figures(self, figures: Numbers) -> None:
+        """Looks at the figures of an evaluation, by name."""
+        self._is_evaluated = True
+        if self.step > self._warmup:
+            self._compare(figures)
+
+    def _compare(self, figures: Numbers, scatter: float = 0.0) -> None:
+        for name, (key, most) in _LIMITS.items():
+            if name == "repeats" and self.step <= self._collapse_warmup:
+                continue
+            if key in figures:
+                more = scatter if name == "comb" else 0.0
+                self._check(name, figures[key] > most + more)
+
     def _look_at_previews(self) -> None:
-        previews = self._previews
-        if previews is None or self._real_clips is None:
+        previews, real = self._previews, self._real_clips
+        if previews is None or real is None:
             return
         if previews.audio is None or previews.audio_step == self._seen_preview:
             return
         self._seen_preview = previews.audio_step
-        if len(previews.audio) < 2:
+        made, rate = np.nan_to_num(previews.audio), self.model.sampling_rate
+        if not self._is_evaluated:
+            if self._artefacts is None:
+                steps = getattr(self.model, "stage_steps", ())
+                self._artefacts = ArtefactCheck(real, rate, steps)
+            self._compare(self._artefacts.measure(made), _COMB_SCATTER)
+        if min(len(made), len(real)) < 2 or self.step <= self._collapse_warmup:
             return  # One clip has nothing to differ from.
-        rate = self.model.sampling_rate
         if self._real_diversity is None:
-            self._real_diversity = diversity(self._real_clips, rate)
-        made = diversity(previews.audio, rate)
-        self._check("collapse", made < self._real_diversity / 3.0)
+            self._real_diversity = diversity(real, rate)
+            self._real_distance = float(_nearest(real, rate).min())
+        alike = diversity(made, rate) < self._real_diversity / 3.0
+        self._check("collapse", alike)
+        if not self._is_evaluated:
+            near = _nearest(made, rate) < self._real_distance
+            # In a collapse all of them are repeats.
+            self._check("repeats", not alike and bool(near.mean() >= 0.5))
 
     def _check(self, name: str, bad: bool) -> None:
         if self._watches[name].update(bad):
@@ -253,6 +327,14 @@ def _has_lost(numbers: Numbers) -> bool:
     margin = numbers.get("score/real", math.nan)
     margin -= numbers.get("score/fake", math.nan)
     return margin <= 0.0
+
+
+def _nearest(clips: np.ndarray, sampling_rate: int) -> np.ndarray:
+    """Distance of each clip to the most similar other one, at one level."""
+    levels = np.maximum(rms(clips), 1e-8)[:, None, None]
+    levelled = 0.1 * clips / levels
+    heard = similarity_features(levelled, sampling_rate, audible=True)
+    return nearest_neighbours(heard).distances
 
 
 def diversity(clips: np.ndarray, sampling_rate: int) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,7 @@ class Evaluation(StepCallback):
         num_samples: Generated clips in each.
         seed: Seed of their latents, and of the figures.
         report: Called with the step and the figures, by name.
+        stage_steps: As `Comparison` takes them.
 
     Raises:
         ValueError: If the classifier is for another rate.
@@ -62,11 +63,14 @@ class Evaluation(StepCallback):
         num_samples: int = 500,
         seed: int = 0,
         report: Callable[[int, dict[str, float]], None] | None = None,
+        stage_steps: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.every = every
         self.num_samples = num_samples
-        self._comparison = Comparison(real_clips, classifier, seed)
+        self._comparison = Comparison(
+            real_clips, classifier, seed, stage_steps
+        )
         self._report = report
 
     def on_train_begin(self, logs: Any = None) -> None:

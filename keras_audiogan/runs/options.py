@@ -92,6 +92,9 @@ MEASURES: Mapping[str, str] = types.MappingProxyType(
         "copied": "lower",
         "level_difference": "zero",
         "spectral_tilt_difference": "zero",
+        "comb_difference": "lower",
+        "dc_offset_difference": "lower",
+        "one_sidedness_difference": "zero",
     }
 )
 

@@ -201,6 +201,7 @@ class Trainer:
             report=self._alarm if self.chief else None,
         )
         self.alarms = alarms.counts
+        self.look_at_figures = alarms.look_at_figures
         callbacks = [previews, alarms, self.log]
         if plan.evaluate_every:
             # Every worker makes it, since they make variables together.
@@ -212,6 +213,7 @@ class Trainer:
                     every=plan.evaluate_every,
                     seed=plan.seed,
                     report=self._evaluated,
+                    stage_steps=getattr(self.model, "stage_steps", ()),
                 )
                 callbacks.append(evaluation)
         return callbacks
@@ -373,6 +375,7 @@ class Trainer:
             if name in figures
         )
         self.progress.say(f"Step {step}: {text}")
+        self.look_at_figures(figures)
         if is_better(chosen, figures[chosen], self.best):
             self.best = figures[chosen]
             beside = {"beside": "sound heard in training"}
