@@ -286,15 +286,19 @@ class BigVGAN(HiFiGAN):
 class Vocos(HiFiGAN):
     """The backbone and the head of gemelo-ai's project at a published size.
 
-    Their front end, which needs torchaudio, is left out.
+    Their front end, and a head that is not of this model, need torchaudio,
+    and are left out.
     """
 
     def __init__(self, case: dict[str, Any], folder: pathlib.Path) -> None:
         clone = pathlib.Path(case["vocos"])
-        # Without the package's own start, which imports torchaudio.
         package = types.ModuleType("vocos")
         package.__path__ = [str(clone / "vocos")]
-        sys.modules["vocos"] = package
+        scales: Any = types.ModuleType("torchaudio.functional.functional")
+        scales._hz_to_mel = scales._mel_to_hz = None
+        sys.modules |= {"vocos": package, scales.__name__: scales}
+        for name in ("torchaudio", "torchaudio.functional"):
+            sys.modules[name] = types.ModuleType(name)
         path = clone / "configs" / f"{case['recipe']}.yaml"
         options = yaml.safe_load(path.read_text())["model"]["init_args"]
         parts = {
