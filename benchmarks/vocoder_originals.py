@@ -1,10 +1,11 @@
 """The original authors' side of `vocoder_speed.py`.
 
 Runs under a Python that has PyTorch and the requirements of
-kan-bayashi/ParallelWaveGAN, whose clone and those of jik876/hifi-gan and of
-NVIDIA/BigVGAN are given by path. Nothing of theirs is in this repository:
-their modules are imported, their recipes and configs read, and their own
-training step called.
+kan-bayashi/ParallelWaveGAN, whose clone and those of jik876/hifi-gan, of
+gemelo-ai/vocos and of NVIDIA/BigVGAN are given by path. Nothing of theirs is
+in this repository: their modules are imported, their recipes and configs read,
+and their own training step called. PyTorch exports their networks for
+onnxruntime and OpenVINO.
 """
 
 from __future__ import annotations
@@ -106,6 +107,29 @@ class ParallelWaveGAN:
         generator.remove_weight_norm()
         generator.pqmf = self.pqmf
 
+    def exportable(self) -> torch.nn.Module:
+        """The network as `inference` runs it, without what it pads."""
+        generator = self.models["generator"]
+        if self.noisy:
+            return generator
+        parts = [generator.melgan]
+        if self.pqmf is not None:
+            parts.append(_Synthesis(self.pqmf))
+        return torch.nn.Sequential(*parts)
+
+    def arrays(self, mel: np.ndarray, noise: np.ndarray) -> list[np.ndarray]:
+        """What the exported network takes."""
+        mel = mel.T[None]
+        if not self.noisy:
+            return [mel]
+        window = self.models["generator"].aux_context_window
+        sides = [(0, 0), (0, 0), (window, window)]
+        return [noise.T[None], np.pad(mel, sides, "edge")]
+
+    def sound(self, made: np.ndarray) -> np.ndarray:
+        """Sound `(time, 1)` of what the exported network made."""
+        return made[0].T
+
     def vocode(self, mel: np.ndarray, noise: np.ndarray) -> np.ndarray:
         """Sound `(time, 1)` of mels `(frames, bins)`."""
         with torch.no_grad():
@@ -188,6 +212,17 @@ class ParallelWaveGAN:
         self.trainer._train_step((x, y))
 
 
+class _Synthesis(torch.nn.Module):
+    """The bands' filters as a layer."""
+
+    def __init__(self, pqmf: Any) -> None:
+        super().__init__()
+        self.pqmf = pqmf
+
+    def forward(self, bands: torch.Tensor) -> torch.Tensor:
+        return self.pqmf.synthesis(bands)
+
+
 class HiFiGAN:
     """The generator of jik876's project at a published size."""
 
@@ -215,6 +250,19 @@ class HiFiGAN:
             sound = self.generator(torch.from_numpy(mel.T[None]))
         return sound[0].numpy().T
 
+    def exportable(self) -> torch.nn.Module:
+        """The whole network."""
+        return self.generator
+
+    def arrays(self, mel: np.ndarray, noise: np.ndarray) -> list[np.ndarray]:
+        """What the exported network takes."""
+        del noise
+        return [np.ascontiguousarray(mel.T[None])]
+
+    def sound(self, made: np.ndarray) -> np.ndarray:
+        """Sound `(time, 1)` of what the exported network made."""
+        return made[0].T
+
 
 class BigVGAN(HiFiGAN):
     """The generator of NVIDIA's project at a published size."""
@@ -235,7 +283,132 @@ class BigVGAN(HiFiGAN):
         )
 
 
-PROJECTS = {"bigvgan": BigVGAN, "config": HiFiGAN}
+class Vocos(HiFiGAN):
+    """The backbone and the head of gemelo-ai's project at a published size.
+
+    Their front end, and a head that is not of this model, need torchaudio,
+    and are left out.
+    """
+
+    def __init__(self, case: dict[str, Any], folder: pathlib.Path) -> None:
+        clone = pathlib.Path(case["vocos"])
+        package = types.ModuleType("vocos")
+        package.__path__ = [str(clone / "vocos")]
+        scales: Any = types.ModuleType("torchaudio.functional.functional")
+        scales._hz_to_mel = scales._mel_to_hz = None
+        sys.modules |= {"vocos": package, scales.__name__: scales}
+        for name in ("torchaudio", "torchaudio.functional"):
+            sys.modules[name] = types.ModuleType(name)
+        path = clone / "configs" / f"{case['recipe']}.yaml"
+        options = yaml.safe_load(path.read_text())["model"]["init_args"]
+        parts = {
+            name: options[name]
+            for name in ("feature_extractor", "backbone", "head")
+        }
+        (folder / "config.yaml").write_text(yaml.safe_dump(parts))
+        torch.manual_seed(0)
+        made = {}
+        for name in ("backbone", "head"):
+            module, _, kind = parts[name]["class_path"].rpartition(".")
+            make = getattr(importlib.import_module(module), kind)
+            made[name] = make(**parts[name]["init_args"])
+        self.generator = torch.nn.ModuleDict(made)
+        torch.save(self.generator.state_dict(), folder / "pytorch_model.bin")
+
+    def prepare_inference(self) -> None:
+        """Nothing but the mode: there is no weight norm."""
+        self.generator.eval()
+
+    def vocode(self, mel: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """Sound `(time, 1)` of mels `(frames, bins)`."""
+        del noise
+        with torch.no_grad():
+            frames = self.generator["backbone"](torch.from_numpy(mel.T[None]))
+            return self.generator["head"](frames).numpy().T
+
+    def exportable(self) -> torch.nn.Module:
+        """The network up to its spectra: no more can be exported."""
+        out = self.generator["head"].out
+        self.generator["head"].out = torch.nn.Identity()
+        return torch.nn.Sequential(self.generator["backbone"], out)
+
+    def sound(self, made: np.ndarray) -> np.ndarray:
+        """Sound of the spectra, by the original's head in PyTorch."""
+        with torch.no_grad():
+            return self.generator["head"](torch.from_numpy(made)).numpy().T
+
+
+class Exported:
+    """A project's network in ONNX, written by PyTorch, run by an engine."""
+
+    def __init__(
+        self, model: Any, case: dict[str, Any], folder: pathlib.Path
+    ) -> None:
+        self.model = model
+        self.path = folder / f"{case['side']}.onnx"
+        self.engine, _, self.precision = case["engine"].partition("-")
+        self.threads = case["threads"]
+        self.run: Any = None
+
+    def prepare_inference(self) -> None:
+        """Removes weight norm, as the original's inference does."""
+        self.model.prepare_inference()
+
+    def load(self, arrays: list[np.ndarray]) -> None:
+        """Exports the network with a free length, and has it loaded."""
+        names = [f"input_{i}" for i in range(len(arrays))]
+        torch.onnx.export(
+            self.model.exportable(),
+            tuple(map(torch.from_numpy, arrays)),
+            self.path,
+            input_names=names,
+            output_names=["made"],
+            dynamic_axes={
+                **{name: {2: f"{name}_time"} for name in names},
+                "made": {1: "made_1", 2: "made_2"},
+            },
+            opset_version=17,
+            dynamo=False,
+        )
+        if self.engine == "onnxruntime":
+            import onnxruntime
+
+            options = onnxruntime.SessionOptions()
+            options.log_severity_level = 3
+            options.intra_op_num_threads = self.threads
+            session = onnxruntime.InferenceSession(
+                self.path, options, providers=["CPUExecutionProvider"]
+            )
+            self.run = lambda given: session.run(
+                None, dict(zip(names, given, strict=True))
+            )[0]
+            return
+        import openvino
+
+        core = openvino.Core()
+        compiled = core.compile_model(
+            core.read_model(self.path),
+            "CPU",
+            {
+                "INFERENCE_PRECISION_HINT": "bf16" if self.precision else "f32",
+                "INFERENCE_NUM_THREADS": self.threads,
+                "PERFORMANCE_HINT": "LATENCY",
+            },
+        )
+        request = compiled.create_infer_request()
+        self.run = lambda given: request.infer(
+            dict(zip(names, given, strict=True))
+        )[compiled.outputs[0]]
+
+    def vocode(self, mel: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """Sound `(time, 1)` of mels `(frames, bins)`."""
+        arrays = self.model.arrays(mel, noise)
+        if self.run is None:
+            self.load(arrays)
+        return self.model.sound(self.run(arrays))
+
+
+PROJECTS = {"bigvgan": BigVGAN, "config": HiFiGAN, "vocos": Vocos}
 
 
 def main() -> None:
@@ -247,6 +420,8 @@ def main() -> None:
     torch.set_num_threads(case["threads"])
     project = PROJECTS.get(case["recipe"].split("_")[0], ParallelWaveGAN)
     model: Any = project(case, folder)
+    if case["engine"]:
+        model = Exported(model, case, folder)
     print(json.dumps([0.0, 0.0]), file=answers)
     prepared = None
     for line in sys.stdin:
@@ -265,7 +440,7 @@ def main() -> None:
             model.train(data["clips"], data["clip_mels"])
         seconds = time.perf_counter() - began
         if job == "vocode":
-            np.save(folder / "original.npy", sound)
+            np.save(folder / f"{case['side']}.npy", sound)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(json.dumps([seconds, peak]), file=answers)
 

@@ -2,22 +2,31 @@
 
     python benchmarks/vocoder_speed.py --originals-python env/bin/python \
         --parallel-wavegan ParallelWaveGAN --hifi-gan hifi-gan \
-        --bigvgan BigVGAN [--rounds 5] [--models NAME ...] [--train]
+        --vocos vocos --bigvgan BigVGAN [--rounds 5] [--models NAME ...] \
+        [--engines NAME ...] [--threads N] [--train]
 
 `--originals-python` is a Python with PyTorch and the requirements of
-kan-bayashi/ParallelWaveGAN (of NVIDIA/BigVGAN: librosa and matplotlib, too);
-the others are clones of the originals, needed for their own models. Each model
-has its published size. The original writes a checkpoint, which our
-converter reads: both have the same weights and get the same mels, 10 seconds
-of them, without weight norm. They take turns, while the other one waits, and
-their sounds are compared. `--train` times a step that updates the generator
-and the discriminator, by the original's own training code, on a batch of 2
-clips.
+kan-bayashi/ParallelWaveGAN (of NVIDIA/BigVGAN: librosa and matplotlib, too),
+with onnx, onnxruntime and openvino for the engines; the others are clones of
+the originals, needed for their own models. Each model has its published size.
+The original writes a checkpoint, which our converter reads: both have the same
+weights and get the same mels, 10 seconds of them, without weight norm. They
+take turns, while the others wait, and their sounds are compared. A model whose
+original is not given is timed alone.
+
+Beside PyTorch and Keras each engine runs the original's network as
+`torch.onnx` exports it, whole clips at once, and ours as `audiogan export
+--engine onnx` does, through `vocode`. Of Vocos `torch.onnx` has all but the
+inverse transform, which PyTorch does then. Processes keep to `--threads` cores.
+
+`--train` times a step that updates the generator and the discriminator, by the
+original's own training code, on a batch of 2 clips.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import pathlib
@@ -39,7 +48,21 @@ RECIPES = {
     "hifigan V1": "config_v1",
     "hifigan V2": "config_v2",
     "hifigan V3": "config_v3",
+    "vocos": "vocos",
     "bigvgan base": "bigvgan_base_24khz_100band",
+}
+# The same of ours, where the original is not given: what differs from the
+# architecture's defaults.
+SIZES_OF_OURS: dict[str, dict[str, Any]] = {
+    "hifigan V2": {"channels": 128},
+    "hifigan V3": {
+        "channels": 256,
+        "upsample_rates": (8, 8, 4),
+        "upsample_kernel_sizes": (16, 16, 8),
+        "block_kernel_sizes": (3, 5, 7),
+        "block_dilations": ((1, 2), (2, 6), (3, 12)),
+        "block_type": 2,
+    },
 }
 TRAINED = {
     "melgan v1": "melgan.v1",
@@ -49,15 +72,18 @@ TRAINED = {
 }
 SECONDS, HOP, CLIPS = 10, 256, 2
 # Samples a second and bands of the mels, for those that have others.
-SIZES = {"bigvgan_base_24khz_100band": (24000, 100)}
+SIZES = {"bigvgan_base_24khz_100band": (24000, 100), "vocos": (24000, 100)}
 RATE_AND_BINS = (22050, 80)
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+ENGINES = ("onnxruntime", "openvino", "openvino-bfloat16")
+CLONES = ("parallel_wavegan", "hifi_gan", "vocos", "bigvgan")
 
 
 def clone_of(recipe: str) -> str:
     """Returns the option with the clone that a recipe is in."""
-    if recipe.startswith("bigvgan"):
-        return "bigvgan"
+    for name in ("bigvgan", "vocos"):
+        if recipe.startswith(name):
+            return name
     return "hifi_gan" if recipe.startswith("config") else "parallel_wavegan"
 
 
@@ -67,13 +93,19 @@ class Ours:
     def __init__(self, case: dict[str, Any], folder: pathlib.Path) -> None:
         import keras_audiogan
 
-        policy = PRECISIONS[case["precision"]]
-        training = case["job"] == "train"
-        self.model = keras_audiogan.from_preset(str(folder), dtype=policy)
-        if training:
-            self.model.compile(discriminator_start=0, learning_rate=1e-6)
+        dtype = PRECISIONS[case["precision"]]
+        if case["engine"]:
+            self.model = keras_audiogan.from_preset(
+                str(folder / "engine"), runtime=case["engine"], dtype=dtype
+            )
         else:
-            self.model = self.model.fuse_weight_norm()
+            self.model = keras_audiogan.from_preset(
+                str(folder / "ours"), dtype=dtype
+            )
+            if case["job"] == "train":
+                self.model.compile(discriminator_start=0, learning_rate=1e-6)
+            else:
+                self.model = self.model.fuse_weight_norm()
         self.noisy = self.model.architecture == "parallel_wavegan"
 
     def vocode(self, mel: np.ndarray, noise: np.ndarray) -> np.ndarray:
@@ -84,11 +116,33 @@ class Ours:
         self.model.train_on_batch({"audio": audio, "mel": mel})
 
 
+def prepare(case: dict[str, Any]) -> None:
+    """Writes our preset of the original's weights, and its engine."""
+    import keras_audiogan
+    from keras_audiogan import exporting, models, saving
+
+    folder = pathlib.Path(case["folder"])
+    if case["alone"]:
+        architecture = case["model"].split()[0]
+        model = models.get_architecture(architecture)(
+            **SIZES_OF_OURS.get(case["model"], {})
+        )
+    else:
+        model = keras_audiogan.from_preset(case["folder"], dtype="float32")
+    saving.save_preset(model, folder / "ours", storage_dtype="float32")
+    if case["job"] == "vocode" and case["engines"]:
+        exporting.export_engine(model, folder / "ours", folder / "engine")
+
+
 def serve(case: dict[str, Any]) -> None:
     """Runs our side: reads a job a line, answers with seconds and memory."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     folder = pathlib.Path(case["folder"])
+    if case["side"] == "prepare":
+        prepare(case)
+        print(json.dumps([0.0, 0.0]), file=answers)
+        return
     ours = Ours(case, folder)
     print(json.dumps([0.0, 0.0]), file=answers)
     for line in sys.stdin:
@@ -100,7 +154,7 @@ def serve(case: dict[str, Any]) -> None:
             ours.train(data["clips"], data["clip_mels"])
         seconds = time.perf_counter() - began
         if line.strip() == "vocode":
-            np.save(folder / f"{case['precision']}.npy", sound)
+            np.save(folder / f"{case['side']}.npy", sound)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(json.dumps([seconds, peak]), file=answers)
 
@@ -108,8 +162,11 @@ def serve(case: dict[str, Any]) -> None:
 class Process:
     """A contender that waits for its turns."""
 
-    def __init__(self, command: list[str], log: pathlib.Path) -> None:
+    def __init__(
+        self, command: list[str], log: pathlib.Path, threads: int
+    ) -> None:
         self.log = log
+        cores = sorted(os.sched_getaffinity(0))[:threads]
         environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
         environment["KERAS_BACKEND"] = "tensorflow"
         with log.open("w") as file:
@@ -120,6 +177,7 @@ class Process:
                 stderr=file,
                 text=True,
                 env=environment,
+                preexec_fn=lambda: os.sched_setaffinity(0, cores),
             )
         self._answer()
 
@@ -160,86 +218,143 @@ def inputs(folder: pathlib.Path, samples: int, recipe: str) -> None:
     )
 
 
+def contenders(
+    case: dict[str, Any], engines: list[str]
+) -> dict[str, dict[str, Any]]:
+    """Returns who takes part: its name, and what its process is told."""
+    owners = ("ours",) if case["alone"] else ("original", "ours")
+    made: dict[str, dict[str, Any]] = {}
+    for owner in owners:
+        own = PRECISIONS if owner == "ours" else ["float32"]
+        framework = "Keras" if owner == "ours" else "PyTorch"
+        for precision in own:
+            side = f"{owner}, {framework}, {precision}"
+            made[side] = {"engine": "", "precision": precision}
+        for name in engines if case["job"] == "vocode" else ():
+            engine, _, low = name.partition("-")
+            precision = low or "float32"
+            side = f"{owner}, {engine}, {precision}"
+            # The originals' side takes precisions with the engine.
+            told = engine if owner == "ours" else name
+            made[side] = {"engine": told, "precision": precision}
+    return {side: {**case, **told, "side": side} for side, told in made.items()}
+
+
 def measure(
-    recipe: str, job: str, options: argparse.Namespace
-) -> dict[str, Any]:
-    """Returns medians, ratios of paired rounds, memory and difference."""
+    model: str, recipe: str, job: str, options: argparse.Namespace
+) -> dict[str, dict[str, Any]]:
+    """Returns each contender's seconds a round, memory and difference."""
     with tempfile.TemporaryDirectory() as text:
         folder = pathlib.Path(text)
         inputs(folder, 8192, recipe)
         case = {
+            "model": model,
             "recipe": recipe,
             "job": job,
             "folder": text,
             "threads": options.threads,
-            "parallel_wavegan": str(options.parallel_wavegan),
-            "hifi_gan": str(options.hifi_gan),
-            "bigvgan": str(options.bigvgan),
+            "engines": options.engines,
+            "alone": getattr(options, clone_of(recipe)) is None,
+            **{name: str(getattr(options, name)) for name in CLONES},
         }
-        processes = {}
+        rows: dict[str, dict[str, Any]] = {}
+        processes: dict[str, Process] = {}
+
+        def start(told: dict[str, Any]) -> Process:
+            command = [sys.executable, __file__, "--serve"]
+            if told["side"].startswith("original"):
+                script = HERE / "vocoder_originals.py"
+                command = [str(options.originals_python), str(script)]
+            log = folder / f"{told['side']}.log"
+            return Process([*command, json.dumps(told)], log, options.threads)
+
         try:
-            processes["original"] = Process(
-                [
-                    str(options.originals_python),
-                    str(HERE / "vocoder_originals.py"),
-                    json.dumps(case),
-                ],
-                folder / "original.log",
-            )
-            for precision in PRECISIONS:
-                serving = json.dumps({**case, "precision": precision})
-                processes[precision] = Process(
-                    [sys.executable, __file__, "--serve", serving],
-                    folder / f"{precision}.log",
-                )
-            seconds: dict[str, list[float]] = {name: [] for name in processes}
-            peaks = {}
+            for side, told in contenders(case, options.engines).items():
+                if side.startswith("ours") and not (folder / "ours").exists():
+                    start({**told, "side": "prepare"}).close()
+                processes[side] = start(told)
+                rows[side] = {"seconds": []}
             for index in range(options.rounds + 1):
-                for name, process in processes.items():
-                    taken, peaks[name] = process.ask(job)
+                for side, process in processes.items():
+                    taken, rows[side]["peak_mib"] = process.ask(job)
                     if index:
-                        seconds[name].append(taken)
+                        rows[side]["seconds"].append(taken)
         finally:
             for process in processes.values():
                 process.close()
-        row: dict[str, Any] = {"peak_mib": peaks}
-        row["median"] = {
-            name: statistics.median(each) for name, each in seconds.items()
-        }
-        row["ratio"] = {
-            name: statistics.median(
-                theirs / own
-                for theirs, own in zip(
-                    seconds["original"], seconds[name], strict=True
+        if job == "vocode" and not case["alone"]:
+            for side, row in rows.items():
+                row["difference"] = difference(
+                    np.load(folder / f"{side}.npy"),
+                    np.load(folder / f"{next(iter(rows))}.npy"),
                 )
+        return rows
+
+
+def difference(sound: np.ndarray, original: np.ndarray) -> float:
+    """Returns the largest difference, relative to the peak."""
+    # Ours does not leave full scale, and Vocos's is a hop shorter.
+    length = min(len(sound), len(original))
+    sound, original = (
+        each[:length].clip(-1.0, 1.0) for each in (sound, original)
+    )
+    return float(np.abs(sound - original).max() / np.abs(original).max())
+
+
+def show(name: str, job: str, rows: dict[str, dict[str, Any]]) -> list[str]:
+    """Returns rows of the table, in Markdown, and who is fastest."""
+    lines = []
+    (first, *_) = rows
+    medians = {
+        side: statistics.median(row["seconds"]) for side, row in rows.items()
+    }
+    for side, row in rows.items():
+        ratio = statistics.median(
+            theirs / own
+            for theirs, own in zip(
+                rows[first]["seconds"], row["seconds"], strict=True
             )
-            for name in PRECISIONS
-        }
+        )
+        cells = [name, *side.split(", "), f"{medians[side]:.3f}"]
         if job == "vocode":
-            # Ours does not leave full scale.
-            original = np.load(folder / "original.npy").clip(-1.0, 1.0)
-            row["difference"] = {
-                name: float(
-                    np.abs(np.load(folder / f"{name}.npy") - original).max()
-                    / np.abs(original).max()
-                )
-                for name in PRECISIONS
-            }
-        return row
+            cells.append(f"{SECONDS / medians[side]:.1f}")
+        cells += [f"{ratio:.2f}", f"{row['peak_mib']:.0f}"]
+        if "difference" in row:
+            cells.append(f"{row['difference']:.0e}")
+        lines.append("| " + " | ".join(cells) + " |")
+    for precision in PRECISIONS:
+        fastest = [
+            min(
+                (
+                    side
+                    for side in rows
+                    if side.startswith(owner) and side.endswith(precision)
+                ),
+                key=medians.__getitem__,
+                default=None,
+            )
+            for owner in ("original", "ours")
+        ]
+        if None not in fastest:
+            theirs, own = map(str, fastest)
+            lines.append(
+                f"{name}, {precision}: {own} is "
+                f"{medians[theirs] / medians[own]:.2f} times as fast as "
+                f"{theirs}"
+            )
+    return lines
 
 
-def show(name: str, job: str, row: dict[str, Any]) -> str:
-    """Returns a row of the table, in Markdown."""
-    medians = row["median"]
-    if job == "vocode":
-        shown = [f"{medians[key] / SECONDS:.3f}" for key in medians]
-        last = " / ".join(f"{x:.0e}" for x in row["difference"].values())
-    else:
-        shown = [f"{medians[key]:.2f} s" for key in medians]
-        last = ""
-    peaks = " / ".join(f"{peak:.0f}" for peak in row["peak_mib"].values())
-    ratios = [f"{row['ratio'][key]:.2f}" for key in PRECISIONS]
-    return "| " + " | ".join([name, *shown, *ratios, peaks, last]) + " |"
+def available_engines() -> list[str]:
+    """Returns the engines that are installed here."""
+    from keras_audiogan.serving import runtimes
+
+    return [
+        name
+        for name in ENGINES
+        if importlib.util.find_spec(name.partition("-")[0]) is not None
+        and ("-" not in name or runtimes.has_bfloat16("openvino"))
+    ]
 
 
 def main() -> None:
@@ -247,10 +362,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     parser.add_argument("--originals-python", type=pathlib.Path)
-    parser.add_argument("--parallel-wavegan", type=pathlib.Path)
-    parser.add_argument("--hifi-gan", type=pathlib.Path)
-    parser.add_argument("--bigvgan", type=pathlib.Path)
+    for name in CLONES:
+        option = f"--{name.replace('_', '-')}"
+        parser.add_argument(option, type=pathlib.Path)
     parser.add_argument("--models", nargs="+")
+    parser.add_argument("--engines", nargs="*", choices=ENGINES)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--train", action="store_true")
@@ -260,20 +376,23 @@ def main() -> None:
         return
     job = "train" if options.train else "vocode"
     known = TRAINED if options.train else RECIPES
-    needed = {clone_of(known[name]) for name in options.models or known}
-    for name in ("originals_python", *sorted(needed)):
-        if getattr(options, name) is None:
-            parser.error(f"--{name.replace('_', '-')} is needed")
-    unit = "" if options.train else " (seconds a second of sound)"
-    print(
-        f"| model | original{unit} | ours, float32 | ours, bfloat16 | "
-        "original / ours, float32 | original / ours, bfloat16 | peak memory, "
-        "MiB: original / float32 / bfloat16 | largest difference of the "
-        "sound: float32 / bfloat16 |\n" + "|---" * 8 + "|"
-    )
+    if options.engines is None:
+        options.engines = available_engines()
+    given = [name for name in CLONES if getattr(options, name) is not None]
+    if given and options.originals_python is None:
+        parser.error("--originals-python is needed")
+    options.threads = min(options.threads, len(os.sched_getaffinity(0)))
+    print(f"Threads: {options.threads}. Engines: {', '.join(options.engines)}.")
+    columns = ["model", "whose", "run by", "in", "seconds"]
+    if job == "vocode":
+        columns.append("times real time")
+    columns += ["as fast as the first", "peak memory, MiB"]
+    if job == "vocode":
+        columns.append("difference")
+    print(f"| {' | '.join(columns)} |\n" + "|---" * len(columns) + "|")
     for name in options.models or known:
-        row = measure(known[name], job, options)
-        print(show(name, job, row), flush=True)
+        rows = measure(name, known[name], job, options)
+        print("\n".join(show(name, job, rows)), flush=True)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from keras_audiogan.layers.representations import LogSpectrogram
-from keras_audiogan.models import GANSynth, SpecGAN, WaveGAN
+from keras_audiogan.models import (
+    GANSynth,
+    SpecGAN,
+    WaveGAN,
+    get_architecture,
+    list_architectures,
+)
 
 SCRIPT = pathlib.Path(__file__).parent.parent / "benchmarks/wavegan_speed.py"
 
@@ -218,3 +224,66 @@ def test_spectra_in_pytorch_are_the_same(growing):
     sound = np.asarray(specgan.synthesise(np.moveaxis(other, 1, -1)))[..., 0]
     again = theirs.synthesise(torch.from_numpy(other), 4).numpy()
     assert np.median(np.abs(sound - again)) < 1e-3 * np.abs(sound).max()
+
+
+@pytest.fixture(scope="module")
+def vocoder_speed():
+    return script("vocoder_speed")
+
+
+def test_vocoders_are_shown_beside_their_originals(vocoder_speed):
+    rows = {
+        "original, PyTorch, float32": ([4.0, 6.0, 5.0], 900.0, 0.0),
+        "original, openvino, float32": ([3.0, 3.0, 4.0], 600.0, 1e-6),
+        "ours, Keras, float32": ([2.0, 4.0, 2.5], 1200.0, 2e-6),
+        "ours, Keras, bfloat16": ([1.0, 1.0, 1.0], 1200.0, 1e-2),
+    }
+    keys = ("seconds", "peak_mib", "difference")
+    rows = {
+        side: dict(zip(keys, row, strict=True)) for side, row in rows.items()
+    }
+    assert vocoder_speed.show("hifigan V1", "vocode", rows) == [
+        "| hifigan V1 | original | PyTorch | float32 | 5.000 | 2.0 | 1.00 "
+        "| 900 | 0e+00 |",
+        "| hifigan V1 | original | openvino | float32 | 3.000 | 3.3 | 1.33 "
+        "| 600 | 1e-06 |",
+        # Rounds are paired: 4 to 2, 6 to 4, 5 to 2.5.
+        "| hifigan V1 | ours | Keras | float32 | 2.500 | 4.0 | 2.00 "
+        "| 1200 | 2e-06 |",
+        "| hifigan V1 | ours | Keras | bfloat16 | 1.000 | 10.0 | 5.00 "
+        "| 1200 | 1e-02 |",
+        # Of bfloat16 the original has none.
+        "hifigan V1, float32: ours, Keras, float32 is 1.20 times as fast as "
+        "original, openvino, float32",
+    ]
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_who_takes_part(vocoder_speed, alone):
+    case = {"alone": alone, "job": "vocode"}
+    made = vocoder_speed.contenders(case, ["openvino-bfloat16"])
+    theirs = ["original, PyTorch, float32", "original, openvino, bfloat16"]
+    ours = ["Keras, float32", "Keras, bfloat16", "openvino, bfloat16"]
+    ours = [f"ours, {each}" for each in ours]
+    assert list(made) == [*([] if alone else theirs), *ours]
+    told = made[ours[-1]]
+    assert (told["engine"], told["precision"]) == ("openvino", "bfloat16")
+    case["job"] = "train"
+    made = vocoder_speed.contenders(case, ["openvino-bfloat16"])
+    assert list(made) == [*([] if alone else theirs[:1]), *ours[:2]]
+
+
+def test_sizes_of_ours_are_the_published_ones(vocoder_speed):
+    models = {name.split()[0] for name in vocoder_speed.RECIPES}
+    assert models <= set(list_architectures())
+    assert set(vocoder_speed.SIZES_OF_OURS) <= set(vocoder_speed.RECIPES)
+    for name, options in vocoder_speed.SIZES_OF_OURS.items():
+        network = get_architecture(name.split()[0]).generator_class(**options)
+        weights = sum(
+            math.prod(variable.shape)
+            for variable in network.weights
+            if variable.name != "gain"
+        )
+        # Those of the paper, in millions.
+        published = {"hifigan V2": 0.92, "hifigan V3": 1.46}
+        assert weights / 1e6 == pytest.approx(published[name], abs=0.01)

@@ -1,5 +1,6 @@
 """Engines: presets that onnxruntime or OpenVINO runs, without Keras."""
 
+import collections
 import concurrent.futures
 import hashlib
 import importlib.util
@@ -20,6 +21,7 @@ import keras_audiogan
 from keras_audiogan import saving, zoo
 from keras_audiogan.audio import write_audio
 from keras_audiogan.exporting import ExportError, export_engine
+from keras_audiogan.exporting.onnx_layout import keep_row_axis
 from keras_audiogan.presets.strict_json import PresetError
 from keras_audiogan.serving import (
     EngineError,
@@ -512,3 +514,75 @@ def test_other_uses_say_what_an_engine_is(engines, tmp_path):
         assert "is an engine" in result.output and "likely a fault" not in (
             result.output
         )
+
+
+def test_convolutions_pass_pictures_on(engines):
+    """Of a residual network nothing changes shape between convolutions."""
+    onnx = pytest.importorskip("onnx")
+    model, folder = engines("hifigan")
+    graph = onnx.load(folder / "generator.onnx").graph
+    counts = collections.Counter(node.op_type for node in graph.node)
+    stages = len(model.generator.upsamples)
+    # A first convolution, the last one, and two a residual of each block.
+    assert counts["Conv"] == 2 + stages * (1 + 2 * 2 * 2)
+    assert counts["Transpose"] == 1 + stages
+    # In front of the padding of each up-sampling, and behind it; at the ends.
+    assert counts["Squeeze"] == 1 + 2 * stages
+    assert counts["Unsqueeze"] == 1 + stages
+
+
+def test_the_axis_of_one_row_stays_to_the_end():
+    onnx = pytest.importorskip("onnx")
+    import onnxruntime
+
+    helper = onnx.helper
+
+    def tensor(name, values):
+        return onnx.numpy_helper.from_array(np.asarray(values), name)
+
+    rng = np.random.default_rng(0)
+    kernel = rng.standard_normal((2, 2, 1, 3)).astype("float32")
+    bias = np.array([[0.5], [-2.0]], "float32")
+
+    def conv(source, out):
+        return [
+            helper.make_node("Unsqueeze", [source, "axes"], [out + "u"]),
+            helper.make_node(
+                "Conv", [out + "u", "kernel"], [out + "c"], pads=[0, 1, 0, 1]
+            ),
+            helper.make_node("Squeeze", [out + "c", "axes"], [out + "s"]),
+            helper.make_node("Add", [out + "s", "bias"], [out]),
+        ]
+
+    proto = helper.make_model(
+        helper.make_graph(
+            [
+                *conv("x", "a"),
+                helper.make_node("LeakyRelu", ["a"], ["b"], alpha=0.1),
+                *conv("b", "c"),
+                helper.make_node("Add", ["a", "c"], ["y"]),
+            ],
+            "graph",
+            [helper.make_tensor_value_info("x", 1, [None, 2, None])],
+            [helper.make_tensor_value_info("y", 1, [None, 2, None])],
+            [
+                tensor("axes", np.array([2])),
+                tensor("kernel", kernel),
+                tensor("bias", bias),
+            ],
+        ),
+        opset_imports=[helper.make_opsetid("", 18)],
+        ir_version=9,
+    )
+    x = rng.standard_normal((1, 2, 5)).astype("float32")
+
+    def run():
+        session = onnxruntime.InferenceSession(proto.SerializeToString())
+        return session.run(None, {"x": x})[0]
+
+    wanted = run()
+    keep_row_axis(proto)
+    assert [node.op_type for node in proto.graph.node] == (
+        "Unsqueeze Conv Add LeakyRelu Conv Add Add Squeeze".split()
+    )
+    np.testing.assert_allclose(run(), wanted, atol=1e-6)

@@ -7,6 +7,7 @@ import pytest
 
 import keras_audiogan
 from keras_audiogan.models import HiFiGAN, MelGAN, MultiBandMelGAN
+from keras_audiogan.serving.vocoding import Vocoding
 
 FORMS = {
     **{name: (name, {}) for name in cases.vocoder_architectures()},
@@ -71,7 +72,9 @@ def test_chunks_make_the_sound_of_the_whole(vocoders, form):
     assert whole.std() > 1e-5
     for chunk in (7, frames - 1):
         parts = list(model.vocode_parts(mel, seed=1, chunk_frames=chunk))
-        assert len(parts) == -(-frames // chunk) or len(parts) == 1
+        # The first and the last have but one side to look beyond.
+        inner = frames - 2 * model.context_frames
+        assert len(parts) == -(-inner // chunk) or len(parts) == 1
         np.testing.assert_allclose(
             np.concatenate(parts, axis=1), whole, atol=1e-6
         )
@@ -244,3 +247,35 @@ def test_published_sizes_have_the_published_counts(
         assert count("generator") == generator
     if discriminator is not None:
         assert count("discriminator") == discriminator
+
+
+class SixteenFrames(Vocoding):
+    """What reaches sixteen frames to either side."""
+
+    context_frames = 16
+
+
+def test_windows_are_no_wider_than_as_many_need():
+    vocoding = SixteenFrames()
+    width = vocoding._least_width(861, vocoding._width(861, 512))
+    # In place of twice 544: 861 frames, and 32 twice.
+    assert width == 447
+    windows = list(vocoding._windows(861, width))
+    assert windows == [(0, 0, 431), (414, 431, 861)]
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 64, 500])
+@pytest.mark.parametrize("frames", [1, 32, 33, 34, 100, 399, 1000])
+def test_windows_hold_what_their_frames_depend_on(frames, chunk):
+    vocoding = SixteenFrames()
+    widest = vocoding._width(frames, chunk)
+    width = vocoding._least_width(frames, widest)
+    windows = list(vocoding._windows(frames, width))
+    assert width <= widest
+    assert len(windows) == len(list(vocoding._windows(frames, widest)))
+    starts = [each.start for each in windows]
+    assert [0, *(each.stop for each in windows)] == [*starts, frames]
+    for left, start, stop in windows:
+        assert 0 <= left <= frames - width
+        assert left == 0 or start - left >= 16
+        assert left + width == frames or left + width - stop >= 16

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_audiogan.exporting.onnx_layout import keep_row_axis
 from keras_audiogan.exporting.targets import ExportError
 from keras_audiogan.exporting.tasks import PureFunction
 
@@ -127,6 +128,7 @@ def write_onnx(traced: Any, pure: PureFunction, path: Path) -> None:
                 dim.dim_value = size
     # They name the free sizes otherwise.
     del proto.graph.value_info[:]
+    keep_row_axis(proto)
     onnx.helper.set_model_props(proto, dict(pure.facts))
     path.write_bytes(proto.SerializeToString())
 

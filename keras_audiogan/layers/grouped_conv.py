@@ -66,10 +66,11 @@ def _dilated(inputs: Any, kernel: Any, dilation: int, padding: str) -> Any:
     reach = (kernel.shape[0] - 1) * dilation if padding == "same" else 0
     sides = [reach // 2, reach - reach // 2]
     made = tf.nn.conv2d(
-        tf.convert_to_tensor(inputs)[:, tf.newaxis],
-        tf.convert_to_tensor(kernel)[tf.newaxis],
+        tf.expand_dims(inputs, 1),
+        tf.expand_dims(kernel, 0),
         strides=1,
         padding=[[0, 0], [0, 0], sides, [0, 0]],
         dilations=[1, 1, dilation, 1],
     )
-    return made[:, 0]
+    # A slice would keep the layouts on either side from being made one.
+    return tf.squeeze(made, 1)

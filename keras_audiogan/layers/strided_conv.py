@@ -17,6 +17,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_audiogan.audio.transforms import are_products
+
 # What "same" padding at a stride leaves no choice about.
 _FIXED = ("padding", "output_padding", "data_format", "dilation_rate", "groups")
 # Maps of at most so many steps (at the lower rate) and kernels of at least so
@@ -131,7 +133,15 @@ def transposed_convolution(
     kernel = ops.reshape(kernel, (taps, channels, stride * filters))
     x = ops.pad(inputs, [[0, 0], [last, -first], [0, 0]])
     x = ops.conv(x, kernel, padding="valid", data_format="channels_last")
-    return ops.reshape(x, (ops.shape(x)[0], -1, filters))
+    if not are_products():
+        return ops.reshape(x, (ops.shape(x)[0], -1, filters))
+    # Other programs have channels first. Where time and channels change
+    # places at the end alone, a converter takes the whole network there.
+    x = ops.transpose(x, (0, 2, 1))
+    rows = ops.shape(x)[0]
+    x = ops.reshape(x, (rows, stride, filters, -1))
+    x = ops.reshape(ops.transpose(x, (0, 2, 3, 1)), (rows, filters, 1, -1))
+    return ops.transpose(ops.squeeze(x, 2), (0, 2, 1))
 
 
 @keras.saving.register_keras_serializable("keras_audiogan")

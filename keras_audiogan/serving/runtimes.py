@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -129,6 +130,10 @@ class OnnxRuntime(Runtime):
         options.log_severity_level = 4
         # Plans are kept for each size, and sizes are many.
         options.enable_mem_pattern = False
+        # It would count the machine's cores, and bind a thread to each, also
+        # where this process may use fewer.
+        if hasattr(os, "sched_getaffinity"):
+            options.intra_op_num_threads = len(os.sched_getaffinity(0))
         # Threads that wait in a loop would take others' time.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = runtime.InferenceSession(

@@ -223,6 +223,8 @@ class Vocoding:
         self._check_noise(noise, mel)
         frames, hop = mel.shape[1], self.features.frame_step
         width = self._width(frames, self._chunk(chunk_frames))
+        if not self.compiles_lengths:
+            width = self._least_width(frames, width)
         for left, start, stop in self._windows(frames, width):
             right = left + width
             own = None
@@ -291,14 +293,22 @@ class Vocoding:
                 return width
         return frames
 
+    def _least_width(self, frames: int, width: int) -> int:
+        """Returns the least width with which windows are no more."""
+        overlap = 2 * self.context_frames
+        if frames <= width or width <= overlap:
+            return width
+        count = -(-(frames - overlap) // (width - overlap))
+        return overlap - (-(frames - overlap) // count)
+
     def _windows(self, frames: int, width: int) -> Iterator[Window]:
         """Yields the windows of `width` frames that make up a clip."""
         context, start = self.context_frames, 0
         while start < frames:
-            stop = min(start + max(1, width - 2 * context), frames)
-            if frames <= width:
-                stop = frames
             left = min(max(start - context, 0), frames - width)
+            stop = frames
+            if left + width < frames:
+                stop = max(start + 1, left + width - context)
             yield Window(left, start, stop)
             start = stop
 
