@@ -144,6 +144,17 @@ class Absent(Peak):
     name, package, module = "absent", "absent-judge", "absent_judge"
 
 
+class Namesake(Peak):
+    """Its module is there, but as part of another package."""
+
+    package = "absent-judge"
+
+
+def test_a_module_of_another_package_is_no_judge(monkeypatch):
+    monkeypatch.setattr(judges, "JUDGES", (Peak, Namesake))
+    assert list(metrics.installed_judges()) == [Peak]
+
+
 def test_a_judge_that_fails_takes_no_other_with_it(monkeypatch):
     monkeypatch.setattr(
         judges, "JUDGES", (Unwilling, Deaf, Peak, Wordless, Absent)
@@ -193,7 +204,7 @@ def test_a_judge_that_fails_takes_no_other_with_it(monkeypatch):
 def test_without_any_package_two_lines_say_so(monkeypatch):
     for judge in judges.JUDGES:
         monkeypatch.setitem(sys.modules, judge.module, None)
-    assert metrics.installed_judges() == []
+    assert metrics.installed_judges() == {}
     report = empty_report(1)
     metrics.add_judges(report, {}, 8000)
     assert list(report["notes"]) == [
@@ -220,6 +231,8 @@ class TestPackages:
         # A resampled click may pass full scale, which the package refuses.
         click = np.where(np.arange(4000) % 9 < 4, 1.0, -1.0)
         assert judge.hear(click.astype("float32"), 22050)["dnsmos"] < 3
+        with pytest.raises(ValueError, match="shorter than a sample"):
+            judge.hear(clip[:1], 192000)
 
     def test_visqol_of_the_same_sound(self, speech):
         judge = made(judges.SimilarityOpinion)

@@ -7,12 +7,13 @@ not installed, or that fails, is said to be missing, and the others judge.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import importlib.util
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -83,9 +84,7 @@ class SpeechOpinion(Judge):
 
     def hear(self, clip: np.ndarray, sampling_rate: float) -> dict[str, float]:
         """Returns the three scores."""
-        # The package takes nothing beyond full scale, and a resampler rings.
-        sound = np.clip(resample(clip, sampling_rate, _RATE), -1.0, 1.0)
-        found = self._score(sound, _RATE)
+        found = self._score(_within_scale(clip, sampling_rate), _RATE)
         keys = ("ovrl_mos", "sig_mos", "bak_mos")
         return {
             name: float(found[key])
@@ -179,7 +178,7 @@ class Words(Judge):
 
     def hear(self, clip: np.ndarray, sampling_rate: float) -> list[str]:
         """Returns the words that are read."""
-        sound = np.clip(resample(clip, sampling_rate, _RATE), -1.0, 1.0)
+        sound = _within_scale(clip, sampling_rate)
         self._decoder.start_utt()
         try:
             # In one piece, levels are those of the whole clip, and nothing
@@ -279,13 +278,15 @@ def word_error_rate(real: Sequence[str], fake: Sequence[str]) -> float:
     return costs[-1] / len(real)
 
 
-def installed_judges() -> list[type[Judge]]:
-    """Returns those of `JUDGES` whose packages are installed."""
-    return [
-        judge
-        for judge in JUDGES
-        if importlib.util.find_spec(judge.module) is not None
-    ]
+def installed_judges() -> dict[type[Judge], str]:
+    """Returns those of `JUDGES` that are installed: judge -> version."""
+    found = {}
+    for judge in JUDGES:
+        if importlib.util.find_spec(judge.module) is not None:
+            # A module of that name may come with another package.
+            with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+                found[judge] = importlib.metadata.version(judge.package)
+    return found
 
 
 def add_judges(
@@ -318,8 +319,7 @@ def add_judges(
         {note: len(clips) for note in _not_installed(present)}
     )
     report["judges"] = {}
-    for kind in present:
-        version = importlib.metadata.version(kind.package)
+    for kind, version in present.items():
         report["judges"][kind.package] = version
         try:
             judge = _ask(kind)
@@ -345,13 +345,26 @@ def add_judges(
     report["notes"] = {**notes, **report["notes"]}
 
 
+def _within_scale(clip: np.ndarray, sampling_rate: float) -> np.ndarray:
+    """A clip at the judges' rate, cut to full scale: a resampler rings."""
+    sound = resample(clip, sampling_rate, _RATE)
+    if not len(sound):
+        # speechmos would repeat nothing for ever.
+        raise ValueError(
+            f"the clip is shorter than a sample at {_RATE} Hz. Received: "
+            f"{len(clip)} samples at {sampling_rate:g} Hz"
+        )
+    return np.clip(sound, -1.0, 1.0)
+
+
 def _ask(function: Callable[..., Any], *arguments: Any) -> Any:
     try:
         return function(*arguments)
     except Exception as error:
         # Whatever a stranger's package raises, the others' figures stand.
+        said = " ".join(str(error).split())[:200]
         raise JudgeError(
-            f"{type(error).__name__}: {str(error)[:200]}".rstrip(".: ")
+            f"{type(error).__name__}: {said}".rstrip(".: ")
         ) from error
 
 
@@ -382,7 +395,7 @@ def _judge_clip(
     return rows, reasons
 
 
-def _not_installed(present: Sequence[type[Judge]]) -> list[str]:
+def _not_installed(present: Container[type[Judge]]) -> list[str]:
     """One line for each extra of which something is missing."""
     missing: dict[str, list[str]] = {}
     for judge in JUDGES:
