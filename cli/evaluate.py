@@ -147,10 +147,12 @@ def command(preset: str, save: bool, **options: Any) -> None:
     distances of copies stand beside those of clips of drawn latents.
 
     Of a vocoder, held-out recordings go to mels and back, and Griffin-Lim's
-    figures from the same mels stand beside. So do those of judges of speech
-    that carry their networks in their packages: DNSMOS, pitch, periodicity
-    and voicing by SwiftF0, words by PocketSphinx (pip install
-    'keras-audiogan[judges]') and ViSQOL ('keras-audiogan[visqol]').
+    figures from the same mels stand beside. Judges of speech whose packages
+    carry their networks are asked where they are installed: DNSMOS, ViSQOL,
+    pitch, periodicity and voicing by SwiftF0, words by PocketSphinx.
+
+    \b
+      pip install 'keras-audiogan[judges,visqol]'
 
     \b
     Examples:

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from cli_support import audiogan
 
 from keras_audiogan import metrics
 from keras_audiogan.audio import read_audio
@@ -215,6 +216,15 @@ def test_without_any_package_two_lines_say_so(monkeypatch):
         "no PESQ",
     ]
     assert report["figures"] == report["judges"] == {}
+
+
+def test_judges_are_for_vocoders():
+    result = audiogan(
+        *("evaluate", "wavegan_digits", "--data", DIGITS[0].parents[1]),
+        "--no-judges",
+    )
+    assert result.exit_code == 2
+    assert "--no-judges is for vocoders." in result.stderr
 
 
 # What the packages themselves warn of is theirs.
