@@ -53,7 +53,7 @@ dnsmos_background | DNSMOS of the background | MOS | higher | 2
   The same of all that is not speech: high where it does not disturb.
 visqol | ViSQOL | MOS-LQO | higher | 2
   Predicted opinion of how much a copy sounds like the recording, from 1 (bad)
-  to 5; about 4.6 for the recording itself.
+  to 5; about 4.5 for the recording itself.
 word_error_rate | word errors | % | lower | 1
   How many words PocketSphinx reads otherwise than in the recording. It
   mishears those too: its own reading counts as right.
