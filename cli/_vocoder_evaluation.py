@@ -25,6 +25,7 @@ def run(
     num_samples: int | None,
     seed: int,
     precision: str,
+    judges: bool,
     report: pathlib.Path | None,
     save: bool,
     as_json: bool,
@@ -54,9 +55,19 @@ def run(
             level=vocoder.level,
             seed=seed,
             on_clip=advance,
-            keep_sounds=NUM_PICTURED,
+            keep_sounds=len(clips),
         )
     sounds = found.pop("sounds")
+    if judges:
+        count = len(clips) * len(metrics.installed_judges())
+        with progress("Judging", count) as advance:
+            metrics.add_judges(
+                found,
+                sounds,
+                vocoder.sampling_rate,
+                seed=seed,
+                on_clip=advance,
+            )
     found = {
         "preset": preset,
         "precision": precision,
@@ -67,7 +78,10 @@ def run(
     if report is not None and report.suffix == ".json":
         write_json(report, finite(found))
     elif report is not None:
-        shown = {SYSTEMS[name]: sounds[name] for name in ("real", *SYSTEMS)}
+        shown = {
+            SYSTEMS[name]: sounds[name][:NUM_PICTURED]
+            for name in ("real", *SYSTEMS)
+        }
         # The picture says it as well.
         above = [f"{name} ({tested.brief})" for name in names[:1]]
         titles = [*above, *names[1:]]

@@ -66,6 +66,13 @@ from keras_audiogan.cli import (
     "pieces and white noise as controls. Default: for sounds without labels.",
 )
 @click.option(
+    "--judges/--no-judges",
+    default=True,
+    show_default=False,
+    help="Of vocoders: also ask the published judges of speech that are "
+    "installed, which takes longest. Default: ask them.",
+)
+@click.option(
     "--ask",
     type=click.Choice(["evenly", "as-data"]),
     default="evenly",
@@ -144,7 +151,12 @@ def command(preset: str, save: bool, **options: Any) -> None:
     distances of copies stand beside those of clips of drawn latents.
 
     Of a vocoder, held-out recordings go to mels and back, and Griffin-Lim's
-    figures from the same mels stand beside.
+    figures from the same mels stand beside. Judges of speech whose packages
+    carry their networks are asked where they are installed: DNSMOS, ViSQOL,
+    pitch, periodicity and voicing by SwiftF0, words by PocketSphinx.
+
+    \b
+      pip install 'keras-audiogan[judges,visqol]'
 
     \b
     Examples:
@@ -154,6 +166,7 @@ def command(preset: str, save: bool, **options: Any) -> None:
       audiogan evaluate runs/mine --data my_sounds/ --augmentation-study
       audiogan evaluate runs/piano --data piano/ --music
       audiogan evaluate hifigan_speech --data speech/ --test last-tenth
+      audiogan evaluate hifigan_speech --data speech/ -n 100 --no-judges
     """
     folder, config = _options.find_preset(preset, "sample", "vocode")
     if save and preset.startswith("hf://"):
@@ -178,6 +191,7 @@ def _evaluate_clips(
     classifier: str,
     second: str | None,
     music: bool | None,
+    judges: bool,
     ask: str,
     seed: int,
     truncation: float | None,
@@ -195,6 +209,8 @@ def _evaluate_clips(
     from keras_audiogan.presets.tasks import task_of
 
     copies = task_of(config).can("reconstruct")
+    if not judges:
+        raise click.UsageError("--no-judges is for vocoders.")
     if study and report is not None:
         raise click.UsageError(
             "--report shows samples; of --augmentation-study take --json."

@@ -15,6 +15,7 @@ from cli_support import audiogan
 from preset_support import tiny_gan
 
 from keras_audiogan import audio, metrics, saving, vocoding
+from keras_audiogan.metrics import judges
 from keras_audiogan.models import HiFiGAN, MultiBandMelGAN, ParallelWaveGAN
 from keras_audiogan.presets import cards
 
@@ -415,8 +416,8 @@ def test_an_interrupted_file_does_not_appear(tmp_path):
 
 @pytest.fixture
 def without_packages(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pyworld", None)
-    monkeypatch.setitem(sys.modules, "pesq", None)
+    for name in ("pyworld", "pesq", *(x.module for x in judges.JUDGES)):
+        monkeypatch.setitem(sys.modules, name, None)
 
 
 def test_evaluation_beside_griffin_lim(presets, hifigan, without_packages):
@@ -486,7 +487,11 @@ def test_evaluation_as_table_and_reports(presets, without_packages):
         lines[-1] == "no PESQ: the package pesq is not installed (1 of 1 "
         "recordings)"
     )
+    text = " ".join(result.stdout.split())
+    assert "not installed (pip install 'keras-audiogan[judges]')" in text
     assert json.loads(pathlib.Path("a.json").read_text())["num_clips"] == 1
+    result = audiogan(*command, "-n", 1, "--no-judges")
+    assert "judges" not in result.stdout
     assert audiogan(*command, "-n", 1, "--report", "a.png").exit_code == 0
     assert pathlib.Path("a.png").stat().st_size > 10_000
     for arguments, wanted in (

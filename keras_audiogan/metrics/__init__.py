@@ -25,6 +25,7 @@ _NAMES = {
         format_vocoder_table metrics_for_card music_metrics_for_card
         reconstruction_metrics_for_card vocoder_metrics_for_card
     """,
+    "judges": "add_judges installed_judges voicing_scores word_error_rate",
     "manifolds": """
         DifferentBins ManifoldScores k_means
         num_statistically_different_bins precision_recall_density_coverage

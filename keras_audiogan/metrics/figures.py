@@ -180,13 +180,16 @@ def format_vocoder_table(report: dict[str, Any]) -> str:
         name: heading[:1].upper() + heading[1:]
         for name, heading in SYSTEMS.items()
     }
-    ceiling = "Real: a recording beside itself; only its PESQ is measured."
+    judges = ", ".join(map(" ".join, report.get("judges", {}).items()))
+    measured = "PESQ and what judges say of it are" if judges else "PESQ is"
+    ceiling = f"Real: a recording beside itself; only its {measured} measured."
     notes = [
         f"{note} ({count} of {report['num_clips']} recordings)"
         for note, count in report["notes"].items()
     ]
     rows, terms = _figures(report["figures"], headings, {"vocoder"})
     blocks: list[Block] = [title, *_tested(report), rows, ceiling]
+    blocks += [f"Judges: {judges}."] if judges else []
     return as_terminal([*blocks, _MEANINGS, terms, *notes]) + "\n"
 
 
@@ -360,9 +363,13 @@ def vocoder_metrics_for_card(report: dict[str, Any]) -> dict[str, Any]:
     """Returns what `evaluate_vocoder` returned as `metrics` of `training.json`.
 
     Each figure becomes `{value, low, high, griffin_lim, fast_griffin_lim,
-    real, num_clips, better, unit}`.
+    real, num_clips, better, unit}`, with the `judge` that it is from, if any.
     """
-    return _for_card(report["figures"], *SYSTEMS)
+    metrics = _for_card(report["figures"], *SYSTEMS)
+    for name, entry in metrics.items():
+        if "judge" in report["figures"][name]:
+            entry["judge"] = report["figures"][name]["judge"]
+    return metrics
 
 
 def _for_card(

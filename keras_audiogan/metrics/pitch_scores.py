@@ -28,8 +28,8 @@ NO_TRACKER = (
 _TRACKER_RATE = 16000
 # In semitones.
 _TOLERANCE = 0.5
-# The tracker's own confidence from which a frame is voiced.
-_VOICED = 0.5
+#: The tracker's own confidence from which a frame is voiced.
+VOICED = 0.5
 # Labels of digits are no pitches: below A0, the lowest key of a piano.
 _LOWEST = 21
 # Real notes of a pitch that say whether it can be heard at all.
@@ -76,14 +76,30 @@ def heard_pitches(clips: np.ndarray, sampling_rate: int) -> np.ndarray:
     pitches = np.full(len(clips), np.nan)
     for index, clip in enumerate(clips):
         sound = to_mono(np.nan_to_num(np.asarray(clip, "float32"))[None])[0]
-        sound = resample(sound, sampling_rate, _TRACKER_RATE)
-        found = tracker.detect(sound, _TRACKER_RATE)
-        hertz = np.asarray(found.pitch_hz, "float64")
-        voiced = np.asarray(found.confidence) >= _VOICED
+        hertz, confidence = contour(tracker, sound, sampling_rate)
+        voiced = confidence >= VOICED
         if voiced.any():
             octaves = np.log2(np.median(hertz[voiced]) / 440.0)
             pitches[index] = 69.0 + 12.0 * octaves
     return pitches
+
+
+def contour(
+    tracker: Any, sound: np.ndarray, sampling_rate: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns pitch in Hz and confidence, each `(frames,)`, of one sound.
+
+    Args:
+        tracker: A `SwiftF0`.
+        sound: `(time,)`.
+        sampling_rate: In Hz.
+    """
+    sound = resample(sound, sampling_rate, _TRACKER_RATE)
+    found = tracker.detect(sound, _TRACKER_RATE)
+    return (
+        np.asarray(found.pitch_hz, "float64"),
+        np.asarray(found.confidence, "float64"),
+    )
 
 
 def add_pitch_figures(

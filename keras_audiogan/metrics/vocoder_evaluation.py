@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -137,18 +137,7 @@ def evaluate_vocoder(
     for system, times in factors.items():
         for row, factor in zip(rows[system], times, strict=True):
             row["real_time_factor"] = factor
-    figures: dict[str, Any] = {}
-    for name in _ALL_FIGURES:
-        known = described(name)
-        signed = known["better"] == "real"
-        columns = {
-            system: mean_of_clips(
-                rows[system], name, num_resamples, seed, signed
-            )
-            for system in SYSTEMS
-        }
-        if columns["vocoder"] is not None:
-            figures[name] = {**known, **columns}
+    figures = system_figures(rows, _ALL_FIGURES, num_resamples, seed)
     names = [str(i) for i in range(len(real))] if names is None else names
     report = {
         "figures": figures,
@@ -169,6 +158,31 @@ def evaluate_vocoder(
             **{name: fakes[:keep_sounds] for name, fakes in made.items()},
         }
     return report
+
+
+def system_figures(
+    rows: Mapping[str, Sequence[dict[str, float]]],
+    names: Iterable[str],
+    num_resamples: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Returns `figures` of `evaluate_vocoder`, of those that were measured.
+
+    `rows` are the clips' figures for each of `SYSTEMS`, `names` of figures.
+    """
+    figures = {}
+    for name in names:
+        known = described(name)
+        signed = known["better"] == "real"
+        columns = {
+            system: mean_of_clips(
+                rows[system], name, num_resamples, seed, signed
+            )
+            for system in SYSTEMS
+        }
+        if columns["vocoder"] is not None:
+            figures[name] = {**known, **columns}
+    return figures
 
 
 def _of_itself(clip: np.ndarray, rate: int) -> dict[str, float]:

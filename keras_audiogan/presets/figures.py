@@ -44,6 +44,29 @@ pesq | PESQ | MOS-LQO | higher | 2
 log_mel_distance | log-mel distance | nepers | lower |
   Mean difference of the mel spectrograms of copy and recording over all
   frequencies, on a logarithmic scale.
+dnsmos | DNSMOS | MOS | higher | 2
+  Predicted opinion of the sound by itself, no recording beside it, from 1
+  (bad) to 5 (excellent).
+dnsmos_speech | DNSMOS of the speech | MOS | higher | 2
+  The same of the speech alone, whatever else is heard.
+dnsmos_background | DNSMOS of the background | MOS | higher | 2
+  The same of all that is not speech: high where it does not disturb.
+visqol | ViSQOL | MOS-LQO | higher | 2
+  Predicted opinion of how much a copy sounds like the recording, from 1 (bad)
+  to 5; about 4.5 for the recording itself.
+word_error_rate | word errors | % | lower | 1
+  How many words PocketSphinx reads otherwise than in the recording. It
+  mishears those too: its own reading counts as right.
+swift_f0_rmse_cents | pitch error by SwiftF0 | cents | lower | 0
+  Root mean square error of the pitch by a second tracker, where it hears both
+  voiced; 100 cents are a semitone.
+periodicity_error | periodicity error | | lower |
+  Root mean square difference of how periodic copy and recording are, from 0
+  to 1 in each frame; by SwiftF0's confidence where CARGAN and BigVGAN have
+  CREPE's.
+voicing_f1 | F1 of voicing | | higher | 3
+  Agreement on which frames are voiced, from 0 to 1: precision and recall in
+  one; voiced as SwiftF0 hears it where CARGAN and BigVGAN have CREPE.
 kernel_distance | kernel distance | | lower |
   How far generated clips lie from training clips as a whole, measured pair by
   pair; real sound lies at 0 or a little below.
