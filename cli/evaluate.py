@@ -66,6 +66,14 @@ from keras_audiogan.cli import (
     "pieces and white noise as controls. Default: for sounds without labels.",
 )
 @click.option(
+    "--blind-check",
+    "blind",
+    is_flag=True,
+    help="Also train small classifiers to tell generated from real clips, by "
+    "spectra and by envelopes: how often they are right, and what they hear. "
+    "Takes seconds.",
+)
+@click.option(
     "--ask",
     type=click.Choice(["evenly", "as-data"]),
     default="evenly",
@@ -174,6 +182,7 @@ def _evaluate_clips(
     classifier: str,
     second: str | None,
     music: bool | None,
+    blind: bool,
     ask: str,
     seed: int,
     truncation: float | None,
@@ -279,6 +288,8 @@ def _evaluate_clips(
             preset=second,
             seed=seed,
         )
+    if blind:
+        _evaluation.add_blind_check(figures, generated, real, held_out, seed)
     asked = _evaluation.labels_asked(gan, num_samples, labels)
     notes = _evaluation.add_pitches(figures, generated, asked, real, held_out)
     for_card = metrics.metrics_for_card(figures)
