@@ -156,6 +156,7 @@ def command(preset: str, save: bool, **options: Any) -> None:
       audiogan evaluate runs/mine --data my_sounds/ --report mine.html
       audiogan evaluate runs/mine --data my_sounds/ --save
       audiogan evaluate runs/mine --data my_sounds/ --augmentation-study
+      audiogan evaluate runs/mine --data my_sounds/ -n 200 --blind-check
       audiogan evaluate runs/piano --data piano/ --music
       audiogan evaluate hifigan_speech --data speech/ --test last-tenth
     """
@@ -203,6 +204,11 @@ def _evaluate_clips(
     if study and report is not None:
         raise click.UsageError(
             "--report shows samples; of --augmentation-study take --json."
+        )
+    if study and blind:
+        raise click.UsageError(
+            "--blind-check goes with the figures, which --augmentation-study "
+            "leaves out: give one of the two."
         )
     _options.check_report(report, (".html", ".json", ".png"))
     num_samples = 1000 if num_samples is None else num_samples

@@ -1,7 +1,10 @@
 """The blind check: what is the same passes, what differs is named."""
 
+import json
+
 import numpy as np
 import pytest
+from cli_support import audiogan
 
 from keras_audiogan import metrics
 from keras_audiogan.metrics.blind_check import fit_logistic, in_words
@@ -141,3 +144,37 @@ def test_a_report_says_it_in_every_form():
 def test_what_cannot_be_compared_is_refused(generated, options, message):
     with pytest.raises(ValueError, match=message):
         check(generated, **options)
+
+
+def test_the_command_reports_and_saves_it(tmp_path, monkeypatch):
+    from keras_audiogan.audio import write_audio
+    from keras_audiogan.models import WaveGAN
+
+    WaveGAN(slice_length=1024, dim=1, sampling_rate=RATE).save_to_preset(
+        tmp_path / "mine"
+    )
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    for i, sound in enumerate(REAL[:50, :1024]):
+        write_audio(tmp_path / f"data/{i:02d}.wav", sound, RATE)
+    command = ("evaluate", "mine", "--data", "data", "--no-music")
+    command += ("--test", "?[05].wav")
+    result = audiogan(*command, "-n", 39, "--blind-check")
+    assert result.exit_code == 2
+    assert "Received: 39 generated and 50 real clips" in result.stderr
+    report = ("--report", "report.html", "--save")
+    result = audiogan(*command, "-n", 45, "--blind-check", *report)
+    assert result.exit_code == 0, result.output
+    # Untrained networks are told by anything.
+    assert "Told from real by spectra (%)" in result.stdout
+    assert "By spectra: level at" in result.stdout
+    assert "Told from real by envelopes" in (
+        tmp_path / "report.html"
+    ).read_text("utf-8")
+    training = json.loads((tmp_path / "mine/training.json").read_text())
+    figure = training["metrics"]["told_by_spectra"]
+    assert figure["value"] > 0.9 > figure["real_test"]
+    card = (tmp_path / "mine/README.md").read_text("utf-8")
+    assert "| Told from real by spectra (%) | " in card
+    result = audiogan(*command, "--blind-check", "--augmentation-study")
+    assert result.exit_code == 2 and "give one of the two" in result.stderr
