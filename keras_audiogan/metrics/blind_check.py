@@ -77,7 +77,7 @@ def spectral_features(audio: np.ndarray, sampling_rate: int) -> Features:
     centres = mel_to_hertz(
         np.arange(1, _NUM_MEL_BINS + 1) * top / (_NUM_MEL_BINS + 1)
     )
-    heads = ("level at", "spread of the level at", "flutter of the level at")
+    heads = ("level at", "spread of the level at", "change in time at")
     names = [f"{head} {_hertz(f)}" for head in heads for f in centres]
     return Features(np.concatenate(values, axis=1), names)
 
