@@ -184,20 +184,19 @@ def tell_apart(
     """
     _check(generated, real, files)
     random = np.random.default_rng(seed)
-    if files is None:
-        files = range(len(real))
-    files = np.unique(np.asarray(files), return_inverse=True)[1]
+    names = np.arange(len(real)) if files is None else np.asarray(files)
+    file_of = np.unique(names, return_inverse=True)[1]
     count = min(len(generated), len(real))
     generated = generated[random.permutation(len(generated))[:count]]
     chosen = random.permutation(len(real))[: 2 * count]
-    real, files = real[chosen], files[chosen]
-    halves = _halves(files, random)
+    real, file_of = real[chosen], file_of[chosen]
+    halves = _halves(file_of, random)
     report: dict[str, Any] = {
         "num_clips": count,
         "num_control_clips": min(map(len, halves)),
     }
     # One group for each file, and for each generated clip.
-    groups = np.concatenate([files[:count], -1 - np.arange(count)])
+    groups = np.concatenate([file_of[:count], -1 - np.arange(count)])
     for name, features_of in _CHECKS.items():
         of_real = features_of(real, sampling_rate)
         of_generated = features_of(generated, sampling_rate).values
@@ -213,7 +212,7 @@ def tell_apart(
         control = _told(
             of_real.values[first],
             of_real.values[second],
-            files[np.concatenate([first, second])],
+            file_of[np.concatenate([first, second])],
             random,
             num_resamples,
             seed,
