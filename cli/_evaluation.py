@@ -276,6 +276,32 @@ def add_pitches(
     ]
 
 
+def add_blind_check(
+    report: dict[str, Any],
+    generated: "np.ndarray",
+    real: RealClips,
+    held_out: RealClips,
+    seed: int,
+) -> None:
+    """Add how well generated clips are told from all of the real ones."""
+    import numpy as np
+
+    from keras_audiogan import metrics
+
+    try:
+        metrics.add_blind_check(
+            report,
+            generated,
+            np.concatenate([held_out.audio, real.audio]),
+            files=[*held_out.names, *real.names],
+            seed=seed,
+        )
+    except ValueError as error:
+        raise click.BadParameter(
+            str(error), param_hint="--blind-check"
+        ) from error
+
+
 def show(
     report: dict[str, Any], as_json: bool, as_table: Callable[[Any], str]
 ) -> None:

@@ -73,6 +73,14 @@ from keras_audiogan.cli import (
     "installed, which takes longest. Default: ask them.",
 )
 @click.option(
+    "--blind-check",
+    "blind",
+    is_flag=True,
+    help="Also train small classifiers to tell generated from real clips, by "
+    "spectra and by envelopes: how often they are right, and what they hear. "
+    "Takes seconds.",
+)
+@click.option(
     "--ask",
     type=click.Choice(["evenly", "as-data"]),
     default="evenly",
@@ -164,6 +172,7 @@ def command(preset: str, save: bool, **options: Any) -> None:
       audiogan evaluate runs/mine --data my_sounds/ --report mine.html
       audiogan evaluate runs/mine --data my_sounds/ --save
       audiogan evaluate runs/mine --data my_sounds/ --augmentation-study
+      audiogan evaluate runs/mine --data my_sounds/ -n 200 --blind-check
       audiogan evaluate runs/piano --data piano/ --music
       audiogan evaluate hifigan_speech --data speech/ --test last-tenth
       audiogan evaluate hifigan_speech --data speech/ -n 100 --no-judges
@@ -192,6 +201,7 @@ def _evaluate_clips(
     second: str | None,
     music: bool | None,
     judges: bool,
+    blind: bool,
     ask: str,
     seed: int,
     truncation: float | None,
@@ -214,6 +224,11 @@ def _evaluate_clips(
     if study and report is not None:
         raise click.UsageError(
             "--report shows samples; of --augmentation-study take --json."
+        )
+    if study and blind:
+        raise click.UsageError(
+            "--blind-check goes with the figures, which --augmentation-study "
+            "leaves out: give one of the two."
         )
     _options.check_report(report, (".html", ".json", ".png"))
     num_samples = 1000 if num_samples is None else num_samples
@@ -300,6 +315,8 @@ def _evaluate_clips(
             preset=second,
             seed=seed,
         )
+    if blind:
+        _evaluation.add_blind_check(figures, generated, real, held_out, seed)
     asked = _evaluation.labels_asked(gan, num_samples, labels)
     notes = _evaluation.add_pitches(figures, generated, asked, real, held_out)
     for_card = metrics.metrics_for_card(figures)

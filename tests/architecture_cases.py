@@ -134,6 +134,16 @@ VARIANTS: dict[str, tuple[str, dict[str, Any], str]] = {
         },
         "wgan-gp",
     ),
+    "wavegan, band-limited": (
+        "wavegan",
+        {"upsampling": "band_limited", "slice_length": 512},
+        "hinge",
+    ),
+    "progressive_wavegan, band-limited, equalized": (
+        "progressive_wavegan",
+        {"upsampling": "band_limited", "equalized": True},
+        "wgan-gp",
+    ),
     "wavegan, two discriminators": (
         "wavegan",
         {"discriminators": [WAVEFORM, {**SPECTRAL, "num_mel_bins": 32}]},

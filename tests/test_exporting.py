@@ -128,6 +128,12 @@ def test_an_export_does_what_the_model_does(architecture, format, tmp_path):
     export_and_check(architecture, format, tmp_path, **options)
 
 
+@on_tensorflow
+@pytest.mark.parametrize("format", ["onnx", "litert"])
+def test_filtered_upsampling_is_exported(format, tmp_path):
+    export_and_check("wavegan", format, tmp_path, upsampling="band_limited")
+
+
 def test_no_task_is_forgotten():
     assert set(CHECKS) <= set(TASKS)
 

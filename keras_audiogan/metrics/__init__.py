@@ -9,6 +9,7 @@ from keras_audiogan._lazy import lazy_names
 
 _NAMES = {
     "alignment": "warping_path",
+    "blind_check": "add_blind_check tell_apart",
     "bootstrap": "bootstrap_interval",
     "class_scores": """
         class_accuracy class_histogram confusion_matrix inception_score

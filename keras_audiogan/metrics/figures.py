@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_audiogan.metrics.blind_check import in_words
 from keras_audiogan.metrics.bootstrap import bootstrap_interval
 from keras_audiogan.presets.figures import FIGURES, figure, in_order, meanings
 from keras_audiogan.presets.words import Block, as_markdown, as_terminal
@@ -242,6 +243,9 @@ def blocks_of(report: dict[str, Any]) -> list[Block]:
     if "generated" in report.get("confusion", {}):
         blocks.append("Labels asked for, and how often each was heard:")
         blocks.append(_confusion(report))
+    if "blind_check" in report:
+        blocks.append("What tells generated clips from real ones:")
+        blocks += in_words(report["blind_check"])
     music = report.get("music")
     return [*blocks, _MEANINGS, terms, *(music_blocks(music) if music else [])]
 

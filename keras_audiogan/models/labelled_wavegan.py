@@ -40,8 +40,11 @@ class LabelledGenerator(UpsamplingNetwork):
         latent_dim: size of a latent vector.
         dim: channels of the narrowest block; each further block has twice
             the channels.
-        kernel_size: taps of the transposed convolutions.
+        kernel_size: taps of the blocks' convolutions.
         first_layer: see above.
+        upsampling: `"transposed"` convolutions, `"nearest"` repetition
+            followed by a convolution, or `"band_limited"`; see
+            `UpsamplingNetwork`.
 
     Raises:
         ValueError: if `first_layer` is unknown, or there are more labels
@@ -57,10 +60,11 @@ class LabelledGenerator(UpsamplingNetwork):
         dim: int = 32,
         kernel_size: int = 25,
         first_layer: str = "report",
+        upsampling: str = "transposed",
         dtype: Any = None,
         name: str = "generator",
     ) -> None:
-        super().__init__(slice_length, dim, None, dtype, name)
+        super().__init__(slice_length, dim, None, dtype, name, upsampling)
         check_option("first_layer", first_layer, FIRST_LAYERS)
         numbers = NUM_START_FRAMES * self.widths[0]
         in_report = first_layer == "report"
@@ -99,6 +103,7 @@ class LabelledGenerator(UpsamplingNetwork):
         else:
             x = ops.relu(beside_planes(self.as_frames(x), classes))
         for i, upconv in enumerate(self.upconvs):
+            x = self.lengthened(i, x)
             x = upconv(ops.relu(x) if i else x)
         return ops.tanh(ops.cast(x, "float32"))
 

@@ -281,7 +281,7 @@ class ProgressiveWaveGAN(AudioGAN):
         given = {
             name: arguments.get(name, known[name].default)
             for name in ("num_blocks", "dim", "widths", "kernel_size")
-            + ("extended", "latent_dim")
+            + ("extended", "latent_dim", "upsampling")
         }
         dim, num_blocks = given["dim"], given["num_blocks"]
         channels = [dim, *block_channels(num_blocks, dim, given["widths"])]
@@ -294,6 +294,10 @@ class ProgressiveWaveGAN(AudioGAN):
             values += int(
                 narrow * clip_length(i) * (1.0 + more[given["extended"]])
             )
+            if given["upsampling"] == "band_limited":
+                # What is filtered is kept, with its padding and its slope,
+                # in the generator alone: not measured.
+                values += int(3 / _PER_VALUE * wide * clip_length(i))
         rows = 1 if recompute else batch_size
         numbers = _PER_WEIGHT * weights + _PER_VALUE * values * rows
         return int(_WITHOUT_MODEL + 4 * numbers)

@@ -37,8 +37,11 @@ class ProjectionWaveGANGenerator(UpsamplingNetwork):
         latent_dim: size of a latent vector.
         dim: channels of the narrowest block; each block before it has twice
             the channels.
-        kernel_size: taps of the transposed convolutions.
+        kernel_size: taps of the blocks' convolutions.
         embedding_dim: size of a label's vector.
+        upsampling: `"transposed"` convolutions, `"nearest"` repetition
+            followed by a convolution, or `"band_limited"`; see
+            `UpsamplingNetwork`.
     """
 
     def __init__(
@@ -50,10 +53,11 @@ class ProjectionWaveGANGenerator(UpsamplingNetwork):
         dim: int = 24,
         kernel_size: int = 25,
         embedding_dim: int = 64,
+        upsampling: str = "transposed",
         dtype: Any = None,
         name: str = "generator",
     ) -> None:
-        super().__init__(slice_length, dim, None, dtype, name)
+        super().__init__(slice_length, dim, None, dtype, name, upsampling)
         self.embedding = self.make_dense(
             num_classes, embedding_dim, use_bias=False, name="embedding"
         )
@@ -81,11 +85,12 @@ class ProjectionWaveGANGenerator(UpsamplingNetwork):
             [ops.cast(latents, embedding.dtype), embedding], axis=-1
         )
         x = self.as_frames(self.dense(condition))
-        for modulation, upconv in zip(
-            self.modulations, self.upconvs, strict=True
+        for i, (modulation, upconv) in enumerate(
+            zip(self.modulations, self.upconvs, strict=True)
         ):
             scale, shift = ops.split(modulation(condition)[:, None], 2, axis=-1)
-            x = upconv(ops.relu(x * (1.0 + scale) + shift))
+            x = self.lengthened(i, x * (1.0 + scale) + shift)
+            x = upconv(ops.relu(x))
         return ops.tanh(ops.cast(x, "float32"))
 
 

@@ -24,7 +24,9 @@ from keras_audiogan.models.discriminators import (
 from keras_audiogan.models.networks import BuiltNetwork
 from keras_audiogan.models.registry import register_architecture
 from keras_audiogan.models.spectral_gan import SpectralGAN, picture_blocks
-from keras_audiogan.models.wavegan import UPSAMPLING, block_widths
+from keras_audiogan.models.wavegan import block_widths
+
+UPSAMPLING = ("transposed", "nearest")
 
 
 class PictureNetwork(BuiltNetwork):

@@ -179,6 +179,12 @@ label_distance | variety within one label | | real | 2
 copied | copied clips | % | lower | 1
   Clips that are closer to a training clip than 99 % of real clips are: the
   model has learnt it by heart.
+told_by_spectra | told from real by spectra | % | lower | 1
+  How often a small classifier is right about which clips are generated, by
+  their log-mel spectra; 50 % is guessing. Beside it, real clips told apart.
+told_by_envelopes | told from real by envelopes | % | lower | 1
+  How often a small classifier is right about which clips are generated, by
+  their envelopes; 50 % is guessing. Beside it, real clips told apart.
 class_histogram | labels heard | % | real | 1
   How many of all clips the classifier hears as each label.
 label_recall | label accuracy by label | % | higher | 1
