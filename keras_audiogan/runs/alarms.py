@@ -189,7 +189,6 @@ class Alarms(StepCallback):
             self._check("silence", fake < 0.14 * real)
             self._check("discriminator_won", self._has_won(numbers, distance))
             self._check("discriminator_lost", _has_lost(numbers))
-        if self.step > self._warmup:
             self._look_at_previews()
 
     def _look_at_real_sound(self, level: float) -> None:
@@ -228,7 +227,7 @@ class Alarms(StepCallback):
 
     def _compare(self, figures: Numbers, scatter: float = 0.0) -> None:
         for name, (key, most) in _LIMITS.items():
-            if name == "repeats" and self.step <= self._collapse_warmup:
+            if name == "repeats" and self.step < self._collapse_warmup:
                 continue
             if key in figures:
                 more = scatter if name == "comb" else 0.0
@@ -240,14 +239,16 @@ class Alarms(StepCallback):
             return
         if previews.audio is None or previews.audio_step == self._seen_preview:
             return
-        self._seen_preview = previews.audio_step
+        self._seen_preview = step = previews.audio_step
         made, rate = np.nan_to_num(previews.audio), self.model.sampling_rate
         if not self._is_evaluated:
             if self._artefacts is None:
                 steps = getattr(self.model, "stage_steps", ())
                 self._artefacts = ArtefactCheck(real, rate, steps)
             self._compare(self._artefacts.measure(made), _COMB_SCATTER)
-        if min(len(made), len(real)) < 2 or self.step <= self._collapse_warmup:
+        if step is None or step < self._collapse_warmup:
+            return
+        if min(len(made), len(real)) < 2:
             return  # One clip has nothing to differ from.
         if self._real_diversity is None:
             self._real_diversity = diversity(real, rate)
