@@ -22,6 +22,7 @@ GenerateName = Literal[
     "specgan_digits",
     "stft_gan_digits",
     "stft_gan_drums",
+    "stft_gan_words",
     "wavegan_digits",
     "wavegan_drums",
     "wavegan_words",
@@ -44,4 +45,5 @@ ClassifyName = Literal[
     "lstm_classifier",
     "pitch_classifier",
     "word_classifier",
+    "yes_no_classifier",
 ]
