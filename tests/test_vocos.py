@@ -96,6 +96,24 @@ def test_the_head_starts_at_its_level(channels, phase):
 
 
 @pytest.mark.backends
+def test_a_head_without_an_offset_leaves_out_the_lowest_bin():
+    keras.utils.set_random_seed(3)
+    frames = audio_of(2, 12, 24)
+    heads = [InverseSTFTHead(64, 16, dc=dc, name=f"dc_{dc}") for dc in (0, 1)]
+    without, full = (head(frames) for head in heads)
+    assert not np.allclose(numbers(without), numbers(full), atol=1e-2)
+    silent = numbers(heads[0].out.bias).copy()
+    silent[0] = -100.0
+    kernel = numbers(heads[0].out.kernel).copy()
+    kernel[:, 0] = 0.0
+    heads[1].out.bias.assign(silent)
+    heads[1].out.kernel.assign(kernel)
+    np.testing.assert_allclose(
+        numbers(without), numbers(heads[1](frames)), atol=1e-6
+    )
+
+
+@pytest.mark.backends
 def test_the_block_is_the_originals():
     dim, wide = 6, 10
     block = ConvNeXtBlock(dim, wide, layer_scale=0.5)

@@ -49,6 +49,8 @@ class InverseSTFTHead(keras.layers.Layer):
             bin's own frequency each has turned since the frame before, in
             radians; it is added up over the frames. A steady tone is then
             the same in every frame, as GANSynth (arXiv:1902.08710) has it.
+        dc: whether frames have a part at 0 Hz. Sound has none, and what
+            listens to spectra on a logarithmic scale hardly sees one.
 
     Raises:
         ValueError: if the padding or phase is unknown, or frames are not
@@ -69,6 +71,7 @@ class InverseSTFTHead(keras.layers.Layer):
         window: str = "hann",
         start_level: float | None = None,
         phase: str = "angle",
+        dc: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
@@ -93,6 +96,7 @@ class InverseSTFTHead(keras.layers.Layer):
         self.window = window
         self.start_level = start_level
         self.phase = phase
+        self.dc = dc
         self.taper = centered_window(window, None, fft_length)
 
     def build(self, input_shape: Any) -> None:
@@ -155,6 +159,9 @@ class InverseSTFTHead(keras.layers.Layer):
         # otherwise be infinite times zero.
         logs = ops.minimum(logs, math.log(_LARGEST_MAGNITUDE))
         magnitudes = ops.exp(logs)
+        if not self.dc:
+            bins = np.arange(self.fft_length // 2 + 1)
+            magnitudes = magnitudes * (bins > 0).astype("float32")
         real = magnitudes * ops.cos(phases)
         imaginary = magnitudes * ops.sin(phases)
         taper = ops.convert_to_tensor(self.taper)
@@ -196,7 +203,7 @@ class InverseSTFTHead(keras.layers.Layer):
         """Returns the constructor's arguments."""
         names = (
             "fft_length frame_step padding num_channels window start_level "
-            "phase"
+            "phase dc"
         ).split()
         own = {name: getattr(self, name) for name in names}
         return {**super().get_config(), **own}

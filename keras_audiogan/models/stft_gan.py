@@ -52,6 +52,8 @@ class STFTGenerator(BuiltNetwork):
         head_frame_step: samples from one frame to the next.
         head_phase: `"angle"`, or `"frequency"` for sounds with pitch; see
             `InverseSTFTHead`.
+        head_dc: whether the sound may have an offset from zero; a run that
+            begins with nothing trains without.
         start_level: root mean square of the sound before training; a run
             measures it on the data.
 
@@ -74,6 +76,7 @@ class STFTGenerator(BuiltNetwork):
         head_fft_length: int = 512,
         head_frame_step: int = 128,
         head_phase: str = "angle",
+        head_dc: bool = True,
         start_level: float = 0.1,
         dtype: Any = None,
         name: str = "generator",
@@ -156,6 +159,7 @@ class STFTGenerator(BuiltNetwork):
             num_channels=num_channels,
             start_level=start_level,
             phase=head_phase,
+            dc=head_dc,
             dtype="float32",
             name="head",
         )
@@ -353,9 +357,10 @@ class STFTGAN(ConditionalGAN):
     def fit_to_clips(
         cls, arguments: Mapping[str, Any], dataset: Any
     ) -> dict[str, Any]:
-        """Returns arguments with the level of the data to start from."""
+        """Returns arguments without an offset, and with the data's level."""
+        arguments = {"head_dc": False, **arguments}
         if "start_level" in arguments:
-            return dict(arguments)
+            return arguments
         clips = dataset.real_clips(min(_MEASURED_CLIPS, dataset.num_slices))
         level = float(np.sqrt(np.mean(np.square(clips))))
         return {**arguments, "start_level": round(min(max(level, 1e-3), 1), 4)}
