@@ -160,8 +160,9 @@ class InverseSTFTHead(keras.layers.Layer):
         logs = ops.minimum(logs, math.log(_LARGEST_MAGNITUDE))
         magnitudes = ops.exp(logs)
         if not self.dc:
-            bins = np.arange(self.fft_length // 2 + 1)
-            magnitudes = magnitudes * (bins > 0).astype("float32")
+            heard = np.ones(self.fft_length // 2 + 1, "float32")
+            heard[0] = 0.0
+            magnitudes = magnitudes * constant(heard, magnitudes)
         real = magnitudes * ops.cos(phases)
         imaginary = magnitudes * ops.sin(phases)
         taper = ops.convert_to_tensor(self.taper)
