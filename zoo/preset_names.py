@@ -23,6 +23,7 @@ GenerateName = Literal[
     "stft_gan_digits",
     "stft_gan_drums",
     "stft_gan_words",
+    "stft_gan_yes_no",
     "wavegan_digits",
     "wavegan_drums",
     "wavegan_words",
