@@ -18,6 +18,7 @@ SHORTER = {
     "README.md": {
         "--stages 4,5,6 --frozen-steps 1000 --steps 20000": "--stages 2,3 "
         "--frozen-steps 1 --steps 2 --batch-size 2",
+        "--steps 3000": "--steps 2",
         "--steps 2000": "--steps 2",
         "steps_per_epoch=1000, epochs=10": "steps_per_epoch=2, epochs=1",
         "-o runs/classifier ": "-o runs/classifier --steps 2 ",
