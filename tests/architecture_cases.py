@@ -136,7 +136,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "wavegan, band-limited": (
         "wavegan",
-        {"upsampling": "band_limited", "slice_length": 512},
+        {"upsampling": "band_limited", "slice_length": 256},
         "hinge",
     ),
     "progressive_wavegan, band-limited, equalized": (

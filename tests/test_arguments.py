@@ -292,7 +292,12 @@ def test_whole_runs_are_found_where_they_stood():
 def test_no_layer_follows_the_format_of_keras_json(name):
     model_class = get_architecture(name)
     options = dict(model_class.tiny)
-    further = {"upsampling": "nearest", "post_filter_length": 6}
+    # Those of every choice that has a layer of its own.
+    grows = "num_blocks" in inspect.signature(model_class).parameters
+    further = {
+        "upsampling": "band_limited" if grows else "nearest",
+        "post_filter_length": 6,
+    }
     known = inspect.signature(model_class).parameters
     options |= {k: v for k, v in further.items() if k in known}
     keras.config.set_image_data_format("channels_first")

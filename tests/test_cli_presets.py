@@ -471,7 +471,7 @@ def test_evaluate_by_a_classifier_of_the_same_labels(digits, tmp_path):
             "value for --classifier: wavegan_drums is a generator",
             "can predict: digit_classifier, drum_classifier, "
             "instrument_classifier, lstm_classifier, pitch_classifier, "
-            "word_classifier.",
+            "word_classifier, yes_no_classifier.",
         ),
         (
             ("finetune", "lstm_classifier", DATA, "-o", "out"),
