@@ -6,6 +6,7 @@ import importlib.util
 import io
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -70,11 +71,17 @@ def test_the_table_of_commands_says_what_their_help_says(name):
     assert " ".join(first.split()) == COMMANDS[name]
 
 
+def processor_seconds():
+    """Of all processes that have ended: other tests run beside this one."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["list"], ["--version"]])
 def test_light_commands_are_quick_and_import_nothing_heavy(arguments):
-    begin = time.perf_counter()
+    begin = processor_seconds()
     result = in_a_process(*arguments)
-    seconds = time.perf_counter() - begin
+    seconds = processor_seconds() - begin
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     assert seconds < PATIENCE
