@@ -99,7 +99,12 @@ def test_the_head_starts_at_its_level(channels, phase):
 def test_a_head_without_an_offset_leaves_out_the_lowest_bin():
     keras.utils.set_random_seed(3)
     frames = audio_of(2, 12, 24)
-    heads = [InverseSTFTHead(64, 16, dc=dc, name=f"dc_{dc}") for dc in (0, 1)]
+    heads = [
+        InverseSTFTHead(64, 16, dc=dc, name=f"dc_{dc}") for dc in (False, True)
+    ]
+    for wrong in ({"dc": 3}, {"phase": "angles"}):
+        with pytest.raises(ValueError, match="`phase` must be one of"):
+            InverseSTFTHead(64, 16, **wrong)
     without, full = (head(frames) for head in heads)
     assert not np.allclose(numbers(without), numbers(full), atol=1e-2)
     silent = numbers(heads[0].out.bias).copy()

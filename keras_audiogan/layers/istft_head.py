@@ -75,9 +75,10 @@ class InverseSTFTHead(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
-        if phase not in PHASES:
+        if phase not in PHASES or not isinstance(dc, bool):
             raise ValueError(
-                f"`phase` must be one of {PHASES}. Received: phase={phase!r}"
+                f"`phase` must be one of {PHASES}, and `dc` true or false. "
+                f"Received: phase={phase!r}, dc={dc!r}"
             )
         if padding not in PADDINGS:
             raise ValueError(
