@@ -7,6 +7,7 @@ not installed, or that fails, is said to be missing, and the others judge.
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import importlib
 import importlib.metadata
@@ -21,7 +22,7 @@ import numpy as np
 from keras_audiogan.audio.resampling import resample
 from keras_audiogan.metrics.figures import SYSTEMS
 from keras_audiogan.metrics.pitch_scores import VOICED, contour
-from keras_audiogan.metrics.speech_scores import as_clip, f0_errors
+from keras_audiogan.metrics.speech_scores import as_clip, as_contours, f0_errors
 from keras_audiogan.metrics.vocoder_evaluation import system_figures
 
 _RATE = 16000
@@ -38,7 +39,7 @@ class JudgeError(RuntimeError):
     """A judge's package failed."""
 
 
-class Judge:
+class Judge(abc.ABC):
     """One package that judges a copy, alone or beside its recording.
 
     `hear` is called once for each sound, `compare` with what was heard of a
@@ -58,13 +59,13 @@ class Judge:
     extra: ClassVar[str] = "judges"
     figures: ClassVar[tuple[str, ...]]
 
+    @abc.abstractmethod
     def hear(self, clip: np.ndarray, sampling_rate: float) -> Any:
         """Returns what is heard in a clip `(time,)`, rate in Hz."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def compare(self, real: Any, fake: Any) -> dict[str, float]:
         """Returns the figures of a copy, NaN where there is none."""
-        raise NotImplementedError
 
 
 class SpeechOpinion(Judge):
@@ -229,12 +230,7 @@ def voicing_scores(
     Raises:
         ValueError: If the two are empty or differ in length.
     """
-    real, fake = np.asarray(real, "float64"), np.asarray(fake, "float64")
-    if real.shape != fake.shape or real.ndim != 1 or not real.size:
-        raise ValueError(
-            "Expected two contours of one length of at least 1. Received: "
-            f"shapes {real.shape} and {fake.shape}"
-        )
+    real, fake = as_contours(real, fake)
     wanted, found = real >= voiced, fake >= voiced
     # Twice the frames voiced in both over all that are voiced in either
     # contour is the harmonic mean of precision and recall.

@@ -78,6 +78,21 @@ def _pyworld() -> Any:
     return sys.modules[name]
 
 
+def as_contours(real: Any, fake: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Returns two contours `(frames,)` as float64.
+
+    Raises:
+        ValueError: If the two are empty or differ in length.
+    """
+    real, fake = np.asarray(real, "float64"), np.asarray(fake, "float64")
+    if real.shape != fake.shape or real.ndim != 1 or not real.size:
+        raise ValueError(
+            "Expected two contours of one length of at least 1. Received: "
+            f"shapes {real.shape} and {fake.shape}"
+        )
+    return real, fake
+
+
 def f0_errors(real: np.ndarray, fake: np.ndarray) -> dict[str, float]:
     """Errors of two pitch contours.
 
@@ -93,12 +108,7 @@ def f0_errors(real: np.ndarray, fake: np.ndarray) -> dict[str, float]:
     Raises:
         ValueError: If the two are empty or differ in length.
     """
-    real, fake = np.asarray(real, "float64"), np.asarray(fake, "float64")
-    if real.shape != fake.shape or real.ndim != 1 or not real.size:
-        raise ValueError(
-            "Expected two contours of one length of at least 1. Received: "
-            f"shapes {real.shape} and {fake.shape}"
-        )
+    real, fake = as_contours(real, fake)
     voiced = (real > 0) & (fake > 0)
     hertz, cents = math.nan, math.nan
     if voiced.any():
