@@ -23,9 +23,12 @@ from keras_audiogan.data import AudioFolder
 from keras_audiogan.models import (
     CGAN,
     GAN,
+    STFTGAN,
     ACGANWaveGAN,
     ConcatWaveGAN,
     ControlWaveGAN,
+    ProjectionSpecGAN,
+    ProjectionWaveGAN,
     WaveGAN,
     get_architecture,
 )
@@ -713,3 +716,19 @@ def test_wrong_labels_on_the_command_line(preset, tmp_path):
     assert result.exit_code == 2
     assert "takes no labels" in result.output
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.backends
+@pytest.mark.parametrize(
+    "kind", [ProjectionWaveGAN, ProjectionSpecGAN, STFTGAN]
+)
+@pytest.mark.parametrize("latent_dim", [8, 100])
+def test_labels_begin_as_long_as_latents(kind, latent_dim):
+    labels = [f"{number:03}" for number in range(200)]
+    sizes = {**kind.tiny, "embedding_dim": 64, "labels": labels}
+    model = kind(**{**sizes, "latent_dim": latent_dim})
+    (table,) = model.generator.embedding.get_weights()
+    assert table.shape == (200, 64)
+    # A uniform number in [-1, 1] has a mean square of a third.
+    lengths = np.square(table).sum(axis=1)
+    assert np.mean(lengths) == pytest.approx(latent_dim / 3.0, rel=0.05)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -51,6 +52,31 @@ class BuiltNetwork(keras.Model):
         """Makes a `Dense` layer of so many inputs; see `make_layer`."""
         return self.make_layer(
             keras.layers.Dense, (inputs,), units, name=name, **options
+        )
+
+    def make_embedding(
+        self, num_classes: int, embedding_dim: int, latent_dim: int
+    ) -> Any:
+        """Makes the vectors of labels, to stand beside latents.
+
+        At first they are as long as a latent of uniform numbers in [-1, 1]:
+        each of many labels is seldom seen, and one that is short at first is
+        long not heard beside a latent.
+
+        Args:
+            num_classes: labels.
+            embedding_dim: size of a label's vector.
+            latent_dim: size of a latent vector.
+        """
+        deviation = math.sqrt(latent_dim / 3.0 / embedding_dim)
+        return self.make_dense(
+            num_classes,
+            embedding_dim,
+            use_bias=False,
+            kernel_initializer=keras.initializers.RandomNormal(
+                stddev=deviation
+            ),
+            name="embedding",
         )
 
     def build_layers(self, layers: Iterable[tuple[Any, Any]]) -> None:

@@ -69,8 +69,8 @@ class ProjectionSpecGANGenerator(PictureNetwork):
             *(dim, max_channels, initial_std),
             *(dtype, name),
         )
-        self.embedding = self.make_dense(
-            num_classes, embedding_dim, use_bias=False, name="embedding"
+        self.embedding = self.make_embedding(
+            num_classes, embedding_dim, latent_dim
         )
         condition = latent_dim + embedding_dim
         self.dense = self.make_start(condition)

@@ -58,8 +58,8 @@ class ProjectionWaveGANGenerator(UpsamplingNetwork):
         name: str = "generator",
     ) -> None:
         super().__init__(slice_length, dim, None, dtype, name, upsampling)
-        self.embedding = self.make_dense(
-            num_classes, embedding_dim, use_bias=False, name="embedding"
+        self.embedding = self.make_embedding(
+            num_classes, embedding_dim, latent_dim
         )
         condition = latent_dim + embedding_dim
         self.dense = self.make_dense(

@@ -104,8 +104,8 @@ class STFTGenerator(BuiltNetwork):
         condition, self.embedding = latent_dim, None
         if num_classes:
             condition += embedding_dim
-            self.embedding = self.make_dense(
-                num_classes, embedding_dim, use_bias=False, name="embedding"
+            self.embedding = self.make_embedding(
+                num_classes, embedding_dim, latent_dim
             )
         self.dense = self.make_dense(
             condition, self.num_start_frames * dim, "dense"
