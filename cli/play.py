@@ -65,8 +65,8 @@ def command(
 
     \b
     Examples:
-      audiogan play gansynth_notes song.mid -o song.flac
-      audiogan play gansynth_notes song.mid --seed 3 --seconds 30
+      audiogan play stft_gan_notes song.mid -o song.flac
+      audiogan play stft_gan_notes song.mid --seed 3 --seconds 30
     """
     from keras_audiogan.audio.files import AudioWriter
     from keras_audiogan.audio.notes import read_midi
