@@ -315,20 +315,20 @@ class TorchContender:
 
     def outputs(self) -> np.ndarray:
         with self.torch.no_grad():
-            return self.trainer.made(
+            made = self.trainer.made(
                 self.trainer.generator,
                 self.torch.from_numpy(self.latents[:4]),
                 self.torch.from_numpy(self.asked[:4]),
-            ).numpy()
+            )
+            return made.float().numpy()
 
     def score(self, pictures: np.ndarray) -> np.ndarray:
         with self.torch.no_grad():
-            return self.trainer.judged(self.torch.from_numpy(pictures))[
-                0
-            ].numpy()
+            judged = self.trainer.judged(self.torch.from_numpy(pictures))
+            return judged[0].float().numpy()
 
     def analysed(self) -> np.ndarray:
-        return self.trainer.spectra.analyse(self.audio[:4]).numpy()
+        return self.trainer.spectra.analyse(self.audio[:4]).float().numpy()
 
     def multiplier(self, bfloat16: bool) -> Callable[[], Any]:
         dtype = self.torch.bfloat16 if bfloat16 else self.torch.float32

@@ -502,4 +502,4 @@ class Trainer:
     @torch.no_grad()
     def sound(self, pictures: torch.Tensor) -> np.ndarray:
         """Turns pictures into sound `(batch, time)`."""
-        return self.spectra.synthesise(pictures).numpy()
+        return self.spectra.synthesise(pictures.float()).numpy()

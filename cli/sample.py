@@ -221,7 +221,7 @@ def command(
       audiogan sample wavegan_drums --interpolate 3 8 -n 16 --join --loop
       audiogan sample projection_wavegan_digits --label seven -n 4
       audiogan sample projection_wavegan_digits --per-label 5
-      audiogan sample gansynth_notes --pitch 60 --pitch C4 --pitch F#3
+      audiogan sample stft_gan_notes --pitch 60 --pitch C4 --pitch F#3
       audiogan sample wavegan_drums --seconds 600 -o drums.flac
       audiogan sample runs/vae --between night.wav day.wav --steps 12
       audiogan sample runs/vae --seconds 60 --through a.wav --through b.wav
