@@ -328,7 +328,7 @@ class TorchContender:
             return judged[0].float().numpy()
 
     def analysed(self) -> np.ndarray:
-        return self.trainer.spectra.analyse(self.audio[:4]).float().numpy()
+        return self.trainer.spectra.analyse(self.audio[:4]).numpy()
 
     def multiplier(self, bfloat16: bool) -> Callable[[], Any]:
         dtype = self.torch.bfloat16 if bfloat16 else self.torch.float32

@@ -450,9 +450,9 @@ class GANSynth(ConditionalGAN):
     which take more memory, train on a part of each.
 
     Weights begin with a deviation of 1 and are made smaller where they are
-    used, so that a step of Adam moves them by the learning rate of that: by
-    the original's 8e-4 a thousand steps hardly change them. A run of some
-    thousand steps wants 5e-3, and then the relativistic loss.
+    used, so that a step of Adam moves one by the learning rate: the original's
+    8e-4 is for a million steps. A run of some thousands wants 5e-3, and then
+    the relativistic loss; see `benchmarks/README.md`.
 
     Example:
 

@@ -98,8 +98,8 @@ class ProjectionWaveGANGenerator(UpsamplingNetwork):
 class ProjectionWaveGAN(ConditionalGAN):
     """A conditional WaveGAN for words, drums and other labelled sounds.
 
-    It is the conditional architecture to begin with: see `MODEL_CARDS.md`
-    for what it reaches beside the others.
+    `STFTGAN` is the conditional architecture to begin with: see
+    `MODEL_CARDS.md` for what both reach.
 
     Example:
 
