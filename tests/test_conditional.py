@@ -19,6 +19,7 @@ from training_support import (
 )
 
 from keras_audiogan import saving
+from keras_audiogan.audio import read_audio
 from keras_audiogan.data import AudioFolder
 from keras_audiogan.models import (
     CGAN,
@@ -732,3 +733,20 @@ def test_labels_begin_as_long_as_latents(kind, latent_dim):
     # A uniform number in [-1, 1] has a mean square of a third.
     lengths = np.square(table).sum(axis=1)
     assert np.mean(lengths) == pytest.approx(latent_dim / 3.0, rel=0.05)
+
+
+def test_what_a_preset_shows_comes_from_all_its_labels(tmp_path):
+    names = [f"{number:03}" for number in range(15)]
+    gan = STFTGAN(**{**STFTGAN.tiny, "labels": names})
+    gan.write_samples(tmp_path, None, seed=0)
+    shown = [*names[::4], *names[2::4]]
+    assert shown == ["000", "004", "008", "012", "002", "006", "010", "014"]
+    clips = gan.sample(8, seed=0, labels=shown)
+    assert len(list(tmp_path.glob("*.flac"))) == 4
+    for index in range(4):
+        heard, _ = read_audio(tmp_path / f"{index}.flac")
+        np.testing.assert_allclose(heard, clips[index], atol=1e-4)
+    # Of fewer labels each has its turn.
+    gan = STFTGAN(**STFTGAN.tiny)
+    expected = gan.sample(5, seed=0)
+    np.testing.assert_array_equal(gan.preview(5, 0, None), expected)

@@ -207,6 +207,36 @@ def test_a_discriminator_sees_pictures_of_any_size():
         discriminator(np.zeros((1, 5, 4, 2), "float32"))
 
 
+def test_the_score_hears_the_class_by_projection_only():
+    plain = build()
+    projecting = build(
+        discriminators=[{"kind": "progressive", "projection": True}]
+    )
+    picture = ops.convert_to_tensor(
+        np.random.default_rng(0).uniform(-1, 1, (2, 16, 16, 2)), "float32"
+    )
+    picture = picture[:, : plain.representation.shape(256, 1)[0]]
+    classes = np.eye(3, dtype="float32")
+    scores = {}
+    for name, gan in (("plain", plain), ("projecting", projecting)):
+        ((*_, x, _, first),) = gan.discriminator.feature_maps(
+            [picture], classes=classes[:2]
+        )
+        ((*_, second),) = gan.discriminator.feature_maps(
+            [picture], classes=classes[1:]
+        )
+        scores[name] = as_numpy(second) - as_numpy(first)
+    np.testing.assert_array_equal(scores["plain"], 0.0)
+    # Of one class to the other: rows of the kernel, of fan-in 3.
+    rows = as_numpy(projecting.discriminator.projection.kernel)[0, 0]
+    features = as_numpy(x)[:, 0, 0]
+    by_hand = np.sum(features * (rows[1:] - rows[:2]), -1, keepdims=True)
+    np.testing.assert_allclose(
+        scores["projecting"], by_hand / np.sqrt(3.0), rtol=1e-4, atol=1e-6
+    )
+    assert np.abs(by_hand).min() > 1e-3
+
+
 @pytest.mark.backends
 def test_penalties_hold_from_the_first_step_on():
     keras.utils.set_random_seed(0)

@@ -546,15 +546,34 @@ class AudioGAN(Sampling, AdversarialModel):
     def preview(self, num_clips: int, seed: int, source: Any) -> np.ndarray:
         """Returns clips of the same latents at every time."""
         del source
-        return self.sample(num_clips, seed=seed)
+        labels = self._shown_labels(num_clips)
+        return self.sample(num_clips, seed=seed, labels=labels)
 
     def write_samples(self, folder: Path, dataset: Any, seed: int) -> None:
         """Writes four clips, and a picture of eight."""
         del dataset
-        clips = self.sample(8, seed=seed)
+        labels = self._shown_labels(8)
+        clips = self.sample(8, seed=seed, labels=labels)
         for index, clip in enumerate(clips[:4]):
             write_audio(folder / f"{index}.flac", clip, self.sampling_rate)
-        save_sheet(folder / "sheet.png", clips, self.sampling_rate)
+        titles = None
+        if labels is not None:
+            titles = [f"{i} {labels[i % len(labels)]}" for i in range(8)]
+        save_sheet(folder / "sheet.png", clips, self.sampling_rate, titles)
+
+    def _shown_labels(self, num_clips: int) -> list[str] | None:
+        """Returns labels to show in turn, from all parts of their list.
+
+        Of more labels than clips, the first half of the clips has every
+        second one of those that are shown.
+        """
+        if not self.conditional or self.labels is None:
+            return None
+        if len(self.labels) <= num_clips:
+            return list(self.labels)
+        places = np.linspace(0, len(self.labels) - 1, num_clips).round()
+        shown = [self.labels[int(place)] for place in places]
+        return shown[::2] + shown[1::2]
 
 
 def _mean_score(logits: list[Any]) -> Any:

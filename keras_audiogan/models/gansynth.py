@@ -262,6 +262,11 @@ class ProgressiveDiscriminator(GrowingNetwork, Discriminator):
         max_channels: See `GANSynthGenerator`.
         channel_base: See `GANSynthGenerator`.
         kernel_size: Height and width of the convolutions.
+        projection: Whether it is a projection discriminator too
+            (arXiv:1802.05637): the label chooses weights that are added to
+            those of the score. The score then hears a wrong class in what is
+            generated, which the class logits, learnt from real sound alone,
+            let pass. The original has none.
     """
 
     shares = (
@@ -280,6 +285,7 @@ class ProgressiveDiscriminator(GrowingNetwork, Discriminator):
         max_channels: int = 256,
         channel_base: int = 4096,
         kernel_size: int = 3,
+        projection: bool = False,
         dtype: Any = None,
         name: str = "discriminator",
     ) -> None:
@@ -316,14 +322,13 @@ class ProgressiveDiscriminator(GrowingNetwork, Discriminator):
                 ),
             ]
         head = functools.partial(
-            self.make_conv,
-            inputs=widths[0],
-            kernel_size=(1, 1),
-            gain=1.0,
-            dtype="float32",
+            self.make_conv, kernel_size=(1, 1), gain=1.0, dtype="float32"
         )
-        self.score = head("score", filters=1)
-        self.classes = head("classes", filters=num_classes)
+        self.score = head("score", widths[0], 1)
+        self.classes = head("classes", widths[0], num_classes)
+        self.projection = None
+        if projection:
+            self.projection = head("projection", num_classes, widths[0])
 
     def _block_of(self, picture: Any) -> int:
         """Returns the block whose pictures have this size."""
@@ -341,7 +346,6 @@ class ProgressiveDiscriminator(GrowingNetwork, Discriminator):
         self, views: list[Any], training: bool = False, classes: Any = None
     ) -> list[list[Any]]:
         """Returns `[[features, ..., class logits, logits]]`."""
-        del classes
         (picture,) = views
         last = self._block_of(picture)
         features = []
@@ -362,8 +366,12 @@ class ProgressiveDiscriminator(GrowingNetwork, Discriminator):
         for conv in self.convs[:2]:
             x = leaky_relu(conv(x), 0.2)
         features.append(x)
-        logits = [self.classes(x), self.score_of(self.score, x)]
-        return [[*features, *(each[:, 0, 0] for each in logits)]]
+        class_logits, logits = self.classes(x), self.score_of(self.score, x)
+        if classes is not None and self.projection is not None:
+            weights = self.projection(classes[:, None, None])
+            x = ops.cast(x, "float32")
+            logits = logits + ops.sum(x * weights, axis=-1, keepdims=True)
+        return [[*features, class_logits[:, 0, 0], logits[:, 0, 0]]]
 
     def _from_picture(self, picture: Any, block: int) -> Any:
         return leaky_relu(self.from_pictures[block - 1](picture), 0.2)
