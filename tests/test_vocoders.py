@@ -40,18 +40,17 @@ def vocoders():
 def test_a_vocoder_trains_a_step(name):
     keras.utils.set_random_seed(1)
     model = cases.build(name)
-    # A graph of one step takes TensorFlow longer than the step.
-    eager = keras.backend.backend() == "tensorflow"
+    # A graph of one step takes TensorFlow longer than the step. Of Vocos's
+    # whole step XLA's lowest level, at which the tests compile (conftest.py),
+    # makes gradients that are not finite; its usual level does not.
+    eager = keras.backend.backend() == "tensorflow" or (
+        keras.backend.backend() == "jax" and name == "vocos"
+    )
     model.compile(discriminator_start=0, seed=0, run_eagerly=eager)
     before = [np.array(w) for w in model.weights]
     batch = {"audio": cases.make_vocoder_batch(model, 3)["audio"]}
     logs = model.fit(batch, batch_size=3, verbose=0).history
     assert all(np.isfinite(v).all() for v in logs.values()), logs
-    if logs["skipped"] == [1.0] and (keras.backend.backend(), name) == (
-        "jax",
-        "vocos",
-    ):
-        pytest.xfail("now and then a gradient is not finite; cause unknown")
     assert logs["skipped"] == [0.0]
     assert {"adv/generator", "adv/discriminator", "level/fake"} <= set(logs)
     still = {

@@ -150,11 +150,7 @@ class AdversarialModel(RecordedArguments, keras.Model):
         self.level = level
         self.ema_momentum = ema_momentum
         self.seed_generator = keras.random.SeedGenerator()
-        # XLA runs these networks several times slower than plain graphs on a
-        # CPU; JAX has no other way.
-        self.jit_compile = keras.backend.backend() == "jax" or (
-            keras.backend.backend() == "tensorflow" and precision.has_gpu()
-        )
+        self.jit_compile = default_jit_compile()
         self.gan_loss: Any = None
         self._loss_scale: float | None = None
         self.discriminator_steps = 1
@@ -279,7 +275,9 @@ class AdversarialModel(RecordedArguments, keras.Model):
         is as `compile` takes it.
         """
         compile_advice(self, kwargs)
-        options = {"jit_compile": self.jit_compile, **kwargs}
+        eager = kwargs.get("run_eagerly", False)
+        compiles = default_jit_compile() and not eager
+        options = {"jit_compile": compiles, **kwargs}
         keras.Model.compile(self, optimizer=None, loss=None, **options)
         self._compile_options = kwargs
         self._loss_scale = loss_scale
@@ -809,6 +807,16 @@ def _pairs(
         for variables, values in zip(groups, state, strict=True)
         for pair in zip(variables, values, strict=True)
     ]
+
+
+def default_jit_compile() -> bool:
+    """Returns whether XLA compiles networks unless a user says otherwise.
+
+    On a CPU it runs them several times slower than plain graphs of TensorFlow;
+    JAX has no other way.
+    """
+    backend = keras.backend.backend()
+    return backend == "jax" or (backend == "tensorflow" and precision.has_gpu())
 
 
 def _in_brief(guarded: optimizers.GuardedOptimizer) -> dict[str, Any]:

@@ -128,7 +128,9 @@ class AudioClassifier(RecordedArguments, keras.Model):
             )
         if loss is None:
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        kwargs.setdefault("jit_compile", default_jit_compile())
+        eager = kwargs.get("run_eagerly", False)
+        compiles = default_jit_compile() and not eager
+        kwargs.setdefault("jit_compile", compiles)
         kwargs.setdefault("metrics", ["accuracy"])
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
 

@@ -1,0 +1,106 @@
+"""Recipes of labelled generators beside each other: data, time, seeds alike.
+
+    audiogan data drums drums
+    python benchmarks/recipes.py drums
+
+Every recipe trains with several seeds, each for as many minutes of one core
+from its first step on; what it then makes is measured by `audiogan evaluate`
+and stands in `recipes.jsonl` beside this file. A run that stands there is not
+repeated, so the command can be stopped and started again, and a second one may
+run on another core (`--seeds`, `taskset`). It ends with a table of all runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import trials
+
+HERE = Path(__file__).parent
+COMPLEX = {"kind": "complex_stft", "augment": 1.0, "dim": 8}
+LOG_MEL = {"kind": "spectral", "augment": 1.0}
+# What comes after `audiogan train`, and the discriminators.
+RECIPES: dict[str, tuple[str, list[dict[str, Any]]]] = {
+    "WaveGAN's strides, log-mel": ("projection_wavegan", [LOG_MEL]),
+    "frames, log-mel": ("stft_gan", [LOG_MEL]),
+    "frames, log-mel and complex STFT": ("stft_gan", [LOG_MEL, COMPLEX]),
+}
+COLUMNS: trials.Figures = {"steps": ("steps", 1.0, 0)}
+FIGURES: trials.Figures = {
+    "label_accuracy": ("label accuracy, %", 100.0, 1),
+    "frechet_distance": ("Frechet distance", 1.0, 2),
+    "recall": ("recall, %", 100.0, 0),
+    "label_repeated": ("repeated, %", 100.0, 0),
+    "comb": ("comb, dB", 1.0, 1),
+    "dc_offset": ("offset", 1.0, 4),
+}
+
+
+def train(recipe: str, seed: int, args: argparse.Namespace, run: Path) -> int:
+    """Trains for some minutes; returns the steps that fitted in."""
+    architecture, discriminators = RECIPES[recipe]
+    command = [
+        *trials.audiogan("train", architecture),
+        *(args.data, "-o", str(run), "--seed", str(seed), "--steps", "1000000"),
+        *("--batch-size", "16", "--learning-rate", "3e-4", "--balance"),
+        *("--test", "tenth", "--precision", args.precision),
+        *("--set", f"discriminators={json.dumps(discriminators)}"),
+        *("--checkpoint-every", "1000000", "--preview-every", "1000000"),
+        *("--log-every", "1"),
+    ]
+    with (run.parent / "train.log").open("w") as output:
+        child = subprocess.Popen(command, stdout=output, stderr=output)
+        log, end = run / "log.jsonl", math.inf
+        while child.poll() is None and time.monotonic() < end:
+            if end == math.inf and log.is_file() and log.stat().st_size:
+                end = time.monotonic() + 60.0 * args.minutes
+            time.sleep(0.5)
+        if child.poll() is None:
+            child.send_signal(signal.SIGTERM)
+        child.wait()
+    entries = [json.loads(line) for line in log.read_text().splitlines()]
+    return max(entry["step"] for entry in entries if "step" in entry)
+
+
+def main() -> None:
+    """Trains, measures and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", help="folder of drums, by kind")
+    parser.add_argument("--minutes", type=float, default=6.0)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--recipes", nargs="+", default=list(RECIPES))
+    parser.add_argument("--clips", type=int, default=400)
+    parser.add_argument("--precision", default="mixed_bfloat16")
+    args = parser.parse_args()
+    path = HERE / "recipes.jsonl"
+    for seed in args.seeds:
+        for recipe in args.recipes:
+            done = {(row["kind"], row["seed"]) for row in trials.read(path)}
+            if (recipe, seed) in done:
+                continue
+            with tempfile.TemporaryDirectory() as folder:
+                run = Path(folder) / "run"
+                steps = train(recipe, seed, args, run)
+                figures = trials.measured(
+                    run / "preset",
+                    [
+                        *("--data", args.data, "--test", "tenth"),
+                        *("-n", str(args.clips), "--ask", "as-data"),
+                    ],
+                    FIGURES,
+                )
+            row = {"kind": recipe, "seed": seed, "minutes": args.minutes}
+            trials.keep(path, row | {"steps": steps, "figures": figures})
+    print(trials.table(trials.read(path), list(RECIPES), COLUMNS, FIGURES))
+
+
+if __name__ == "__main__":
+    main()
