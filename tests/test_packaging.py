@@ -144,13 +144,12 @@ def test_every_architecture_of_the_zoo_has_a_preset_in_the_wheel():
         }
 
     # Those of piano are seven megabytes and more, and few ask for them; of
-    # words, drums and notes stft_gan makes better ones.
+    # words and drums stft_gan makes better ones.
     left_out = {
         "progressive_wavegan",
         "progressive_vae_gan",
         "acgan_wavegan",
         "cgan",
-        "gansynth",
         "concat_wavegan",
         "control_wavegan",
     }
