@@ -14,8 +14,8 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
-import tempfile
 from pathlib import Path
+from typing import Any
 
 import trials
 
@@ -59,38 +59,27 @@ def main() -> None:
     args = parser.parse_args()
     path = HERE / "growing.jsonl"
     steps = {"grown": args.steps, "from scratch": 3 * args.steps + 200}
-    for seed in args.seeds:
-        for kind, stages in KINDS.items():
-            done = {(row["kind"], row["seed"]) for row in trials.read(path)}
-            if (kind, seed) in done:
-                continue
-            with tempfile.TemporaryDirectory() as folder:
-                run = Path(folder) / "run"
-                arguments = [
-                    *(
-                        "train",
-                        "progressive_wavegan",
-                        args.data,
-                        "-o",
-                        str(run),
-                    ),
-                    *(*stages, str(steps[kind]), "--seed", str(seed)),
-                    *("--sampling-rate", "16000", "--mode", "join"),
-                    *("--dim", "64", "--set", "latent_dim=64"),
-                    *("--loss", "relativistic", "--batch-size", "8"),
-                    *("--precision", args.precision, "--hold-out", "0.1"),
-                    *("--checkpoint-every", "100000"),
-                    *("--preview-every", "100000"),
-                ]
-                subprocess.run(trials.audiogan(*arguments), check=True)
-                minutes = minutes_of(run)
-                figures = trials.measured(
-                    run / "stage_6" / "preset",
-                    ["--data", args.data, "-n", str(args.clips)],
-                    FIGURES,
-                )
-            row = {"kind": kind, "seed": seed, "steps": steps[kind]}
-            trials.keep(path, row | {"minutes": minutes, "figures": figures})
+
+    def made(kind: str, seed: int, run: Path) -> dict[str, Any]:
+        command = trials.audiogan(
+            *("train", "progressive_wavegan", args.data, "-o", str(run)),
+            *(*KINDS[kind], str(steps[kind]), "--seed", str(seed)),
+            *("--sampling-rate", "16000", "--mode", "join"),
+            *("--dim", "64", "--set", "latent_dim=64"),
+            *("--loss", "relativistic", "--batch-size", "8"),
+            *("--precision", args.precision, "--hold-out", "0.1"),
+            *("--checkpoint-every", "100000", "--preview-every", "100000"),
+        )
+        subprocess.run(command, check=True)
+        preset = run / "stage_6" / "preset"
+        clips = ["--data", args.data, "-n", str(args.clips)]
+        return {
+            "steps": steps[kind],
+            "minutes": minutes_of(run),
+            "figures": trials.measured(preset, clips, FIGURES),
+        }
+
+    trials.make(path, KINDS, args.seeds, made)
     print(trials.table(trials.read(path), list(KINDS), COLUMNS, FIGURES))
 
 

@@ -13,11 +13,11 @@ run on another core (`--seeds`, `taskset`). It ends with a table of all runs.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import signal
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,8 @@ def train(recipe: str, seed: int, args: argparse.Namespace, run: Path) -> int:
         while child.poll() is None and time.monotonic() < end:
             if end == math.inf and log.is_file() and log.stat().st_size:
                 end = time.monotonic() + 60.0 * args.minutes
-            time.sleep(0.5)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(0.5)
         if child.poll() is None:
             child.send_signal(signal.SIGTERM)
         child.wait()
@@ -81,24 +82,18 @@ def main() -> None:
     parser.add_argument("--precision", default="mixed_bfloat16")
     args = parser.parse_args()
     path = HERE / "recipes.jsonl"
-    for seed in args.seeds:
-        for recipe in args.recipes:
-            done = {(row["kind"], row["seed"]) for row in trials.read(path)}
-            if (recipe, seed) in done:
-                continue
-            with tempfile.TemporaryDirectory() as folder:
-                run = Path(folder) / "run"
-                steps = train(recipe, seed, args, run)
-                figures = trials.measured(
-                    run / "preset",
-                    [
-                        *("--data", args.data, "--test", "tenth"),
-                        *("-n", str(args.clips), "--ask", "as-data"),
-                    ],
-                    FIGURES,
-                )
-            row = {"kind": recipe, "seed": seed, "minutes": args.minutes}
-            trials.keep(path, row | {"steps": steps, "figures": figures})
+
+    def made(recipe: str, seed: int, run: Path) -> dict[str, Any]:
+        steps = train(recipe, seed, args, run)
+        clips = ["--data", args.data, "--test", "tenth", "--ask", "as-data"]
+        clips += ["-n", str(args.clips)]
+        return {
+            "minutes": args.minutes,
+            "steps": steps,
+            "figures": trials.measured(run / "preset", clips, FIGURES),
+        }
+
+    trials.make(path, args.recipes, args.seeds, made)
     print(trials.table(trials.read(path), list(RECIPES), COLUMNS, FIGURES))
 
 

@@ -6,7 +6,8 @@ import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +55,31 @@ def read(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def keep(path: Path, row: Mapping[str, Any]) -> None:
-    """Adds a run."""
-    with path.open("a") as file:
-        file.write(json.dumps(row) + "\n")
-    print(json.dumps(row), flush=True)
+def make(
+    path: Path,
+    kinds: Iterable[str],
+    seeds: Iterable[int],
+    made: Callable[[str, int, Path], Mapping[str, Any]],
+) -> None:
+    """Makes the runs that do not stand in a file yet, and adds them to it.
+
+    Args:
+        path: A line of JSON for each run.
+        kinds: Of runs.
+        seeds: Each kind is run with.
+        made: Called with kind, seed and a new folder; returns what else a
+            run's line says, its `"figures"` among it.
+    """
+    for seed in seeds:
+        for kind in kinds:
+            if any((r["kind"], r["seed"]) == (kind, seed) for r in read(path)):
+                continue
+            with tempfile.TemporaryDirectory() as folder:
+                found = made(kind, seed, Path(folder) / "run")
+            row = {"kind": kind, "seed": seed, **found}
+            with path.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            print(json.dumps(row), flush=True)
 
 
 def _cell(values: Sequence[float], scale: float, digits: int) -> str:
@@ -85,8 +106,8 @@ def table(
         columns: Numbers of the run itself.
         figures: Those of `measured`.
     """
-    headings = [heading for heading, _, _ in [*columns.values()]]
-    headings += [heading for heading, _, _ in [*figures.values()]]
+    headings = [heading for heading, _, _ in columns.values()]
+    headings += [heading for heading, _, _ in figures.values()]
     lines = [["", "seeds", *headings], ["---"] * (2 + len(headings))]
     for kind in kinds:
         runs = [row for row in rows if row["kind"] == kind]

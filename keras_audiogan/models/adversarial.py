@@ -150,7 +150,7 @@ class AdversarialModel(RecordedArguments, keras.Model):
         self.level = level
         self.ema_momentum = ema_momentum
         self.seed_generator = keras.random.SeedGenerator()
-        self.jit_compile = default_jit_compile()
+        self.jit_compile = precision.default_jit_compile()
         self.gan_loss: Any = None
         self._loss_scale: float | None = None
         self.discriminator_steps = 1
@@ -275,8 +275,7 @@ class AdversarialModel(RecordedArguments, keras.Model):
         is as `compile` takes it.
         """
         compile_advice(self, kwargs)
-        eager = kwargs.get("run_eagerly", False)
-        compiles = default_jit_compile() and not eager
+        compiles = precision.default_jit_compile(kwargs.get("run_eagerly"))
         options = {"jit_compile": compiles, **kwargs}
         keras.Model.compile(self, optimizer=None, loss=None, **options)
         self._compile_options = kwargs
@@ -807,16 +806,6 @@ def _pairs(
         for variables, values in zip(groups, state, strict=True)
         for pair in zip(variables, values, strict=True)
     ]
-
-
-def default_jit_compile() -> bool:
-    """Returns whether XLA compiles networks unless a user says otherwise.
-
-    On a CPU it runs them several times slower than plain graphs of TensorFlow;
-    JAX has no other way.
-    """
-    backend = keras.backend.backend()
-    return backend == "jax" or (backend == "tensorflow" and precision.has_gpu())
 
 
 def _in_brief(guarded: optimizers.GuardedOptimizer) -> dict[str, Any]:

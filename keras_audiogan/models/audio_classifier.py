@@ -17,6 +17,7 @@ from keras_audiogan.models.batches import check_clip_shape, check_given
 from keras_audiogan.models.diagram import diagram, zeros
 from keras_audiogan.models.networks import BuiltNetwork
 from keras_audiogan.training import distribution
+from keras_audiogan.training.precision import default_jit_compile
 
 # A clip whose peak is below this counts as silence and is not amplified
 # up to full scale (-60 dB re full scale).
@@ -128,9 +129,8 @@ class AudioClassifier(RecordedArguments, keras.Model):
             )
         if loss is None:
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        eager = kwargs.get("run_eagerly", False)
-        compiles = default_jit_compile() and not eager
-        kwargs.setdefault("jit_compile", compiles)
+        eager = kwargs.get("run_eagerly")
+        kwargs.setdefault("jit_compile", default_jit_compile(eager, gpu=False))
         kwargs.setdefault("metrics", ["accuracy"])
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
 
@@ -412,17 +412,12 @@ class ForwardPass(keras.Model):
     def __init__(self, network: keras.Model):
         super().__init__()
         self.network = network
-        self.jit_compile = default_jit_compile()
+        self.jit_compile = default_jit_compile(gpu=False)
 
     def call(self, audio):
         """Returns logits and features of a batch of clips."""
         features = self.network.features(audio, training=False)
         return self.network.classify(features, training=False), features
-
-
-def default_jit_compile() -> bool:
-    """Whether to compile with XLA: only JAX gains from it on a CPU."""
-    return keras.backend.backend() == "jax"
 
 
 def frame_length(sampling_rate: int, seconds: float = 0.032) -> int:

@@ -459,8 +459,10 @@ class GANSynth(ConditionalGAN):
 
     Weights begin with a deviation of 1 and are made smaller where they are
     used, so that a step of Adam moves one by the learning rate: the original's
-    8e-4 is for a million steps. A run of some thousands wants 5e-3, and then
-    the relativistic loss; see `benchmarks/README.md`.
+    8e-4 is for a million steps. A run of some thousands wants 4e-3, and then
+    the relativistic loss and a discriminator with a projection,
+    `discriminators=[{"kind": "progressive", "projection": True}]`; see
+    `benchmarks/README.md`.
 
     Example:
 

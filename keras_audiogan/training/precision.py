@@ -25,6 +25,24 @@ def has_gpu() -> bool:
     return torch.cuda.is_available()
 
 
+def default_jit_compile(
+    run_eagerly: bool | None = False, *, gpu: bool = True
+) -> bool:
+    """Returns whether XLA compiles a model unless a user says otherwise.
+
+    On a CPU it runs these networks several times slower than plain graphs of
+    TensorFlow; JAX has no other way.
+
+    Args:
+        run_eagerly: What `compile` was told: then nothing is compiled.
+        gpu: Whether TensorFlow compiles the model where there is a GPU.
+    """
+    if run_eagerly:
+        return False
+    backend = keras.backend.backend()
+    return backend == "jax" or (gpu and backend == "tensorflow" and has_gpu())
+
+
 def has_bfloat16_instructions() -> bool:
     """Whether the CPU multiplies bfloat16 (AVX512-BF16, AMX or Arm BF16).
 
