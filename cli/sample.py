@@ -105,8 +105,7 @@ FAST_MOMENTUM = 0.99
 @click.option(
     "--steps",
     type=_options.COUNT,
-    default=12,
-    help="Sounds on the way of --between, its ends included.",
+    help="Sounds on the way of --between, its ends included. Default: 12.",
 )
 @click.option(
     "--seconds",
@@ -190,7 +189,7 @@ def command(
     plot: bool,
     interpolate: tuple[int, int] | None,
     between: tuple[str, str] | None,
-    steps: int,
+    steps: int | None,
     seconds: float | None,
     speed: float,
     through: tuple[str, ...],
@@ -246,6 +245,11 @@ def command(
         raise click.UsageError("Give either -n or --per-label.")
     if interpolate is not None and between is not None:
         raise click.UsageError("Give either --interpolate or --between.")
+    if steps is not None and between is None:
+        raise click.UsageError(
+            "--steps counts the sounds of --between; elsewhere -n does."
+        )
+    steps = 12 if steps is None else steps
     if interpolate is not None:
         if seed is not None or truncation is not None or per_label is not None:
             raise click.UsageError(

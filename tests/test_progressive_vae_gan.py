@@ -392,6 +392,7 @@ def test_a_preset_and_its_commands(in_a_new_folder, model, tmp_path):
         ((*between, "-n", 3), "leave out --num-samples"),
         ((*between[:-1], "--seconds", 3), "leave out --between"),
         (("sample", "vae", *through), "--through is for --seconds"),
+        (("sample", "vae", "--steps", 4), "--steps counts the sounds of"),
         (("sample", "wavegan_digits", *between[2:]), "cannot encode"),
         (("reconstruct", "wavegan_digits", "in", "-o", "x"), "cannot recon"),
     ]:
