@@ -69,6 +69,7 @@ def main() -> None:
             *("--loss", "relativistic", "--batch-size", "8"),
             *("--precision", args.precision, "--hold-out", "0.1"),
             *("--checkpoint-every", "100000", "--preview-every", "100000"),
+            *("--log-every", "1"),
         )
         subprocess.run(command, check=True)
         preset = run / "stage_6" / "preset"
