@@ -23,6 +23,7 @@ GenerateName = Literal[
     "progressive_wavegan_piano_stage_8",
     "projection_wavegan_digits",
     "projection_wavegan_drums",
+    "projection_wavegan_notes",
     "specgan_digits",
     "stft_gan_digits",
     "stft_gan_drums",
