@@ -226,12 +226,11 @@ def pad_time(inputs: Any, left: int, right: int, mode: str) -> Any:
 
 def _padded(inputs: Any, left: int, right: int, mode: str) -> Any:
     if mode == "replicate":
-        parts = [inputs]
-        if left:
-            parts.insert(0, ops.repeat(inputs[:, :1], left, axis=1))
-        if right:
-            parts.append(ops.repeat(inputs[:, -1:], right, axis=1))
-        return ops.concatenate(parts, axis=1)
+        # Copies are one operation of a graph, where `repeat` is a dozen.
+        first, last = inputs[:, :1], inputs[:, -1:]
+        return ops.concatenate(
+            [first] * left + [inputs] + [last] * right, axis=1
+        )
     widths = [[0, 0], [left, right]] + [[0, 0]] * (len(inputs.shape) - 2)
     return ops.pad(
         inputs, widths, "reflect" if mode == "reflect" else "constant"

@@ -112,12 +112,7 @@ class AntiAliasedSnake(keras.layers.Layer):
         def continued(phase: Any, before: int) -> Any:
             after = NUM_TAPS // 2 - 1 - before
             return ops.concatenate(
-                [
-                    ops.repeat(left, before, axis=1),
-                    phase,
-                    ops.repeat(right, after, axis=1),
-                ],
-                axis=1,
+                [left] * before + [phase] + [right] * after, axis=1
             )
 
         return filtered(continued(first, _HALF - 1), odd) + filtered(
