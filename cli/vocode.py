@@ -81,6 +81,15 @@ class Job(NamedTuple):
     help="Mel frames at a time; memory is that of one chunk, and the sound "
     "the same.  [default: the architecture's own, 128 or 512]",
 )
+@click.option(
+    "--phase-iterations",
+    type=click.IntRange(0, 1000),
+    metavar="N",
+    help="How often phases of what the network made are corrected, so that "
+    "the sound has the mels that it was made of; each time takes longer and "
+    "looks further ahead. 0 leaves the network's sound as it is. Default: "
+    "the preset's.",
+)
 @_options.precision_option
 @_options.runtime_option
 @click.option(
@@ -115,6 +124,7 @@ def command(
     mel_layout: str,
     seed: int,
     chunk_frames: int | None,
+    phase_iterations: int | None,
     precision: str,
     runtime: str | None,
     compare: bool,
@@ -152,13 +162,16 @@ def command(
     )
     from keras_audiogan.vocoding import MELS
 
+    if phase_iterations is not None and "engine" in config:
+        raise click.UsageError(
+            "An engine corrects phases as the preset did that it was exported "
+            "from. Leave out --phase-iterations, or vocode with that preset."
+        )
     if raw or "-" in inputs:
         _check_raw(raw, inputs, output)
         if "engine" not in config:
             _backend.prepare()
-        _vocode_raw(
-            _options.load_model(folder, precision, runtime=runtime), seed
-        )
+        _vocode_raw(_load(folder, precision, runtime, phase_iterations), seed)
         return
     if output is None:
         raise click.UsageError("Missing option '-o' / '--output'.")
@@ -182,7 +195,7 @@ def command(
     from keras_audiogan.audio import audio_info, read_audio
     from keras_audiogan.metrics.vocoder_evaluation import warm_up
 
-    vocoder: Vocoder = _options.load_model(folder, precision, runtime=runtime)
+    vocoder = _load(folder, precision, runtime, phase_iterations)
     warm_up(vocoder)
     options: dict[str, Any] = {
         "level": level or vocoder.level,
@@ -243,6 +256,22 @@ def command(
         }
         write_json(report, finite(written))
     _options.echo_written(len(rows), output, picture)
+
+
+def _load(
+    folder: pathlib.Path,
+    precision: str,
+    runtime: str | None,
+    phase_iterations: int | None,
+) -> "Vocoder":
+    """Load a vocoder that corrects phases as often as was asked for."""
+    vocoder: Vocoder = _options.load_model(folder, precision, runtime=runtime)
+    if phase_iterations is not None:
+        try:
+            vocoder.set_phase_recovery(phase_iterations)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
+    return vocoder
 
 
 def check_absent(wanted: Sequence[Any]) -> None:

@@ -174,6 +174,7 @@ VOCODER_VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
             "slice_length": 2025,
         },
     ),
+    "hifigan, phases corrected": ("hifigan", {"phase_iterations": 2}),
     "melgan, two discriminators": (
         "melgan",
         {
@@ -182,6 +183,10 @@ VOCODER_VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
                 {"kind": "dilated", "num_layers": 3, "channels": 4},
             ],
         },
+    ),
+    "parallel_wavegan, phases corrected": (
+        "parallel_wavegan",
+        {"phase_iterations": 1},
     ),
     "parallel_wavegan, causal, residual discriminator": (
         "parallel_wavegan",

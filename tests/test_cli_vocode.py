@@ -379,6 +379,26 @@ def test_names_that_collide(presets):
     assert len(list(pathlib.Path("other").rglob("*.wav"))) == 2
 
 
+def test_phases_are_corrected_as_often_as_asked(presets, hifigan):
+    file = recordings("in", 1)[0]
+    mels = {}
+    for number in ("0", "8"):
+        vocode(
+            *(presets / "hifigan", "in", "-o", f"out{number}"),
+            *("--phase-iterations", number),
+        )
+        made = sound(f"out{number}/{file.parent.name}/{file.stem}.wav")
+        mels[number] = hifigan.mel(made, RATE)
+    wanted = hifigan.mel(sound(file), RATE)
+    misses = {k: np.abs(mel - wanted).mean() for k, mel in mels.items()}
+    assert misses["8"] < 0.5 * misses["0"]
+    result = audiogan(
+        *("vocode", presets / "hifigan", "in", "-o", "out"),
+        *("--phase-iterations", "1001"),
+    )
+    assert result.exit_code == 2 and "1000" in result.stderr
+
+
 def test_wrong_kinds_of_preset_and_input(presets):
     tiny_gan().save_to_preset("gan")
     recordings("in", 1)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_audiogan.audio import fit_to_mel
 from keras_audiogan.audio.spectra import log_mel_spectrogram, mel_filter_bank
 from keras_audiogan.audio.windows import WINDOWS, get_window
 from keras_audiogan.layers import (
@@ -495,3 +496,55 @@ def test_mels_are_sound_again(padding):
     assert np.abs(error[:, 8:-8]).mean() < 0.3
     loudest = np.abs(np.fft.rfft(made[:, :, 0])).argmax(axis=1) * 8000 / 4096
     np.testing.assert_allclose(loudest, [300.0, 700.0], atol=15.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("hifigan", {"max_frequency": None}),
+        ("vocos", {"power": 2.0, "mean": [-2.0] * 100, "scale": [3.0] * 100}),
+        ("melgan", {"add_floor": True}),
+    ],
+)
+def test_what_fits_stays_and_what_does_not_is_fitted(name, options):
+    features = MelFeatures(**{**MEL_SETTINGS[name], **options})
+    step = features.frame_step
+    audio = 0.3 * sound(2, 40 * step)
+    mel = as_numpy(features(audio))[:, :40]
+    inner = slice(2 * features.fft_length, -2 * features.fft_length)
+
+    # Of its own mels, and of those of the same sound at a third of the level,
+    # a sound is the answer: magnitudes are scaled, and phases agree already.
+    for given in (audio, audio / 3.0):
+        again = fit_to_mel(given, mel, features, 4)
+        np.testing.assert_allclose(
+            again[:, inner], audio[:, inner], atol=0.02 * audio.std()
+        )
+
+    def miss(made):
+        return np.abs(as_numpy(features(made))[:, :40] - mel)[:, 4:-4].mean()
+
+    other = np.random.default_rng(1).normal(0.0, 0.05, audio.shape)
+    other = other.astype("float32")
+    few, many = (fit_to_mel(other, mel, features, n) for n in (1, 16))
+    assert miss(many) < 0.7 * miss(few) < 0.7 * 0.7 * miss(other)
+    # Arrays and tensors.
+    tensors = as_numpy(fit_to_mel(ops.convert_to_tensor(other), mel, features))
+    np.testing.assert_allclose(tensors, many, atol=5e-3 * many.std())
+
+
+def test_bins_of_no_band_stay():
+    features = MelFeatures(
+        8000, 10, 256, 64, min_frequency=500.0, max_frequency=2000.0,
+        padding="same",
+    )  # fmt: skip
+    time = np.arange(64 * 64) / 8000
+    heard, not_heard = (
+        np.sin(2 * np.pi * x * time)[None].astype("float32")
+        for x in (1000.0, 3000.0)
+    )
+    mel = as_numpy(features(0.4 * heard))
+    made = fit_to_mel(0.1 * heard + 0.1 * not_heard, mel, features, 0)
+    inner = np.s_[0, 512:-512]
+    wanted = (0.4 * heard + 0.1 * not_heard)[inner]
+    np.testing.assert_allclose(made[inner], wanted, atol=2e-2)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import keras_audiogan
+from keras_audiogan.audio import fit_to_mel
 from keras_audiogan.models import HiFiGAN, MelGAN, MultiBandMelGAN
 from keras_audiogan.serving.vocoding import Vocoding
 
@@ -217,6 +218,12 @@ def test_sizes_that_do_not_fit_are_refused():
         cases.build("hifigan", num_channels=2)
     with pytest.raises(ValueError, match="negative_slope"):
         cases.build("hifigan", negative_slope=[0.1])
+    for wrong in (-1, 1001, 1.5, True):
+        with pytest.raises(ValueError, match="phase_iterations"):
+            cases.build("hifigan", phase_iterations=wrong)
+    few = {**cases.TINY["mel"], "window_length": 24}
+    with pytest.raises(ValueError, match="half their window"):
+        cases.build("hifigan", mel=few, phase_iterations=1)
     with pytest.raises(ValueError, match="kind"):
         cases.build("melgan", discriminators="nothing")
     with pytest.raises(ValueError, match="takes the arguments"):
@@ -227,6 +234,34 @@ def test_sizes_that_do_not_fit_are_refused():
         cases.build("melgan").compile("wgan-gp")
     with pytest.raises(ValueError, match="compile"):
         cases.build("melgan").fit(np.zeros((2, 2048, 1), "float32"))
+
+
+@pytest.mark.backends
+def test_phases_are_corrected_in_use_and_not_in_training(tmp_path):
+    model = cases.build("hifigan")
+    mel = cases.make_mels(model, 1, 60)
+    plain = model.vocode(mel)
+    model.set_phase_recovery(6)
+    fitted = model.vocode(mel)
+    by_hand = fit_to_mel(plain[:, :, 0], mel, model.features, 6)
+    np.testing.assert_allclose(
+        fitted[:, :, 0], by_hand.clip(-1.0, 1.0), atol=1e-5
+    )
+
+    def miss(sound):
+        again = model.mel(sound, model.sampling_rate)
+        return np.abs(again - mel)[:, 4:-4].mean()
+
+    assert miss(fitted) < 0.5 * miss(plain)
+    # The preset keeps it; weights are rounded, the network is what it was.
+    model.save_to_preset(tmp_path / "preset")
+    loaded = keras_audiogan.from_preset(tmp_path / "preset")
+    assert loaded.get_config()["phase_iterations"] == 6
+    np.testing.assert_allclose(loaded.vocode(mel), fitted, atol=5e-3)
+    with pytest.raises(ValueError, match="between 0 and"):
+        loaded.set_phase_recovery(-1)
+    loaded.set_phase_recovery(0)
+    np.testing.assert_allclose(loaded.vocode(mel), plain, atol=1e-3)
 
 
 @pytest.mark.parametrize(

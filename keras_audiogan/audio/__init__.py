@@ -17,6 +17,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "audio_info": "files",
         "check_level": "levels",
         "convert_channels": "files",
+        "fit_to_mel": "phase_recovery",
         "get_window": "windows",
         "griffin_lim": "phase_recovery",
         "hertz_to_mel": "spectra",

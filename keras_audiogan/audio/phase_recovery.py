@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from keras_audiogan.audio.mel_front_end import LOG_BASES
 from keras_audiogan.audio.transforms import (
     constant,
     frame,
     inverse_stft,
     namespace,
-    overlap_weight,
+    overlap_weight_of,
     rfft,
 )
 from keras_audiogan.audio.windows import centered_window, margin
@@ -76,21 +77,59 @@ def invert_magnitudes(
             f"Received: magnitudes of shape {tuple(magnitudes.shape)}"
         )
     magnitudes = xp.reshape(magnitudes, (-1, count, bins))
-    if weight is None:
-        weight = overlap_weight(window, count, frame_step, floor=1e-3)
     if angles is None:
         real, imaginary = magnitudes, xp.zeros_like(magnitudes)
     else:
         cosine, sine = (f(angles).astype("float32") for f in (np.cos, np.sin))
         real = magnitudes * constant(cosine, magnitudes)
         imaginary = magnitudes * constant(sine, magnitudes)
+    sound = _iterate(
+        magnitudes,
+        (real, imaginary),
+        window,
+        frame_step,
+        num_iterations,
+        momentum,
+        weight,
+    )
+    unknown = [-1 if size is None else size for size in leading]
+    return xp.reshape(sound, (*unknown, sound.shape[-1]))
+
+
+def _iterate(
+    magnitudes: Any,
+    spectra: tuple[Any, Any],
+    window: np.ndarray,
+    frame_step: int,
+    num_iterations: int,
+    momentum: float,
+    weight: Any = None,
+) -> Any:
+    """Returns sound `(rows, time)`; see `invert_magnitudes`.
+
+    Args:
+        magnitudes: `(rows, frames, bins)`.
+        spectra: Real and imaginary parts to begin with, of the same shape.
+        window: As `frame_step`, `num_iterations` and `momentum` those of
+            `invert_magnitudes`.
+        weight: The same.
+    """
+    xp = namespace(magnitudes)
+    fft_length = len(window)
     taper = constant(window, magnitudes)
-    shape = (-1, count, bins)
+    shape = (-1, xp.shape(magnitudes)[1], fft_length // 2 + 1)
+
+    def sound_of(real: Any, imaginary: Any) -> Any:
+        """Returns the nearest sound."""
+        by = weight
+        if by is None:
+            by = overlap_weight_of(real, window, frame_step, floor=1e-3)
+        return inverse_stft(real, imaginary, window, frame_step, by)
 
     def rebuild(real: Any, imaginary: Any) -> tuple[Any, Any]:
         """Returns the spectra of the nearest sound."""
-        sound = inverse_stft(real, imaginary, window, frame_step, weight)
-        parts = rfft(frame(sound, fft_length, frame_step) * taper, fft_length)
+        cut = frame(sound_of(real, imaginary), fft_length, frame_step)
+        parts = rfft(cut * taper, fft_length)
         return xp.reshape(parts[0], shape), xp.reshape(parts[1], shape)
 
     def scaled(real: Any, imaginary: Any) -> tuple[Any, Any]:
@@ -111,14 +150,11 @@ def invert_magnitudes(
         return *scaled(*ahead), *rebuilt
 
     if momentum and num_iterations:
-        rebuilt = rebuild(real, imaginary)
+        rebuilt = rebuild(*spectra)
         state = *scaled(*rebuilt), *rebuilt
         real, imaginary, *_ = _repeat(xp, num_iterations - 1, fast, state)
-    else:
-        real, imaginary = _repeat(xp, num_iterations, plain, (real, imaginary))
-    sound = inverse_stft(real, imaginary, window, frame_step, weight)
-    unknown = [-1 if size is None else size for size in leading]
-    return xp.reshape(sound, (*unknown, sound.shape[-1]))
+        return sound_of(real, imaginary)
+    return sound_of(*_repeat(xp, num_iterations, plain, spectra))
 
 
 def _repeat(xp: Any, count: int, body: Any, state: Any) -> Any:
@@ -157,16 +193,7 @@ def linear_magnitudes(
             "`mel` must be (..., frames, num_mel_bins) with the front end's "
             f"{mel_features.num_mel_bins} bins. Received: shape {mel.shape}"
         )
-    if xp is np:
-        mel = np.asarray(mel, "float32")
-    if mel_features.scale is not None:
-        mel = mel * constant(np.asarray(mel_features.scale, "float32"), mel)
-    if mel_features.mean is not None:
-        mel = mel + constant(np.asarray(mel_features.mean, "float32"), mel)
-    base = {"e": 1.0, "10": math.log(10.0), "2": math.log(2.0)}
-    wanted = xp.exp(base[mel_features.log_base] * mel)
-    if mel_features.add_floor:
-        wanted = xp.maximum(wanted - mel_features.floor, _TINY)
+    wanted = _mel_magnitudes(mel, mel_features)
     filters, across, inverse = (
         constant(matrix, mel)
         for matrix in (
@@ -181,6 +208,94 @@ def linear_magnitudes(
         reached = xp.matmul(xp.matmul(linear, filters), across)
         linear = linear * (target / xp.maximum(reached, _TINY))
     return xp.power(linear, np.float32(1.0 / mel_features.power))
+
+
+def _mel_magnitudes(mel: Any, mel_features: Any) -> Any:
+    """Undoes normalisation and logarithm."""
+    if isinstance(mel, np.ndarray):
+        mel = np.asarray(mel, "float32")
+    if mel_features.scale is not None:
+        mel = mel * constant(np.asarray(mel_features.scale, "float32"), mel)
+    if mel_features.mean is not None:
+        mel = mel + constant(np.asarray(mel_features.mean, "float32"), mel)
+    xp = namespace(mel)
+    wanted = xp.exp(LOG_BASES[mel_features.log_base] * mel)
+    if mel_features.add_floor:
+        wanted = xp.maximum(wanted - mel_features.floor, _TINY)
+    return wanted
+
+
+def fit_to_mel(
+    sound: Any,
+    mel: Any,
+    mel_features: Any,
+    num_iterations: int = 16,
+    momentum: float = 0.99,
+    magnitude_iterations: int = 10,
+) -> Any:
+    """Changes sound so that its mel spectrogram becomes the given one.
+
+    What a vocoder makes differs from the mels that it was given, in magnitude
+    and, where its frames do not agree with each other, in phase. Magnitudes
+    of the sound are multiplied, bin by bin, by how much louder the mel bands
+    that hold them ought to be (updates of Lee and Seung for the generalised
+    Kullback-Leibler divergence, "Algorithms for Non-negative Matrix
+    Factorization", NIPS 2000); bins of no band stay as they are. Then phases
+    are corrected by the fast Griffin-Lim algorithm, from the sound's own.
+
+    Args:
+        sound: float32 `(rows, frames * frame_step)`.
+        mel: `(rows, frames, num_mel_bins)`, as `mel_features` makes it.
+        mel_features: The front end that made it.
+        num_iterations: How often phases are corrected.
+        momentum: From 0 to below 1.
+        magnitude_iterations: Updates of the magnitudes.
+
+    Returns:
+        float32, of the shape of `sound`.
+    """
+    xp = namespace(sound)
+    fft_length = mel_features.fft_length
+    step = mel_features.frame_step
+    window = centered_window(
+        mel_features.window, mel_features.window_length, fft_length
+    )
+    edge = margin(fft_length, step, mel_features.padding)
+    # As many frames as the mels have, the first and last over zeros.
+    padded = xp.pad(sound, [[0, 0], [edge, fft_length - step - edge]])
+    frames = frame(padded, fft_length, step) * constant(window, padded)
+    shape = (-1, xp.shape(mel)[1], fft_length // 2 + 1)
+    real, imaginary = (
+        xp.reshape(part, shape) for part in rfft(frames, fft_length)
+    )
+    power = xp.square(real) + xp.square(imaginary)
+    exponent = mel_features.power / 2.0
+    linear = xp.power(xp.maximum(power, _TINY), np.float32(exponent))
+    covered = mel_features.filters.sum(axis=1) > 0.0
+    # Each bin's column adds up to 1: what its bands say, weighted.
+    shares = mel_features.filters / np.maximum(
+        mel_features.filters.sum(axis=1, keepdims=True), _TINY
+    )
+    shares[~covered] = 0.0
+    filters, across, others = (
+        constant(np.ascontiguousarray(each, dtype="float32"), linear)
+        for each in (mel_features.filters, shares.T, ~covered)
+    )
+    wanted = _mel_magnitudes(mel, mel_features)
+    for _ in range(magnitude_iterations):
+        reached = xp.maximum(xp.matmul(linear, filters), _TINY)
+        linear = linear * (xp.matmul(wanted / reached, across) + others)
+    magnitudes = xp.power(linear, np.float32(1.0 / mel_features.power))
+    gain = magnitudes / xp.sqrt(xp.maximum(power, _SMALLEST_POWER))
+    fitted = _iterate(
+        magnitudes,
+        (real * gain, imaginary * gain),
+        window,
+        step,
+        num_iterations,
+        momentum,
+    )
+    return fitted[:, edge : edge + xp.shape(sound)[1]]
 
 
 def griffin_lim(

@@ -37,32 +37,25 @@ def are_products() -> bool:
     return _AS_PRODUCTS.get()
 
 
-def fourier_matrix(fft_length: int) -> np.ndarray:
-    """Returns what frames are multiplied by in place of `rfft`.
+def fourier_matrices(fft_length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns what the halves of frames are multiplied by for `rfft`.
 
-    float32 `(fft_length, 2 * bins)`: cosines, which give the real parts of
-    the `fft_length // 2 + 1` bins, beside negative sines, which give the
-    imaginary ones.
+    Cosines are the same at `n` and `fft_length - n`, and sines differ in
+    sign alone: sums of such pairs of samples give the real parts, and their
+    differences the imaginary ones, by half as many products.
+
+    Returns:
+        float32 `(fft_length // 2 + 1, bins)`, of the first sample, the sums
+        of pairs and, where the length is even, the middle one; and
+        `((fft_length - 1) // 2, bins)`, of differences.
     """
-    turns = np.outer(np.arange(fft_length), np.arange(fft_length // 2 + 1))
+    half = np.arange(fft_length // 2 + 1)
     # Whole turns left out while the numbers are whole.
-    angles = 2.0 * np.pi * (turns % fft_length) / fft_length
-    matrix = np.concatenate([np.cos(angles), -np.sin(angles)], axis=1)
-    return matrix.astype("float32")
-
-
-def inverse_fourier_matrix(fft_length: int) -> np.ndarray:
-    """Returns what parts side by side are multiplied by, as for `irfft`.
-
-    float32 `(2 * bins, fft_length)`.
-    """
-    bins = fft_length // 2 + 1
-    weights = np.full(bins, 2.0 / fft_length)
-    weights[0] /= 2.0
-    if fft_length % 2 == 0:
-        weights[-1] /= 2.0
-    matrix = fourier_matrix(fft_length).T * np.tile(weights, 2)[:, None]
-    return matrix.astype("float32")
+    turns = np.outer(half, half) % fft_length
+    angles = 2.0 * np.pi * turns / fft_length
+    pairs = slice(1, (fft_length - 1) // 2 + 1)
+    real, imaginary = np.cos(angles), -np.sin(angles)[pairs]
+    return real.astype("float32"), imaginary.astype("float32")
 
 
 def namespace(array: Any) -> Any:
@@ -148,10 +141,23 @@ def rfft(frames: Any, fft_length: int) -> tuple[Any, Any]:
 
     if _AS_PRODUCTS.get():
         frames = frames[..., :fft_length]
-        matrix = fourier_matrix(fft_length)[: frames.shape[-1]]
-        both = ops.matmul(frames, ops.convert_to_tensor(matrix))
-        bins = fft_length // 2 + 1
-        return both[..., :bins], both[..., bins:]
+        missing = fft_length - frames.shape[-1]
+        if missing:
+            around = [[0, 0]] * (len(frames.shape) - 1)
+            frames = ops.pad(frames, [*around, [0, missing]])
+        pairs, half = (fft_length - 1) // 2, fft_length // 2
+        front = frames[..., 1 : pairs + 1]
+        back = frames[..., :half:-1]
+        sums = [frames[..., :1], front + back]
+        if fft_length % 2 == 0:
+            sums.append(frames[..., half : half + 1])
+        cosines, sines = map(
+            ops.convert_to_tensor, fourier_matrices(fft_length)
+        )
+        return (
+            ops.matmul(ops.concatenate(sums, axis=-1), cosines),
+            ops.matmul(front - back, sines),
+        )
     return ops.rfft(frames, fft_length)
 
 
@@ -163,9 +169,27 @@ def irfft(real: Any, imaginary: Any, fft_length: int) -> Any:
     from keras import ops
 
     if _AS_PRODUCTS.get():
-        both = ops.concatenate([real, imaginary], axis=-1)
-        matrix = inverse_fourier_matrix(fft_length)
-        return ops.matmul(both, ops.convert_to_tensor(matrix))
+        pairs, half = (fft_length - 1) // 2, fft_length // 2
+        weights = np.full((half + 1, 1), 2.0 / fft_length, "float32")
+        weights[0] /= 2.0
+        if fft_length % 2 == 0:
+            weights[-1] /= 2.0
+        cosines, sines = (
+            ops.convert_to_tensor(weights * matrix.T)
+            for matrix in fourier_matrices(fft_length)
+        )
+        sums = ops.matmul(real, cosines)
+        differences = ops.matmul(imaginary, sines)
+        middle = sums[..., 1 : pairs + 1]
+        return ops.concatenate(
+            [
+                sums[..., :1],
+                middle + differences,
+                sums[..., pairs + 1 :],
+                (middle - differences)[..., ::-1],
+            ],
+            axis=-1,
+        )
     return ops.irfft((real, imaginary), fft_length)
 
 
@@ -193,12 +217,40 @@ def overlap_weight(
     return np.maximum(weight, np.float32(floor))
 
 
+def overlap_weight_of(
+    frames: Any, window: np.ndarray, frame_step: int, floor: float = 0.0
+) -> Any:
+    """Returns the `overlap_weight` of some frames, beside them.
+
+    Args:
+        frames: `(rows, frames, fft_length)`, also as many as a TensorFlow
+            graph does not know yet.
+        window: `(fft_length,)`.
+        frame_step: Samples from one frame to the next.
+        floor: Least weight.
+
+    Returns:
+        float32 `((frames - 1) * frame_step + fft_length,)`.
+    """
+    if frames.shape[1] is not None:
+        # Constant in every graph: TensorFlow rounds quotients of constants
+        # otherwise, and of a free batch saw none.
+        return constant(
+            overlap_weight(window, frames.shape[1], frame_step, floor), frames
+        )
+    from keras import ops
+
+    squares = constant(np.asarray(window**2, "float32"), frames)
+    weight = overlap_add(ops.ones_like(frames[:1, :, :1]) * squares, frame_step)
+    return ops.maximum(weight[0], floor)
+
+
 def inverse_stft(
     real: Any,
     imaginary: Any,
     window: np.ndarray,
     frame_step: int,
-    weight: np.ndarray,
+    weight: Any,
 ) -> Any:
     """Turns spectra into sound: the nearest one in the least-squares sense.
 

@@ -120,7 +120,7 @@ def export_model(
             tell(f"Converting to {format}")
             write(traced, pure, place)
         tell(f"Comparing {runtime} with Keras")
-        iterates = hasattr(model, "set_phase_recovery")
+        iterates = model.arguments.get("phase_iterations", 0) > 0
         tolerance = ITERATIVE_TOLERANCE if iterates else TOLERANCE
         difference = _difference(load(place), reference, tolerance)
     return Export(

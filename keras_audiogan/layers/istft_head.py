@@ -14,7 +14,7 @@ from keras_audiogan.audio.transforms import (
     constant,
     irfft,
     overlap_add,
-    overlap_weight,
+    overlap_weight_of,
 )
 from keras_audiogan.audio.windows import centered_window, margin
 
@@ -170,21 +170,9 @@ class InverseSTFTHead(keras.layers.Layer):
         parts = irfft(real, imaginary, self.fft_length) * taper
         sound = overlap_add(parts, self.frame_step)
         # Nothing of use lies where the windows vanish.
-        if parts.shape[1] is None:
-            weights = overlap_add(
-                ops.ones_like(parts[:1, :, :1]) * ops.square(taper),
-                self.frame_step,
-            )[0]
-            weights = ops.maximum(weights, _LEAST_WEIGHT)
-        else:
-            # Constant in every graph: TensorFlow rounds quotients of
-            # constants otherwise, and of a free batch saw none.
-            weights = constant(
-                overlap_weight(
-                    self.taper, parts.shape[1], self.frame_step, _LEAST_WEIGHT
-                ),
-                parts,
-            )
+        weights = overlap_weight_of(
+            parts, self.taper, self.frame_step, _LEAST_WEIGHT
+        )
         start = margin(self.fft_length, self.frame_step, self.padding)
         stop = start + ops.shape(parts)[1] * self.frame_step
         return sound[:, start:stop] / weights[start:stop]

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from keras_audiogan.training import distribution
+
 # Arguments of a Keras layer, no part of what a model is.
 _OF_KERAS = ("dtype", "name")
 
@@ -58,6 +60,14 @@ class RecordedArguments:
         config = plain(self.arguments)
         policy = self.dtype_policy.name  # type: ignore[attr-defined]
         return config if policy == "float32" else {**config, "dtype": policy}
+
+    def change_arguments(self, **changed: Any) -> None:
+        """Records other values of arguments that matter in use alone.
+
+        What was compiled of `call` is made anew.
+        """
+        _record(self, {**self.arguments, **changed})
+        distribution.forget_predictions(self)
 
     def save_to_preset(self, path: str | Path, **kwargs: Any) -> None:
         """Writes a preset folder; see `keras_audiogan.presets.save_preset`."""
@@ -122,10 +132,7 @@ def record_arguments(cls: Any) -> None:
             recorded = plain(
                 {k: v for k, v in kwargs.items() if k not in _OF_KERAS}
             )
-            # Not through Keras, which would track a dict's contents.
-            object.__setattr__(
-                self, "arguments", types.MappingProxyType(recorded)
-            )
+            _record(self, recorded)
         if own is None:
             super(cls, self).__init__(*args, **kwargs)
         else:
@@ -135,6 +142,11 @@ def record_arguments(cls: Any) -> None:
     __init__.__doc__ = own.__doc__ if own is not None else None
     cls.__init__ = __init__
     cls.__signature__ = signature
+
+
+def _record(model: Any, arguments: dict[str, Any]) -> None:
+    # Not through Keras, which would track a dict's contents.
+    object.__setattr__(model, "arguments", types.MappingProxyType(arguments))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -231,7 +231,6 @@ class ParallelWaveGAN(Vocoder):
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Sound of `[mel, noise]` or of mels, from the moving average."""
-        del training
         if not isinstance(inputs, (list, tuple)):
             inputs = [inputs, self._draw(inputs)]
-        return self.ema_generator(list(inputs), training=False)
+        return super().call(list(inputs), training)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import types
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -135,11 +134,8 @@ class SpectralGAN(AudioGAN):
             "phase_momentum": momentum,
         }
         changed = {k: v for k, v in asked.items() if v is not None}
-        arguments = {**self.arguments, **changed}
-        self.representation = spectrogram_of(arguments)
-        object.__setattr__(self, "arguments", types.MappingProxyType(arguments))
-        # It holds the graph of the old one.
-        self.predict_function = None
+        self.representation = spectrogram_of({**self.arguments, **changed})
+        self.change_arguments(**changed)
 
     @classmethod
     def fit_to_clips(

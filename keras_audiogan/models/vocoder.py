@@ -13,6 +13,7 @@ from keras import ops
 
 from keras_audiogan.audio.files import read_audio, write_audio
 from keras_audiogan.audio.mel_scale import check_mel_scale
+from keras_audiogan.audio.phase_recovery import fit_to_mel
 from keras_audiogan.audio.plots import save_sheet
 from keras_audiogan.layers import MelFeatures
 from keras_audiogan.layers.normalized_conv import (
@@ -35,7 +36,7 @@ from keras_audiogan.models.diagram import zeros
 from keras_audiogan.models.networks import BuiltNetwork
 from keras_audiogan.models.sliced_scores import collecting_directions
 from keras_audiogan.presets.upgrade import upgrade_vocoder
-from keras_audiogan.serving.reach import Reach, reach_of
+from keras_audiogan.serving.reach import Reach, fitted_frames, reach_of
 from keras_audiogan.serving.vocoding import Vocoding
 from keras_audiogan.training import distribution
 from keras_audiogan.training.vocoder_losses import (
@@ -59,6 +60,7 @@ from keras_audiogan.training.vocoder_objectives import (
 _FITTED_CLIPS = 256
 # What `write_samples` shows: this many files, up to this many seconds.
 _SAMPLES, _SAMPLE_SECONDS = 4, 5
+_MOST_ITERATIONS = 1000
 
 
 # What makes any vocoder tiny; clips must be longer than half the longest
@@ -119,6 +121,12 @@ class Vocoder(Vocoding, AdversarialModel):
             "multi_scale", "channels": 8}]`; the architecture's by default.
         level: how training files are levelled: `"peak"`, `"keep"` or a gain.
         ema_momentum: see `AudioGAN`.
+        phase_iterations: how often, in use, phases of what the generator made
+            are corrected, after its magnitudes, so that the sound has the
+            mels that it was made of: see
+            `keras_audiogan.audio.fit_to_mel`; 0 leaves the sound as it is.
+            Training is without. A sample then depends on that many times
+            more frames, by which streams stay behind.
         **network: arguments of the generator.
 
     Raises:
@@ -144,6 +152,7 @@ class Vocoder(Vocoding, AdversarialModel):
         discriminators: Any = None,
         ema_momentum: float = 0.999,
         level: str | float = "peak",
+        phase_iterations: int = 0,
         dtype: Any = None,
         name: str | None = None,
         **network: Any,
@@ -155,6 +164,7 @@ class Vocoder(Vocoding, AdversarialModel):
         mel = {**(mel or {}), "sampling_rate": sampling_rate}
         features = MelFeatures(**mel, name="features")
         self._check_hop(network, features.frame_step, slice_length)
+        _check_phase_iterations(phase_iterations, features)
         for options in (network, *self.arguments["discriminators"]):
             _check_slope(options.get("negative_slope", 0.0))
         self.features = features
@@ -219,7 +229,8 @@ class Vocoder(Vocoding, AdversarialModel):
     @property
     def context_frames(self) -> int:
         """Frames to either side that a sample depends on."""
-        return self.ema_generator.context_frames
+        own: int = self.ema_generator.context_frames
+        return own + fitted_frames(self.arguments)
 
     # Training
 
@@ -523,7 +534,33 @@ class Vocoder(Vocoding, AdversarialModel):
         """Sound `(batch, frames * hop, 1)` of mels, from the average."""
         del training
         made = self.ema_generator(inputs, training=False)
-        return self.representation.synthesise(made)
+        sound = self.representation.synthesise(made)
+        if not self.arguments["phase_iterations"]:
+            return sound
+        is_pair = isinstance(inputs, (list, tuple))
+        mel = ops.cast(inputs[0] if is_pair else inputs, "float32")
+        fitted = fit_to_mel(
+            ops.cast(sound, "float32")[:, :, 0],
+            mel,
+            self.features,
+            self.arguments["phase_iterations"],
+        )
+        return ops.expand_dims(fitted, -1)
+
+    def set_phase_recovery(self, num_iterations: int) -> None:
+        """Changes `phase_iterations` from now on.
+
+        A preset that is saved keeps it.
+
+        Args:
+            num_iterations: replaces `phase_iterations`.
+
+        Raises:
+            ValueError: if it is out of range, or frames of the mels overlap
+                too little.
+        """
+        _check_phase_iterations(num_iterations, self.features)
+        self.change_arguments(phase_iterations=num_iterations)
 
     def _mels_of(self, audio: np.ndarray) -> np.ndarray:
         return ops.convert_to_numpy(self.features(audio))
@@ -694,6 +731,27 @@ class _DiscriminatorStart(keras.callbacks.Callback):
         """Changes the step where it is time."""
         self.model.adversarial_from(self.step)
         self.step += 1
+
+
+def _check_phase_iterations(number: Any, features: MelFeatures) -> None:
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise ValueError(
+            "`phase_iterations` must be a whole number from 0 to "
+            f"{_MOST_ITERATIONS}. Received: {number!r}"
+        )
+    if not 0 <= number <= _MOST_ITERATIONS:
+        raise ValueError(
+            f"`phase_iterations` must lie between 0 and {_MOST_ITERATIONS}. "
+            f"Received: {number}"
+        )
+    window = features.window_length or features.fft_length
+    if number and 2 * features.frame_step > window:
+        raise ValueError(
+            "Phases are found where frames overlap: `phase_iterations` needs "
+            "mels whose `frame_step` is at most half their window. Received: "
+            f"frame_step={features.frame_step}, window={window}, "
+            f"phase_iterations={number}"
+        )
 
 
 def _decaying(optimizer: Any, rate: float | None, steps: int | None) -> Any:

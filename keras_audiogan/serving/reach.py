@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from keras_audiogan.audio.windows import margin
+
 
 class Reach(NamedTuple):
     """What a stream waits for and keeps.
@@ -161,6 +163,19 @@ def _vocos(a: Mapping[str, Any]) -> list[_Step]:
     return [*convs, _frames(length, hop, margin // 2)]
 
 
+def _fit_to_mel(a: Mapping[str, Any]) -> _Step:
+    """The sound before its phases were corrected, of the sound after it."""
+    mel = a["mel"]
+    hop, length = mel["frame_step"], mel["fft_length"]
+    edge = margin(length, hop, mel.get("padding", "center"))
+    # Every correction asks the frames that overlap with a frame.
+    reach = a["phase_iterations"] * ((length - 1) // hop)
+    return _Step(
+        lambda p: ((p + edge) // hop + reach) * hop + length - 1 - edge,
+        lambda p: (-(-(p + edge - length + 1) // hop) - reach) * hop - edge,
+    )
+
+
 _STEPS: dict[str, Callable[[Mapping[str, Any]], list[_Step]]] = {
     "bigvgan": _bigvgan,
     "hifigan": _hifigan,
@@ -185,7 +200,24 @@ def reach_of(
     hop = arguments["mel"]["frame_step"]
     if architecture not in _STEPS:
         return Reach(context_frames * hop, context_frames, context_frames + 1)
-    return _measured(_STEPS[architecture](arguments), hop)
+    steps = _STEPS[architecture](arguments)
+    # Presets of earlier versions do not say it.
+    if arguments.get("phase_iterations"):
+        steps.append(_fit_to_mel(arguments))
+    return _measured(steps, hop)
+
+
+def fitted_frames(arguments: Mapping[str, Any]) -> int:
+    """Returns how many frames further `phase_iterations` make a sample see.
+
+    To either side, for `Vocoder.context_frames`.
+    """
+    iterations = arguments.get("phase_iterations", 0)
+    if not iterations:
+        return 0
+    mel = arguments["mel"]
+    hop, length = mel["frame_step"], mel["fft_length"]
+    return iterations * ((length - 1) // hop) + -(-length // hop)
 
 
 def known_reach(

@@ -164,6 +164,13 @@ def predict_any_length(model: keras.Model, inputs: list[Any]) -> np.ndarray:
     return np.asarray(graph(*tensors), "float32")
 
 
+def forget_predictions(model: keras.Model) -> None:
+    """Drops the graphs that `predict` and `predict_any_length` made."""
+    with _lock_of(model):
+        model.predict_function = None
+        model.__dict__.pop("_any_length", None)
+
+
 def _is_on_one_device(model: keras.Model) -> bool:
     strategy = getattr(model, "distribute_strategy", None)
     return strategy is None or strategy.num_replicas_in_sync == 1
