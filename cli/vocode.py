@@ -162,11 +162,6 @@ def command(
     )
     from keras_audiogan.vocoding import MELS
 
-    if phase_iterations is not None and "engine" in config:
-        raise click.UsageError(
-            "An engine corrects phases as the preset did that it was exported "
-            "from. Leave out --phase-iterations, or vocode with that preset."
-        )
     if raw or "-" in inputs:
         _check_raw(raw, inputs, output)
         if "engine" not in config:

@@ -42,7 +42,7 @@ FORMS = {
     "gansynth": ("gansynth", {}),
     "hifigan": ("hifigan", {}),
     "parallel_wavegan": ("parallel_wavegan", {}),
-    "vocos": ("vocos", {}),
+    "vocos": ("vocos", {"phase_iterations": 3}),
     "multiband_melgan": ("multiband_melgan", {}),
 }
 needs_openvino = pytest.mark.skipif(
@@ -152,6 +152,20 @@ def test_the_same_mels_are_the_same_sound(engines, form, runtime):
     np.testing.assert_allclose(
         made[1], model.vocode(mel[:40], seed=2)[0], atol=1e-4
     )
+    # An engine is its network, and corrects phases as often as it is told.
+    both = (engine, model)
+    before = model.phase_iterations
+    for each in both:
+        each.set_phase_recovery(1)
+    wanted = model.vocode(mel, seed=2)
+    np.testing.assert_allclose(engine.vocode(mel, seed=2), wanted, atol=1e-4)
+    # Its network has windows of its own, shorter than what phases need.
+    engine.default_chunk_frames = 20
+    made = engine.vocode(mel, seed=2, chunk_frames=150)
+    np.testing.assert_allclose(made, wanted, atol=1e-4)
+    assert engine.reach == model.reach
+    for each in both:
+        each.set_phase_recovery(before)
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
@@ -436,6 +450,8 @@ def test_any_cut_is_one_error(engines):
         ("hifigan", {"format": "tflite"}, "format. is unknown"),
         ("hifigan", {"look_back": -1}, "look_back. is missing or wrong"),
         ("hifigan", {"chunk_frames": 1 << 40}, "beyond"),
+        ("hifigan", {"phase_iterations": -1}, "phase_iterations"),
+        ("hifigan", {"phase_iterations": "8"}, "phase_iterations"),
         ("hifigan", {"causal": 1}, "causal. is missing or wrong"),
         ("hifigan", {"mel": {"fft_length": 64}}, "settings of a mel"),
         ("hifigan", {"level": "loud"}, "level"),

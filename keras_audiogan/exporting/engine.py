@@ -98,13 +98,14 @@ def _described(
 ) -> tuple[Callable[[Any], PureFunction], Mapping[str, Any]]:
     """Returns what is exported, and what an engine must know of a model."""
     if model.task == "vocode":
-        reach = model.reach
-        return vocode, {
+        reach = model.network_reach
+        return vocode_by_network, {
             "mel": model.features.settings,
             "level": model.level,
             "causal": bool(model.causal),
             "takes_noise": model.takes_noise,
-            "context_frames": model.context_frames,
+            "phase_iterations": model.phase_iterations,
+            "context_frames": model.network_frames,
             "chunk_frames": model.engine_chunk_frames,
             "look_ahead": reach.look_ahead,
             "look_back": reach.look_back,
@@ -133,6 +134,14 @@ def _described(
         "latent_law": model.latent_law,
         "conditional": bool(model.conditional),
     }
+
+
+def vocode_by_network(model: Any) -> PureFunction:
+    """Returns mel (and noise) -> audio, without corrections of phases.
+
+    Engines make those of arrays, which takes half the time of products.
+    """
+    return vocode(model, fitted=False)
 
 
 def generate_by_classes(model: Any) -> PureFunction:

@@ -120,8 +120,7 @@ def export_model(
             tell(f"Converting to {format}")
             write(traced, pure, place)
         tell(f"Comparing {runtime} with Keras")
-        iterates = model.arguments.get("phase_iterations", 0) > 0
-        tolerance = ITERATIVE_TOLERANCE if iterates else TOLERANCE
+        tolerance = ITERATIVE_TOLERANCE if pure.iterates else TOLERANCE
         difference = _difference(load(place), reference, tolerance)
     return Export(
         target,

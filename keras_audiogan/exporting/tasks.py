@@ -48,6 +48,7 @@ class PureFunction:
         outputs: the same.
         examples: inputs to compare by, of several batch sizes and lengths.
         facts: what whoever runs it must know, as text by name.
+        iterates: whether it looks for phases, which amplifies rounding.
     """
 
     function: Callable[..., dict[str, Any]]
@@ -55,6 +56,7 @@ class PureFunction:
     outputs: Mapping[str, Port]
     examples: list[dict[str, np.ndarray]]
     facts: Mapping[str, str]
+    iterates: bool = False
 
 
 def _facts(model: Any) -> dict[str, str]:
@@ -103,20 +105,31 @@ def generate(model: Any) -> PureFunction:
         examples.append(example)
     shape = ("batch", model.slice_length, model.num_channels)
     return PureFunction(
-        function, inputs, {"audio": Port(shape)}, examples, _facts(model)
+        function,
+        inputs,
+        {"audio": Port(shape)},
+        examples,
+        _facts(model),
+        hasattr(model, "set_phase_recovery"),
     )
 
 
-def vocode(model: Any, with_mel: bool = False) -> PureFunction:
+def vocode(
+    model: Any, with_mel: bool = False, fitted: bool = True
+) -> PureFunction:
     """Returns mel (and noise) -> audio, as `vocode` does.
 
-    With the front end it takes sound in place of mels, of any length.
+    With the front end it takes sound in place of mels, of any length. Not
+    `fitted`, it is the network's sound as it is, from which phases are still
+    to be corrected.
     """
     features = model.features
     hop, fft_length = features.frame_step, features.fft_length
 
     def of_mel(mel: Any, noise: Any = None) -> dict[str, Any]:
         given = mel if noise is None else [mel, noise]
+        if not fitted:
+            return {"audio": model.network_sound(given)}
         return {"audio": ops.clip(model(given, training=False), -1.0, 1.0)}
 
     def of_audio(audio: Any, noise: Any = None) -> dict[str, Any]:
@@ -147,6 +160,7 @@ def vocode(model: Any, with_mel: bool = False) -> PureFunction:
         {"sound" if with_mel else "audio": sound},
         _vocoder_examples(model, with_mel),
         facts,
+        fitted and model.phase_iterations > 0,
     )
 
 

@@ -248,8 +248,8 @@ class MultiBandMelGAN(Vocoder):
         return {**super().network_context(), "out_channels": self.num_bands}
 
     @property
-    def context_frames(self) -> int:
-        """Frames to either side that a sample depends on."""
+    def network_frames(self) -> int:
+        """Frames to either side that a sample of the network depends on."""
         # A filter reaches half its taps to either side.
         bank = -(-self.arguments["pqmf_taps"] // self.features.frame_step)
-        return super().context_frames + bank
+        return super().network_frames + bank

@@ -229,8 +229,8 @@ class ParallelWaveGAN(Vocoder):
         noise = batch.get("noise")
         return [mel, self._draw(mel) if noise is None else noise]
 
-    def call(self, inputs: Any, training: bool = False) -> Any:
+    def network_sound(self, inputs: Any) -> Any:
         """Sound of `[mel, noise]` or of mels, from the moving average."""
         if not isinstance(inputs, (list, tuple)):
             inputs = [inputs, self._draw(inputs)]
-        return super().call(list(inputs), training)
+        return super().network_sound(list(inputs))

@@ -36,8 +36,8 @@ from keras_audiogan.models.diagram import zeros
 from keras_audiogan.models.networks import BuiltNetwork
 from keras_audiogan.models.sliced_scores import collecting_directions
 from keras_audiogan.presets.upgrade import upgrade_vocoder
-from keras_audiogan.serving.reach import Reach, fitted_frames, reach_of
-from keras_audiogan.serving.vocoding import Vocoding
+from keras_audiogan.serving.reach import Reach, reach_of
+from keras_audiogan.serving.vocoding import Vocoding, check_phase_iterations
 from keras_audiogan.training import distribution
 from keras_audiogan.training.vocoder_losses import (
     SUB_BAND,
@@ -60,7 +60,6 @@ from keras_audiogan.training.vocoder_objectives import (
 _FITTED_CLIPS = 256
 # What `write_samples` shows: this many files, up to this many seconds.
 _SAMPLES, _SAMPLE_SECONDS = 4, 5
-_MOST_ITERATIONS = 1000
 
 
 # What makes any vocoder tiny; clips must be longer than half the longest
@@ -164,7 +163,7 @@ class Vocoder(Vocoding, AdversarialModel):
         mel = {**(mel or {}), "sampling_rate": sampling_rate}
         features = MelFeatures(**mel, name="features")
         self._check_hop(network, features.frame_step, slice_length)
-        _check_phase_iterations(phase_iterations, features)
+        check_phase_iterations(phase_iterations, features)
         for options in (network, *self.arguments["discriminators"]):
             _check_slope(options.get("negative_slope", 0.0))
         self.features = features
@@ -227,10 +226,23 @@ class Vocoder(Vocoding, AdversarialModel):
         return {"num_mel_bins": self.features.num_mel_bins}
 
     @property
-    def context_frames(self) -> int:
-        """Frames to either side that a sample depends on."""
-        own: int = self.ema_generator.context_frames
-        return own + fitted_frames(self.arguments)
+    def phase_iterations(self) -> int:
+        """How often phases of what the network made are corrected."""
+        return int(self.arguments["phase_iterations"])
+
+    @property
+    def network_frames(self) -> int:
+        """Frames to either side that a sample of the network depends on."""
+        return self.ema_generator.context_frames
+
+    @property
+    def network_reach(self) -> Reach:
+        """What of the mels a sample of the network depends on."""
+        return reach_of(self.architecture, self.arguments, self.network_frames)
+
+    def _set_phase_iterations(self, number: int) -> None:
+        # A preset that is saved keeps it.
+        self.change_arguments(phase_iterations=number)
 
     # Training
 
@@ -533,34 +545,22 @@ class Vocoder(Vocoding, AdversarialModel):
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Sound `(batch, frames * hop, 1)` of mels, from the average."""
         del training
-        made = self.ema_generator(inputs, training=False)
-        sound = self.representation.synthesise(made)
-        if not self.arguments["phase_iterations"]:
+        sound = self.network_sound(inputs)
+        if not self.phase_iterations:
             return sound
         is_pair = isinstance(inputs, (list, tuple))
-        mel = ops.cast(inputs[0] if is_pair else inputs, "float32")
         fitted = fit_to_mel(
-            ops.cast(sound, "float32")[:, :, 0],
-            mel,
+            ops.cast(sound[:, :, 0], "float32"),
+            ops.cast(inputs[0] if is_pair else inputs, "float32"),
             self.features,
-            self.arguments["phase_iterations"],
+            self.phase_iterations,
         )
         return ops.expand_dims(fitted, -1)
 
-    def set_phase_recovery(self, num_iterations: int) -> None:
-        """Changes `phase_iterations` from now on.
-
-        A preset that is saved keeps it.
-
-        Args:
-            num_iterations: replaces `phase_iterations`.
-
-        Raises:
-            ValueError: if it is out of range, or frames of the mels overlap
-                too little.
-        """
-        _check_phase_iterations(num_iterations, self.features)
-        self.change_arguments(phase_iterations=num_iterations)
+    def network_sound(self, inputs: Any) -> Any:
+        """The same, before phases are corrected."""
+        made = self.ema_generator(inputs, training=False)
+        return self.representation.synthesise(made)
 
     def _mels_of(self, audio: np.ndarray) -> np.ndarray:
         return ops.convert_to_numpy(self.features(audio))
@@ -601,11 +601,6 @@ class Vocoder(Vocoding, AdversarialModel):
     def compiles_lengths(self) -> bool:
         """Whether every length of mels is compiled for itself."""
         return self.jit_compile and not self.run_eagerly
-
-    @property
-    def reach(self) -> Reach:
-        """What of the mels a sample of the sound depends on."""
-        return reach_of(self.architecture, self.arguments, self.context_frames)
 
     def fuse_weight_norm(self) -> Vocoder:
         """Returns this vocoder for use: the norm is part of the kernels.
@@ -731,27 +726,6 @@ class _DiscriminatorStart(keras.callbacks.Callback):
         """Changes the step where it is time."""
         self.model.adversarial_from(self.step)
         self.step += 1
-
-
-def _check_phase_iterations(number: Any, features: MelFeatures) -> None:
-    if isinstance(number, bool) or not isinstance(number, int):
-        raise ValueError(
-            "`phase_iterations` must be a whole number from 0 to "
-            f"{_MOST_ITERATIONS}. Received: {number!r}"
-        )
-    if not 0 <= number <= _MOST_ITERATIONS:
-        raise ValueError(
-            f"`phase_iterations` must lie between 0 and {_MOST_ITERATIONS}. "
-            f"Received: {number}"
-        )
-    window = features.window_length or features.fft_length
-    if number and 2 * features.frame_step > window:
-        raise ValueError(
-            "Phases are found where frames overlap: `phase_iterations` needs "
-            "mels whose `frame_step` is at most half their window. Received: "
-            f"frame_step={features.frame_step}, window={window}, "
-            f"phase_iterations={number}"
-        )
 
 
 def _decaying(optimizer: Any, rate: float | None, steps: int | None) -> Any:

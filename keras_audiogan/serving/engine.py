@@ -16,6 +16,7 @@ import numpy as np
 
 from keras_audiogan.audio.levels import check_level
 from keras_audiogan.audio.mel_front_end import MelFrontEnd
+from keras_audiogan.audio.phase_recovery import fit_to_mel
 from keras_audiogan.presets.config import (
     CONFIG_FILE,
     as_stems,
@@ -34,7 +35,7 @@ from keras_audiogan.serving.runtimes import (
     make_runtime,
 )
 from keras_audiogan.serving.sampling import Sampling
-from keras_audiogan.serving.vocoding import Vocoding
+from keras_audiogan.serving.vocoding import Vocoding, check_phase_iterations
 
 STEM = "generator"
 """The network that an engine has."""
@@ -197,22 +198,36 @@ class EngineVocoder(Vocoding, Engine):
         self.causal: bool = settings["causal"]
         self.takes_noise = settings["takes_noise"]
         self.default_chunk_frames = settings["chunk_frames"]
-        self._context_frames: int = settings["context_frames"]
-        self._reach = Reach(
+        self._network_frames: int = settings["context_frames"]
+        self._network_reach = Reach(
             settings["look_ahead"],
             settings["look_back"],
             settings["first_frames"],
         )
+        # Engines of earlier versions do not say it.
+        self._phase_iterations: int = settings.get("phase_iterations", 0)
+        try:
+            check_phase_iterations(self._phase_iterations, self.features)
+        except ValueError as error:
+            raise PresetError(file, f"`engine` is wrong: {error}") from error
 
     @property
-    def context_frames(self) -> int:
-        """Frames to either side that a sample depends on."""
-        return self._context_frames
+    def phase_iterations(self) -> int:
+        """How often phases of what the network made are corrected."""
+        return self._phase_iterations
 
     @property
-    def reach(self) -> Reach:
-        """What of the mels a sample of the sound depends on."""
-        return self._reach
+    def network_frames(self) -> int:
+        """Frames to either side that a sample of the network depends on."""
+        return self._network_frames
+
+    @property
+    def network_reach(self) -> Reach:
+        """What of the mels a sample of the network depends on."""
+        return self._network_reach
+
+    def _set_phase_iterations(self, number: int) -> None:
+        self._phase_iterations = number
 
     def ports(self) -> tuple[Ports, Ports]:
         """Returns mels (and noise), and sound."""
@@ -224,11 +239,32 @@ class EngineVocoder(Vocoding, Engine):
         return takes, {"audio": (None, None, 1)}
 
     def _run(self, inputs: Any) -> np.ndarray:
-        names = list(self.ports()[0])
-        arrays = inputs if isinstance(inputs, list) else [inputs]
+        mel, *noise = inputs if isinstance(inputs, list) else [inputs]
+        if not self.phase_iterations:
+            return self._network_sound(mel, *noise)
+        # The network has windows of its own: it needs most of the memory.
+        hop, frames = self.features.frame_step, mel.shape[1]
+        width = self.default_chunk_frames + 2 * self.network_frames
+        width = min(width, frames)
+        parts = []
+        for each in self._windows(frames, width, self.network_frames):
+            right = each.left + width
+            sound = self._network_sound(
+                mel[:, each.left : right],
+                *(x[:, each.left * hop : right * hop] for x in noise),
+            )
+            start, stop = ((x - each.left) * hop for x in each[1:])
+            parts.append(sound[:, start:stop, 0])
+        whole = np.concatenate(parts, axis=1)
+        fitted: np.ndarray = fit_to_mel(
+            whole, mel, self.features, self.phase_iterations
+        )
+        return fitted[:, :, np.newaxis]
+
+    def _network_sound(self, *inputs: np.ndarray) -> np.ndarray:
         given = {
             name: np.ascontiguousarray(each, "float32")
-            for name, each in zip(names, arrays, strict=True)
+            for name, each in zip(self.ports()[0], inputs, strict=True)
         }
         rows, frames, _ = given["mel"].shape
         shape = (rows, frames * self.features.frame_step, 1)

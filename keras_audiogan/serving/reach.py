@@ -163,19 +163,6 @@ def _vocos(a: Mapping[str, Any]) -> list[_Step]:
     return [*convs, _frames(length, hop, margin // 2)]
 
 
-def _fit_to_mel(a: Mapping[str, Any]) -> _Step:
-    """The sound before its phases were corrected, of the sound after it."""
-    mel = a["mel"]
-    hop, length = mel["frame_step"], mel["fft_length"]
-    edge = margin(length, hop, mel.get("padding", "center"))
-    # Every correction asks the frames that overlap with a frame.
-    reach = a["phase_iterations"] * ((length - 1) // hop)
-    return _Step(
-        lambda p: ((p + edge) // hop + reach) * hop + length - 1 - edge,
-        lambda p: (-(-(p + edge - length + 1) // hop) - reach) * hop - edge,
-    )
-
-
 _STEPS: dict[str, Callable[[Mapping[str, Any]], list[_Step]]] = {
     "bigvgan": _bigvgan,
     "hifigan": _hifigan,
@@ -189,7 +176,7 @@ _STEPS: dict[str, Callable[[Mapping[str, Any]], list[_Step]]] = {
 def reach_of(
     architecture: str, arguments: Mapping[str, Any], context_frames: int
 ) -> Reach:
-    """Returns the reach of a vocoder.
+    """Returns the reach of a vocoder's network.
 
     Args:
         architecture: its name.
@@ -200,37 +187,71 @@ def reach_of(
     hop = arguments["mel"]["frame_step"]
     if architecture not in _STEPS:
         return Reach(context_frames * hop, context_frames, context_frames + 1)
-    steps = _STEPS[architecture](arguments)
-    # Presets of earlier versions do not say it.
-    if arguments.get("phase_iterations"):
-        steps.append(_fit_to_mel(arguments))
-    return _measured(steps, hop)
+    return _measured(_STEPS[architecture](arguments), hop)
 
 
-def fitted_frames(arguments: Mapping[str, Any]) -> int:
-    """Returns how many frames further `phase_iterations` make a sample see.
+def fitted_reach(
+    reach: Reach,
+    phase_iterations: int,
+    hop: int,
+    length: int,
+    padding: str,
+) -> Reach:
+    """Returns the reach of sound that `fit_to_mel` changed.
 
-    To either side, for `Vocoder.context_frames`.
+    Args:
+        reach: that of the network's sound.
+        phase_iterations: how often phases are corrected; 0 for not at all.
+        hop: `frame_step` of the mels.
+        length: `fft_length` of the mels.
+        padding: that of the mels.
     """
-    iterations = arguments.get("phase_iterations", 0)
-    if not iterations:
+    if not phase_iterations:
+        return reach
+    edge = margin(length, hop, padding)
+    # A correction asks the frames that overlap with a frame, and the first
+    # of them all samples below a frame.
+    further = phase_iterations * ((length - 1) // hop)
+    certain = (edge - length - reach.look_ahead) // hop - further
+    back = further - (-edge // hop) + (length - 1 - edge) // hop
+    first_sound = (edge // hop + further) * hop + length - edge
+    first = -(-(first_sound + reach.look_ahead) // hop)
+    return Reach(
+        edge - (certain + 1) * hop,
+        reach.look_back + back,
+        max(first, reach.first_frames),
+    )
+
+
+def fitted_frames(phase_iterations: int, hop: int, length: int) -> int:
+    """Returns how many frames further such sound depends on.
+
+    To either side: a bound, beside that of the network.
+    """
+    if not phase_iterations:
         return 0
-    mel = arguments["mel"]
-    hop, length = mel["frame_step"], mel["fft_length"]
-    return iterations * ((length - 1) // hop) + -(-length // hop)
+    return phase_iterations * ((length - 1) // hop) + -(-length // hop)
 
 
 def known_reach(
     architecture: str, arguments: Mapping[str, Any]
 ) -> Reach | None:
-    """Returns the reach of an architecture that is known here, else None.
+    """Returns the reach of a vocoder that is known here, else None.
 
     Of a config.json that lacks arguments it is None as well.
     """
     if architecture not in _STEPS:
         return None
     try:
-        return reach_of(architecture, arguments, 0)
+        mel = arguments["mel"]
+        return fitted_reach(
+            reach_of(architecture, arguments, 0),
+            # Presets of earlier versions do not say it.
+            arguments.get("phase_iterations", 0),
+            mel["frame_step"],
+            mel["fft_length"],
+            mel.get("padding", "center"),
+        )
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
 

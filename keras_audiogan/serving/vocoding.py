@@ -14,13 +14,15 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 
 from keras_audiogan.audio.checks import check_floats, check_sound
+from keras_audiogan.audio.mel_front_end import MelSettings
 from keras_audiogan.audio.mel_scale import check_mel_scale, mels_in_a_row
 from keras_audiogan.audio.resampling import resample
-from keras_audiogan.serving.reach import Reach
+from keras_audiogan.serving.reach import Reach, fitted_frames, fitted_reach
 from keras_audiogan.serving.streaming import VocoderStream
 
 # Windows that go through at once are at most so many times a whole one.
 _BATCH_WINDOWS = 2
+MOST_ITERATIONS = 1000
 
 
 class Window(NamedTuple):
@@ -37,8 +39,12 @@ class Vocoding:
     Attributes:
         features: the front end.
         sampling_rate: in Hz.
+        phase_iterations: how often phases of what the network made are
+            corrected; see `keras_audiogan.audio.fit_to_mel`.
         context_frames: frames to either side that a sample depends on.
         reach: the same to the sample, see `Reach`.
+        network_frames: `context_frames` of the network's sound.
+        network_reach: `reach` of it.
         default_chunk_frames: frames that `vocode` takes at a time, by what
             memory they need.
         takes_noise: whether it is called with `[mel, noise]`.
@@ -52,13 +58,54 @@ class Vocoding:
     _said_rate = False
 
     @property
+    def phase_iterations(self) -> int:
+        """How often phases of what the network made are corrected."""
+        raise NotImplementedError
+
+    @property
+    def network_frames(self) -> int:
+        """Frames to either side that a sample of the network depends on."""
+        raise NotImplementedError
+
+    @property
+    def network_reach(self) -> Reach:
+        """What of the mels a sample of the network depends on."""
+        raise NotImplementedError
+
+    @property
     def context_frames(self) -> int:
         """Frames to either side that a sample depends on."""
-        raise NotImplementedError
+        mel = self.features
+        return self.network_frames + fitted_frames(
+            self.phase_iterations, mel.frame_step, mel.fft_length
+        )
 
     @property
     def reach(self) -> Reach:
         """What of the mels a sample of the sound depends on."""
+        mel = self.features
+        return fitted_reach(
+            self.network_reach,
+            self.phase_iterations,
+            mel.frame_step,
+            mel.fft_length,
+            mel.padding,
+        )
+
+    def set_phase_recovery(self, num_iterations: int) -> None:
+        """Changes `phase_iterations` from now on.
+
+        Args:
+            num_iterations: from 0 to 1,000.
+
+        Raises:
+            ValueError: if it is out of range, or frames of the mels overlap
+                too little.
+        """
+        check_phase_iterations(num_iterations, self.features)
+        self._set_phase_iterations(num_iterations)
+
+    def _set_phase_iterations(self, number: int) -> None:
         raise NotImplementedError
 
     @property
@@ -272,7 +319,12 @@ class Vocoding:
 
     def _chunk(self, chunk_frames: int | None) -> int:
         if chunk_frames is None:
-            return self.default_chunk_frames
+            mel = self.features
+            further = fitted_frames(
+                self.phase_iterations, mel.frame_step, mel.fft_length
+            )
+            # Windows that overlap by so much are to be longer still.
+            return max(self.default_chunk_frames, 4 * further)
         if chunk_frames < 1:
             raise ValueError(
                 "`chunk_frames` must be 1 or more. "
@@ -301,9 +353,12 @@ class Vocoding:
         count = -(-(frames - overlap) // (width - overlap))
         return overlap - (-(frames - overlap) // count)
 
-    def _windows(self, frames: int, width: int) -> Iterator[Window]:
+    def _windows(
+        self, frames: int, width: int, context: int | None = None
+    ) -> Iterator[Window]:
         """Yields the windows of `width` frames that make up a clip."""
-        context, start = self.context_frames, 0
+        context = self.context_frames if context is None else context
+        start = 0
         while start < frames:
             left = min(max(start - context, 0), frames - width)
             stop = frames
@@ -456,6 +511,31 @@ class Vocoding:
             members.append(index)
         if members:
             yield width, members
+
+
+def check_phase_iterations(number: Any, features: MelSettings) -> None:
+    """Checks how often phases are to be corrected.
+
+    Raises:
+        ValueError: if it is out of range, or frames overlap too little.
+    """
+    if (
+        isinstance(number, bool)
+        or not isinstance(number, int)
+        or not 0 <= number <= MOST_ITERATIONS
+    ):
+        raise ValueError(
+            "`phase_iterations` must be a whole number from 0 to "
+            f"{MOST_ITERATIONS}. Received: {number!r}"
+        )
+    window = features.window_length or features.fft_length
+    if number and 2 * features.frame_step > window:
+        raise ValueError(
+            "Phases are found where frames overlap: `phase_iterations` needs "
+            "mels whose `frame_step` is at most half their window. Received: "
+            f"frame_step={features.frame_step}, window={window}, "
+            f"phase_iterations={number}"
+        )
 
 
 def _is_list_of_arrays(given: Any) -> bool:
