@@ -16,6 +16,7 @@ import pathlib
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 PRESETS = (
+    "vocos_speech",
     "hifigan_speech",
     "multiband_melgan_speech",
     "melgan_speech",

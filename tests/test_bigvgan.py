@@ -111,6 +111,22 @@ def test_activation_makes_no_aliases():
 # Sizes, arguments
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="graphs are TensorFlow's"
+)
+def test_an_activation_is_few_operations():
+    """The base size has 73 of them, and exports take the square of it."""
+    import tensorflow as tf
+
+    layer = AntiAliasedSnake()
+    layer.build((None, None, 4))
+    signature = [tf.TensorSpec((None, None, 4))]
+    function = tf.function(layer.call, input_signature=signature)
+    operations = function.get_concrete_function().graph.get_operations()
+    kinds = [each.type for each in operations if each.type != "Const"]
+    assert "Tile" not in kinds and len(kinds) < 60
+
+
 def test_published_sizes():
     model = BigVGAN(discriminators=["none"])
     # The original's own counts of `bigvgan_base_24khz_100band`.

@@ -531,6 +531,10 @@ def test_what_fits_stays_and_what_does_not_is_fitted(name, options):
     # Arrays and tensors.
     tensors = as_numpy(fit_to_mel(ops.convert_to_tensor(other), mel, features))
     np.testing.assert_allclose(tensors, many, atol=5e-3 * many.std())
+    with pytest.raises(ValueError, match="equal lengths"):
+        fit_to_mel(other[:, :-1], mel, features)
+    with pytest.raises(ValueError, match="momentum"):
+        fit_to_mel(other, mel, features, momentum=1.0)
 
 
 def test_bins_of_no_band_stay():

@@ -63,11 +63,7 @@ def invert_magnitudes(
     Raises:
         ValueError: If an argument is out of range.
     """
-    if num_iterations < 0 or not 0.0 <= momentum < 1.0:
-        raise ValueError(
-            "Expected `num_iterations` of 0 or more and 0 <= momentum < 1. "
-            f"Received: num_iterations={num_iterations}, momentum={momentum}"
-        )
+    _check_iterations(num_iterations, momentum)
     xp = namespace(magnitudes)
     fft_length = len(window)
     leading, (count, bins) = magnitudes.shape[:-2], magnitudes.shape[-2:]
@@ -94,6 +90,14 @@ def invert_magnitudes(
     )
     unknown = [-1 if size is None else size for size in leading]
     return xp.reshape(sound, (*unknown, sound.shape[-1]))
+
+
+def _check_iterations(num_iterations: int, momentum: float) -> None:
+    if num_iterations < 0 or not 0.0 <= momentum < 1.0:
+        raise ValueError(
+            "Expected `num_iterations` of 0 or more and 0 <= momentum < 1. "
+            f"Received: num_iterations={num_iterations}, momentum={momentum}"
+        )
 
 
 def _iterate(
@@ -253,14 +257,28 @@ def fit_to_mel(
 
     Returns:
         float32, of the shape of `sound`.
+
+    Raises:
+        ValueError: If the sound is not one step for each frame of the mels,
+            or an argument is out of range.
     """
     xp = namespace(sound)
     fft_length = mel_features.fft_length
     step = mel_features.frame_step
+    _check_iterations(num_iterations, momentum)
+    time, count = sound.shape[-1], mel.shape[-2]
+    if None not in (time, count) and time != count * step:
+        raise ValueError(
+            "Sound and its mels must have equal lengths, "
+            f"{step} samples a frame. Received: sound of shape "
+            f"{tuple(sound.shape)}, mel of shape {tuple(mel.shape)}"
+        )
     window = centered_window(
         mel_features.window, mel_features.window_length, fft_length
     )
     edge = margin(fft_length, step, mel_features.padding)
+    if isinstance(mel, np.ndarray):
+        mel = constant(mel.astype("float32"), sound)
     # As many frames as the mels have, the first and last over zeros.
     padded = xp.pad(sound, [[0, 0], [edge, fft_length - step - edge]])
     frames = frame(padded, fft_length, step) * constant(window, padded)
