@@ -40,6 +40,7 @@ VocodeName = Literal[
     "melgan_speech",
     "multiband_melgan_speech",
     "parallel_wavegan_speech",
+    "vocos_music",
     "vocos_speech",
 ]
 
