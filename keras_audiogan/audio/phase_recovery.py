@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_audiogan.audio.margins import margin
 from keras_audiogan.audio.mel_front_end import LOG_BASES
 from keras_audiogan.audio.transforms import (
     constant,
@@ -20,7 +21,7 @@ from keras_audiogan.audio.transforms import (
     overlap_weight_of,
     rfft,
 )
-from keras_audiogan.audio.windows import centered_window, margin
+from keras_audiogan.audio.windows import centered_window
 
 _TINY = 1e-10
 # Below this power a bin has no phase.

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from keras_audiogan.audio.margins import margin
 from keras_audiogan.audio.transforms import constant, frame, namespace, rfft
-from keras_audiogan.audio.windows import get_window, margin
+from keras_audiogan.audio.windows import get_window
 
 # Frames are transformed in blocks of at most this many samples, so that the
 # spectra of a thousand clips do not need a thousand clips' worth of memory.

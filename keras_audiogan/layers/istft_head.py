@@ -10,13 +10,14 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_audiogan.audio.margins import margin
 from keras_audiogan.audio.transforms import (
     constant,
     irfft,
     overlap_add,
     overlap_weight_of,
 )
-from keras_audiogan.audio.windows import centered_window, margin
+from keras_audiogan.audio.windows import centered_window
 
 PADDINGS = ("same", "center")
 PHASES = ("angle", "frequency")

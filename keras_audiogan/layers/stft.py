@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from keras_audiogan.audio.margins import margin
 from keras_audiogan.audio.spectra import spectrogram
 from keras_audiogan.audio.transforms import constant, frame, rfft
-from keras_audiogan.audio.windows import get_window, margin
+from keras_audiogan.audio.windows import get_window
 
 # Silence has no phase: below this power the gradient of the root is zero
 # instead of infinite.

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from keras_audiogan.audio.windows import margin
+from keras_audiogan.audio.margins import margin
 
 
 class Reach(NamedTuple):
