@@ -95,7 +95,7 @@ def test_the_reach_is_what_perturbed_frames_show(vocoders, form):
         most, frames = 2 * hop, 2
     if "phases" in form:
         # Windows fall to nothing at both ends.
-        most, frames = model.features.fft_length + hop, 6
+        most, frames = 2 * model.features.fft_length, 6
     assert 0 <= reach.look_ahead - (place * hop - first) <= most
     assert 0 <= reach.look_back - (last // hop - place) <= frames
     # The start depends on no later frame than the reach says.
