@@ -209,7 +209,8 @@ def inputs(folder: pathlib.Path, samples: int, recipe: str) -> None:
     frames = SECONDS * rate // HOP
     np.savez(
         folder / "inputs.npz",
-        mel=rng.normal(-1, 1, (frames, bins)).astype("float32"),
+        # Below full scale in every base of logarithms, or it is refused.
+        mel=rng.normal(-2, 0.5, (frames, bins)).astype("float32"),
         noise=rng.normal(0, 1, (frames * HOP, 1)).astype("float32"),
         clips=rng.uniform(-0.5, 0.5, (CLIPS, samples, 1)).astype("float32"),
         clip_mels=rng.normal(0, 1, (CLIPS, samples // HOP, bins)).astype(
