@@ -142,7 +142,8 @@ def test_losses_are_bigvsans():
 
 @pytest.mark.slow
 @pytest.mark.backends
-def test_any_discriminator_of_a_vocoder_takes_a_step():
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_any_discriminator_of_a_vocoder_takes_a_step(dtype):
     # Two periods, two resolutions that learn as ever, one of either kind.
     periods, bands = Vocos.tiny["discriminators"]
     kinds = ["dilated", "residual"]
@@ -150,7 +151,7 @@ def test_any_discriminator_of_a_vocoder_takes_a_step():
         {"kind": kind, "num_layers": 2, "san": True} for kind in kinds
     ]
     specs[-1]["num_stacks"] = 1
-    model = Vocos(**{**Vocos.tiny, "discriminators": specs})
+    model = Vocos(**{**Vocos.tiny, "discriminators": specs}, dtype=dtype)
     assert model.discriminator.san_scores() == [True] * 2 + [False] * 2 + [
         True,
         True,
@@ -167,13 +168,14 @@ def test_any_discriminator_of_a_vocoder_takes_a_step():
 
 
 @pytest.mark.slow
-def test_any_discriminator_of_a_gan_takes_a_step():
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_any_discriminator_of_a_gan_takes_a_step(dtype):
     kinds = ["waveform", "spectral", "complex_stft", *SMALL]
     specs = [
         {"kind": kind, **SMALL.get(kind, {}), "san": True} for kind in kinds
     ]
     sizes = {**WaveGAN.tiny, "slice_length": 1024, "num_channels": 2}
-    model = WaveGAN(**{**sizes, "discriminators": specs})
+    model = WaveGAN(**{**sizes, "discriminators": specs}, dtype=dtype)
     rng = np.random.default_rng(0)
     audio = 0.1 * rng.normal(size=(2, 1024, 2)).astype("float32")
     model.compile("lsgan")

@@ -81,7 +81,8 @@ MEL_SETTINGS["bigvgan"] = {
     **MEL_SETTINGS["hifigan"],
     "sampling_rate": 24000,
     "num_mel_bins": 100,
-    "max_frequency": 12000.0,
+    # 12,000 Hz there; half of whatever rate a run has.
+    "max_frequency": None,
 }
 
 

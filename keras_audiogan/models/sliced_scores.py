@@ -69,9 +69,10 @@ def sliced_score(layer: Any, x: Any, training: bool = False) -> Any:
         )
 
     def score(inputs: Any, weights: Any) -> Any:
+        # As Keras casts what a layer is called with.
+        inputs = ops.cast(inputs, layer.compute_dtype)
         if not is_dense:
             return layer.apply_kernel(inputs, weights)
-        inputs = ops.cast(inputs, layer.compute_dtype)
         y = ops.matmul(inputs, ops.cast(weights, layer.compute_dtype))
         return y + layer.bias if layer.use_bias else y
 
