@@ -45,9 +45,6 @@ def main() -> None:
     from keras_audiogan import audio, metrics, zoo
     from keras_audiogan.metrics import judges
 
-    # These two take seconds, the others minutes.
-    wanted = (judges.SpeechOpinion, judges.TrackedPitch)
-    present = [kind() for kind in wanted if kind in judges.installed_judges()]
     headings = [heading for heading, _ in COLUMNS.values()]
     print("| | corrections |", " | ".join(headings), "| times real time |")
     print("|---" * (len(headings) + 3) + "|")
@@ -63,24 +60,17 @@ def main() -> None:
             report = metrics.evaluate_vocoder(
                 vocoder, clips, num_resamples=0, keep_sounds=len(clips)
             )
-            found = {
-                name: [row["vocoder"].get(name) for row in report["clips"]]
-                for name in (*COLUMNS, "real_time_factor")
-            }
-            for judge in present:
-                for real, fake in zip(
-                    report["sounds"]["real"],
-                    report["sounds"]["vocoder"],
-                    strict=True,
-                ):
-                    heard = (judge.hear(each, rate) for each in (real, fake))
-                    for name, value in judge.compare(*heard).items():
-                        if name in found:
-                            found[name].append(value)
+            # These two take seconds, the others minutes.
+            metrics.add_judges(
+                report,
+                report["sounds"],
+                rate,
+                num_resamples=0,
+                kinds=(judges.SpeechOpinion, judges.TrackedPitch),
+            )
             means = {
-                name: sum(values) / len(values)
-                for name, each in found.items()
-                if (values := [x for x in each if x is not None])
+                name: row["vocoder"]["value"]
+                for name, row in report["figures"].items()
             }
             cells = [
                 f"{means[name]:.{digits}f}" if name in means else ""

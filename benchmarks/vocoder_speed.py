@@ -207,15 +207,17 @@ def inputs(folder: pathlib.Path, samples: int, recipe: str) -> None:
     rng = np.random.default_rng(0)
     rate, bins = SIZES.get(recipe, RATE_AND_BINS)
     frames = SECONDS * rate // HOP
+
+    def mels(*shape: int) -> np.ndarray:
+        # Below full scale in every base of logarithms, or they are refused.
+        return rng.normal(-2, 0.5, (*shape, bins)).astype("float32")
+
     np.savez(
         folder / "inputs.npz",
-        # Below full scale in every base of logarithms, or it is refused.
-        mel=rng.normal(-2, 0.5, (frames, bins)).astype("float32"),
+        mel=mels(frames),
         noise=rng.normal(0, 1, (frames * HOP, 1)).astype("float32"),
         clips=rng.uniform(-0.5, 0.5, (CLIPS, samples, 1)).astype("float32"),
-        clip_mels=rng.normal(0, 1, (CLIPS, samples // HOP, bins)).astype(
-            "float32"
-        ),
+        clip_mels=mels(CLIPS, samples // HOP),
     )
 
 

@@ -200,6 +200,12 @@ def test_a_judge_that_fails_takes_no_other_with_it(monkeypatch):
     table = figures.format_vocoder_table(report)
     assert "ViSQOL (MOS-LQO)" in table and "Judges: numpy" in table
     assert "no unwilling: OSError: no model (3 of 3 recordings)" in table
+    # Those that are asked alone.
+    report = empty_report(3)
+    metrics.add_judges(report, sounds, 8000, kinds=(Peak,))
+    assert list(report["judges"]) == [Peak.package]
+    assert "visqol" in report["figures"]
+    assert "dnsmos" not in report["figures"]
 
 
 def test_without_any_package_two_lines_say_so(monkeypatch):

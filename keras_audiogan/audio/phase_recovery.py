@@ -93,11 +93,14 @@ def invert_magnitudes(
     return xp.reshape(sound, (*unknown, sound.shape[-1]))
 
 
-def _check_iterations(num_iterations: int, momentum: float) -> None:
-    if num_iterations < 0 or not 0.0 <= momentum < 1.0:
+def _check_iterations(
+    num_iterations: int, momentum: float, least: int = 0
+) -> None:
+    if num_iterations < least or not 0.0 <= momentum < 1.0:
         raise ValueError(
-            "Expected `num_iterations` of 0 or more and 0 <= momentum < 1. "
-            f"Received: num_iterations={num_iterations}, momentum={momentum}"
+            f"Expected `num_iterations` of {least} or more and 0 <= momentum "
+            f"< 1. Received: num_iterations={num_iterations}, "
+            f"momentum={momentum}"
         )
 
 
@@ -124,17 +127,13 @@ def _iterate(
     taper = constant(window, magnitudes)
     shape = (-1, xp.shape(magnitudes)[1], fft_length // 2 + 1)
 
-    def sound_of(real: Any, imaginary: Any) -> Any:
-        """Returns the nearest sound."""
-        by = weight
-        if by is None:
-            by = overlap_weight_of(real, window, frame_step, floor=1e-3)
-        return inverse_stft(real, imaginary, window, frame_step, by)
+    if weight is None:
+        weight = overlap_weight_of(magnitudes, window, frame_step, floor=1e-3)
 
     def rebuild(real: Any, imaginary: Any) -> tuple[Any, Any]:
         """Returns the spectra of the nearest sound."""
-        cut = frame(sound_of(real, imaginary), fft_length, frame_step)
-        parts = rfft(cut * taper, fft_length)
+        sound = inverse_stft(real, imaginary, window, frame_step, weight)
+        parts = rfft(frame(sound, fft_length, frame_step) * taper, fft_length)
         return xp.reshape(parts[0], shape), xp.reshape(parts[1], shape)
 
     def scaled(real: Any, imaginary: Any) -> tuple[Any, Any]:
@@ -157,9 +156,10 @@ def _iterate(
     if momentum and num_iterations:
         rebuilt = rebuild(*spectra)
         state = *scaled(*rebuilt), *rebuilt
-        real, imaginary, *_ = _repeat(xp, num_iterations - 1, fast, state)
-        return sound_of(real, imaginary)
-    return sound_of(*_repeat(xp, num_iterations, plain, spectra))
+        spectra = _repeat(xp, num_iterations - 1, fast, state)[:2]
+    else:
+        spectra = _repeat(xp, num_iterations, plain, spectra)
+    return inverse_stft(*spectra, window, frame_step, weight)
 
 
 def _repeat(xp: Any, count: int, body: Any, state: Any) -> Any:
@@ -347,11 +347,7 @@ def griffin_lim(
         ValueError: As `linear_magnitudes`, or if there is less than a step
             of sound, or an argument is out of range.
     """
-    if num_iterations < 1:
-        raise ValueError(
-            "Expected `num_iterations` of at least 1 and 0 <= momentum < 1. "
-            f"Received: num_iterations={num_iterations}, momentum={momentum}"
-        )
+    _check_iterations(num_iterations, momentum, least=1)
     magnitudes = linear_magnitudes(mel, mel_features, magnitude_iterations)
     count, bins = magnitudes.shape[-2:]
     fft_length = mel_features.fft_length

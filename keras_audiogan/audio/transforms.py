@@ -223,8 +223,8 @@ def overlap_weight_of(
     """Returns the `overlap_weight` of some frames, beside them.
 
     Args:
-        frames: `(rows, frames, fft_length)`, also as many as a TensorFlow
-            graph does not know yet.
+        frames: `(rows, frames, ...)`, samples or spectra; also as many as a
+            TensorFlow graph does not know yet.
         window: `(fft_length,)`.
         frame_step: Samples from one frame to the next.
         floor: Least weight.

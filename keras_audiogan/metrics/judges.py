@@ -292,6 +292,7 @@ def add_judges(
     num_resamples: int = 200,
     seed: int = 0,
     on_clip: Callable[[], None] | None = None,
+    kinds: Container[type[Judge]] | None = None,
 ) -> None:
     """Adds what the installed judges say to a report of `evaluate_vocoder`.
 
@@ -308,6 +309,7 @@ def add_judges(
             leaves them out.
         seed: Of the resampling.
         on_clip: Called after each clip is judged by one judge.
+        kinds: Which of `JUDGES` are asked, all by default.
     """
     clips = report["clips"]
     present = installed_judges()
@@ -316,6 +318,8 @@ def add_judges(
     )
     report["judges"] = {}
     for kind, version in present.items():
+        if kinds is not None and kind not in kinds:
+            continue
         report["judges"][kind.package] = version
         try:
             judge = _ask(kind)

@@ -538,8 +538,7 @@ class Vocoder(Vocoding, AdversarialModel):
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Checks what `call` is given, and calls it."""
-        is_pair = isinstance(inputs, (list, tuple))
-        check_mels(inputs[0] if is_pair else inputs, self.features.num_mel_bins)
+        check_mels(_mel_of(inputs), self.features.num_mel_bins)
         return super().__call__(inputs, *args, **kwargs)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
@@ -548,10 +547,9 @@ class Vocoder(Vocoding, AdversarialModel):
         sound = self.network_sound(inputs)
         if not self.phase_iterations:
             return sound
-        is_pair = isinstance(inputs, (list, tuple))
         fitted = fit_to_mel(
             ops.cast(sound[:, :, 0], "float32"),
-            ops.cast(inputs[0] if is_pair else inputs, "float32"),
+            ops.cast(_mel_of(inputs), "float32"),
             self.features,
             self.phase_iterations,
         )
@@ -726,6 +724,11 @@ class _DiscriminatorStart(keras.callbacks.Callback):
         """Changes the step where it is time."""
         self.model.adversarial_from(self.step)
         self.step += 1
+
+
+def _mel_of(inputs: Any) -> Any:
+    """Returns the mels of what a vocoder is called with: they, or a pair."""
+    return inputs[0] if isinstance(inputs, (list, tuple)) else inputs
 
 
 def _decaying(optimizer: Any, rate: float | None, steps: int | None) -> Any:
