@@ -458,7 +458,8 @@ def test_evaluate_by_a_classifier_of_the_same_labels(digits, tmp_path):
             "wavegan_drums is a generator (wavegan)",
             "audiogan sample wavegan_drums -n 8 -o out/. Bundled presets that "
             "can vocode: hifigan_speech, melgan_speech, "
-            "multiband_melgan_speech, parallel_wavegan_speech, vocos_speech.",
+            "multiband_melgan_speech, parallel_wavegan_speech, vocos_music, "
+            "vocos_speech.",
         ),
         (
             ("evaluate", "word_classifier", "--data", DATA),
