@@ -95,6 +95,22 @@ def test_it_starts_at_its_level():
 
 
 @pytest.mark.backends
+def test_frames_are_doubled():
+    frames = ops.reshape(ops.convert_to_tensor([0.0, 4.0, 8.0]), (1, 3, 1))
+    for upsampling, expected in {
+        "nearest": [0, 0, 4, 4, 8, 8],
+        "linear": [0, 1, 3, 5, 7, 8],
+    }.items():
+        generator = STFTGAN(
+            **{**UNLABELLED, "dim": 1, "upsampling": upsampling}
+        ).generator
+        doubled = numbers(generator.doubled(frames))
+        np.testing.assert_allclose(doubled[0, :, 0], expected)
+    with pytest.raises(ValueError, match="`upsampling` must be"):
+        STFTGAN(**{**UNLABELLED, "upsampling": "cubic"})
+
+
+@pytest.mark.backends
 def test_compressed_spectra():
     layer = ComplexSTFTDiscriminator(256, 2, fft_lengths=[64, 32], dim=2)
     time = np.arange(256)

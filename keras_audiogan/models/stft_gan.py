@@ -21,12 +21,15 @@ from keras import ops
 
 from keras_audiogan.layers import ConvNeXtBlock, InverseSTFTHead
 from keras_audiogan.layers.convnext import EPSILON
+from keras_audiogan.layers.normalized_conv import pad_time
+from keras_audiogan.models.arguments import check_option
 from keras_audiogan.models.audio_gan import AudioGAN
 from keras_audiogan.models.conditional_gan import ConditionalGAN, check_labels
 from keras_audiogan.models.discriminators import Discriminator
 from keras_audiogan.models.networks import BuiltNetwork
 from keras_audiogan.models.registry import register_architecture
 
+UPSAMPLING = ("nearest", "linear")
 # Clips that the level is measured on.
 _MEASURED_CLIPS = 256
 
@@ -48,6 +51,10 @@ class STFTGenerator(BuiltNetwork):
         num_layers: blocks after that.
         kernel_size: taps of the convolutions along frames.
         embedding_dim: size of a label's vector.
+        upsampling: how the number of frames is doubled: `"nearest"`, by
+            repetition, whose steps can be heard as a buzz, or `"linear"`,
+            each frame as two, a quarter of the way to either neighbour; a
+            run that begins with nothing trains with that.
         head_fft_length: samples in a frame; see `InverseSTFTHead`.
         head_frame_step: samples from one frame to the next.
         head_phase: `"angle"`, or `"frequency"` for sounds with pitch; see
@@ -73,6 +80,7 @@ class STFTGenerator(BuiltNetwork):
         num_layers: int = 4,
         kernel_size: int = 7,
         embedding_dim: int = 64,
+        upsampling: str = "nearest",
         head_fft_length: int = 512,
         head_frame_step: int = 128,
         head_phase: str = "angle",
@@ -97,7 +105,9 @@ class STFTGenerator(BuiltNetwork):
                 f"num_upsamplings={num_upsamplings}, start_level={start_level}"
             )
         self.num_frames = slice_length // head_frame_step
+        check_option("upsampling", upsampling, UPSAMPLING)
         self.dim = dim
+        self.upsampling = upsampling
         self.strides = [2] * num_upsamplings + [head_frame_step]
         factor = 2**num_upsamplings
         self.num_start_frames = -(-self.num_frames // factor)
@@ -179,13 +189,28 @@ class STFTGenerator(BuiltNetwork):
         for conv, modulation in zip(self.convs, modulations, strict=False):
             scale, shift = ops.split(modulation[:, None], 2, axis=-1)
             x = ops.relu(x * (1.0 + scale) + shift)
-            x = conv(ops.repeat(x, 2, axis=1))
+            x = conv(self.doubled(x))
         x = x[:, : self.num_frames]
         for block, modulation in zip(
             self.blocks, modulations[len(self.convs) :], strict=True
         ):
             x = block([x, modulation])
         return ops.clip(self.head(self.norm(x)), -1.0, 1.0)
+
+    def doubled(self, x: Any) -> Any:
+        """Returns twice as many frames `(batch, frames, dim)`."""
+        if self.upsampling == "nearest":
+            return ops.repeat(x, 2, axis=1)
+        frames = x.shape[1]
+        sides = pad_time(x, 1, 1, "replicate")
+        x = ops.stack(
+            [
+                0.75 * x + 0.25 * sides[:, start : start + frames]
+                for start in (0, 2)
+            ],
+            axis=2,
+        )
+        return ops.reshape(x, (-1, 2 * frames, self.dim))
 
 
 @register_architecture("stft_gan")
@@ -240,6 +265,7 @@ class STFTGAN(ConditionalGAN):
         "num_layers": 1,
         "kernel_size": 3,
         "embedding_dim": 4,
+        "upsampling": "linear",
         "head_fft_length": 32,
         "head_frame_step": 8,
         "labels": ["yes", "no", "maybe"],
@@ -358,7 +384,7 @@ class STFTGAN(ConditionalGAN):
         cls, arguments: Mapping[str, Any], dataset: Any
     ) -> dict[str, Any]:
         """Returns arguments without an offset, and with the data's level."""
-        arguments = {"head_dc": False, **arguments}
+        arguments = {"head_dc": False, "upsampling": "linear", **arguments}
         if "start_level" in arguments:
             return arguments
         clips = dataset.real_clips(min(_MEASURED_CLIPS, dataset.num_slices))
