@@ -84,6 +84,43 @@ def test_with_labels_and_without():
 
 
 @pytest.mark.backends
+def test_groups_stand_for_labels():
+    keras.utils.set_random_seed(0)
+    model = STFTGAN(**UNLABELLED, num_groups=4)
+    assert not model.conditional and model.num_classes == 4
+    latents = np.zeros((5, 6), "float32")
+    latents[:, 0] = [-1.0, -0.4, 0.1, 0.9, 1.0]
+    groups = numbers(model.groups_of(ops.convert_to_tensor(latents)))
+    np.testing.assert_array_equal(groups, np.eye(4)[[0, 1, 2, 3, 3]])
+    # Sampling asks nothing, and each group comes about as often.
+    drawn = model.sample_latents(4000, seed=0)
+    shares = numbers(model.groups_of(ops.convert_to_tensor(drawn))).mean(0)
+    np.testing.assert_allclose(shares, 0.25, atol=0.03)
+    np.testing.assert_allclose(
+        numbers(model(latents)),
+        numbers(model.ema_generator([latents, groups])),
+        atol=1e-6,
+    )
+    assert model.sample(2, seed=0).shape == (2, 272, 1)
+    model.compile(seed=0)
+    audio = np.random.default_rng(0).uniform(-0.5, 0.5, (4, 272, 1))
+    batch = {"audio": audio, "labels": np.array([0, 3, 1, 2])}
+    logs = model.fit(batch, batch_size=4, verbose=0).history
+    assert all(np.isfinite(values).all() for values in logs.values())
+    with pytest.raises(ValueError, match="is trained with labels"):
+        model.as_batch(audio)
+    with pytest.raises(ValueError, match="4"):
+        model.fit({**batch, "labels": np.array([0, 4, 1, 2])})
+    again = STFTGAN.from_config(model.get_config())
+    assert again.num_classes == 4 and not again.conditional
+    for wrong in ({"num_groups": 1}, {"num_groups": -2}):
+        with pytest.raises(ValueError, match="`num_groups` must be 2 or more"):
+            STFTGAN(**{**UNLABELLED, **wrong})
+    with pytest.raises(ValueError, match="conditional=False"):
+        STFTGAN(**STFTGAN.tiny, num_groups=4)
+
+
+@pytest.mark.backends
 def test_it_starts_at_its_level():
     keras.utils.set_random_seed(0)
     # Of many bins, each with a kernel of its own.

@@ -566,9 +566,13 @@ class AdversarialModel(RecordedArguments, keras.Model):
         return super().evaluate(with_channel_axis(x), y, *args, **kwargs)
 
     def _check_given(self, x: Any, y: Any) -> None:
-        learns = self.learns_labels(self.get_config())
-        labels = (self.labels or ()) if learns else ()
+        labels = self._learnt_labels()
         check_given(x, y, self.clip_length, self.num_channels, labels)
+
+    def _learnt_labels(self) -> Sequence[str]:
+        """Names of what labels in a batch stand for; none without them."""
+        learns = self.learns_labels(self.get_config())
+        return (self.labels or ()) if learns else ()
 
     def as_batch(self, data: Any) -> Batch:
         """Returns what `fit` was given as a dict of tensors."""

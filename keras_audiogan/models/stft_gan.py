@@ -7,12 +7,13 @@ every block (arXiv:1709.07871). Two discriminators look on, one at a log-mel
 spectrogram, which learns fast what is to be heard, one at complex spectra,
 which hears phase; both take the label by projection (arXiv:1802.05637) and
 see augmented pictures (arXiv:2006.10738). The loss is relativistic with
-gradient penalties (arXiv:2501.05441).
+gradient penalties (arXiv:2501.05441). Without labels both may be told groups
+of sounds that are alike (self-conditioned GANs, arXiv:2006.10728).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -55,6 +56,11 @@ class STFTGenerator(BuiltNetwork):
             repetition, whose steps can be heard as a buzz, or `"linear"`,
             each frame as two, a quarter of the way to either neighbour; a
             run that begins with nothing trains with that.
+        positions: whether each frame has numbers of its own, the same in
+            every clip, that are learnt. Without, frames differ by what they
+            were doubled from alone, and tend to begin alike, which is heard
+            as a buzz at their rate; a run that begins with nothing trains
+            with them.
         head_fft_length: samples in a frame; see `InverseSTFTHead`.
         head_frame_step: samples from one frame to the next.
         head_phase: `"angle"`, or `"frequency"` for sounds with pitch; see
@@ -81,6 +87,7 @@ class STFTGenerator(BuiltNetwork):
         kernel_size: int = 7,
         embedding_dim: int = 64,
         upsampling: str = "nearest",
+        positions: bool = False,
         head_fft_length: int = 512,
         head_frame_step: int = 128,
         head_phase: str = "angle",
@@ -143,6 +150,13 @@ class STFTGenerator(BuiltNetwork):
             )
             for i in range(num_upsamplings)
         ]
+        self.positions = None
+        if positions:
+            self.positions = self.add_weight(
+                name="positions",
+                shape=(self.num_frames, dim),
+                initializer=keras.initializers.RandomNormal(stddev=0.1),
+            )
         self.blocks = [
             self.make_layer(
                 ConvNeXtBlock,
@@ -191,6 +205,8 @@ class STFTGenerator(BuiltNetwork):
             x = ops.relu(x * (1.0 + scale) + shift)
             x = conv(self.doubled(x))
         x = x[:, : self.num_frames]
+        if self.positions is not None:
+            x = x + ops.cast(self.positions, x.dtype)
         for block, modulation in zip(
             self.blocks, modulations[len(self.convs) :], strict=True
         ):
@@ -233,6 +249,12 @@ class STFTGAN(ConditionalGAN):
         labels: names of the classes; None for none.
         conditional: whether it is told the label; by default where there are
             labels.
+        num_groups: groups that sounds without labels are sorted into before
+            training, so that no kind of sound is forgotten; 0 for none. The
+            networks learn each clip's group as they would a label; in use
+            the first latent draws it, each as often. A batch must then hold
+            the numbers of the groups as `"labels"`; a training run finds
+            them (`keras_audiogan.runs.groups`).
         **kwargs: those of `STFTGenerator` and of `AudioGAN`.
     """
 
@@ -266,6 +288,7 @@ class STFTGAN(ConditionalGAN):
         "kernel_size": 3,
         "embedding_dim": 4,
         "upsampling": "linear",
+        "positions": True,
         "head_fft_length": 32,
         "head_frame_step": 8,
         "labels": ["yes", "no", "maybe"],
@@ -290,11 +313,18 @@ class STFTGAN(ConditionalGAN):
         self,
         labels: tuple[str, ...] | list[str] | None = None,
         conditional: bool | None = None,
+        num_groups: int = 0,
         **kwargs: Any,
     ) -> None:
         del conditional
         if self.conditional:
             check_labels(labels)
+        if num_groups < 0 or num_groups == 1 or num_groups and self.conditional:
+            raise ValueError(
+                "`num_groups` must be 2 or more, or 0 for none; a generator "
+                "that is told labels has none (conditional=False). Received: "
+                f"num_groups={num_groups}, conditional={self.conditional}"
+            )
         AudioGAN.__init__(self, labels=labels, **kwargs)
 
     @classmethod
@@ -314,8 +344,10 @@ class STFTGAN(ConditionalGAN):
 
     @property
     def num_classes(self) -> int:
-        """How many labels the networks know."""
-        return len(self.labels) if self.conditional else 0
+        """How many labels, or groups, the networks are told apart."""
+        if self.conditional:
+            return len(self.labels)
+        return int(self.arguments["num_groups"])
 
     def make_discriminator(self) -> Discriminator:
         """Builds discriminators that take a label by projection."""
@@ -338,27 +370,43 @@ class STFTGAN(ConditionalGAN):
 
     def as_batch(self, data: Any) -> dict[str, Any]:
         """Returns what `fit` was given as a dict, with any `"classes"`."""
-        if self.conditional:
+        if self.num_classes:
             return super().as_batch(data)
         return AudioGAN.as_batch(self, data)
 
     def _generated(self, latents: Any, batch: dict[str, Any]) -> Any:
-        if self.conditional:
+        if self.num_classes:
             return super()._generated(latents, batch)
         return AudioGAN._generated(self, latents, batch)
 
     def _features(
         self, views: list[Any], batch: dict[str, Any]
     ) -> list[list[Any]]:
-        if self.conditional:
+        if self.num_classes:
             return super()._features(views, batch)
         return AudioGAN._features(self, views, batch)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Audio of latents, or of `[latents, classes]`, from the average."""
-        if self.conditional:
+        if self.num_classes and not self.conditional:
+            inputs = [inputs, self.groups_of(inputs)]
+        if self.num_classes:
             return super().call(inputs, training)
         return AudioGAN.call(self, inputs, training)
+
+    def groups_of(self, latents: Any) -> Any:
+        """Returns the group that the first latent draws, one-hot rows."""
+        count = self.num_classes
+        place = ops.cast(latents[:, :1], "float32") * 0.5 + 0.5
+        place = ops.clip(ops.floor(place * count), 0, count - 1)
+        return ops.cast(
+            ops.equal(place, ops.arange(count, dtype="float32")), "float32"
+        )
+
+    def _learnt_labels(self) -> Sequence[str]:
+        if self.conditional:
+            return super()._learnt_labels()
+        return [str(group) for group in range(self.num_classes)]
 
     @property
     def pitches(self) -> dict[int, int]:
@@ -384,7 +432,8 @@ class STFTGAN(ConditionalGAN):
         cls, arguments: Mapping[str, Any], dataset: Any
     ) -> dict[str, Any]:
         """Returns arguments without an offset, and with the data's level."""
-        arguments = {"head_dc": False, "upsampling": "linear", **arguments}
+        best = {"head_dc": False, "upsampling": "linear", "positions": True}
+        arguments = {**best, **arguments}
         if "start_level" in arguments:
             return arguments
         clips = dataset.real_clips(min(_MEASURED_CLIPS, dataset.num_slices))

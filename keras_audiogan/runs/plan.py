@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from keras_audiogan.models.registry import get_architecture
 from keras_audiogan.presets.cards import data_sets
 from keras_audiogan.presets.config import read_config, read_training
 from keras_audiogan.presets.tasks import task_of
+from keras_audiogan.runs.groups import grouped
 from keras_audiogan.runs.memory import in_words, run_memory
 from keras_audiogan.runs.options import (
     TrainingOptions,
@@ -233,9 +235,9 @@ def make_plan(options: TrainingOptions) -> RunPlan:
         )
     else:
         compile_options.pop("discriminator_steps", None)
-    dataset = AudioDataset(
-        data,
-        arguments["slice_length"],
+    cut = functools.partial(
+        AudioDataset,
+        slice_length=arguments["slice_length"],
         sampling_rate=arguments["sampling_rate"],
         num_channels=arguments.get("num_channels", 1),
         batch_size=asked["batch_size"],
@@ -247,8 +249,14 @@ def make_plan(options: TrainingOptions) -> RunPlan:
         offset_augmentation=asked["offset_augmentation"] or 0,
         random_gain_db=asked["random_gain_db"],
         seed=asked["seed"],
-        labels=labelled,
-        balance=asked["balance"],
+    )
+    num_groups = arguments.get("num_groups") or 0
+    if num_groups:
+        data = grouped(cut(data), num_groups)
+    dataset = cut(
+        data,
+        labels=labelled or num_groups > 0,
+        balance=asked["balance"] or num_groups > 0,
     )
     if is_new:
         arguments = model_class.fit_to_clips(arguments, dataset)
