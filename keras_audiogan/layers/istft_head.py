@@ -49,7 +49,9 @@ class InverseSTFTHead(keras.layers.Layer):
             itself, or `"frequency"`, how much further than a wave of the
             bin's own frequency each has turned since the frame before, in
             radians; it is added up over the frames. A steady tone is then
-            the same in every frame, as GANSynth (arXiv:1902.08710) has it.
+            the same in every frame, as GANSynth (arXiv:1902.08710) has it;
+            by angles, frames that are alike repeat one pattern at every
+            step, which buzzes.
         dc: whether frames have a part at 0 Hz. Sound has none, and what
             listens to spectra on a logarithmic scale hardly sees one.
 
