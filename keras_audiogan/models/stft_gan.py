@@ -31,6 +31,13 @@ from keras_audiogan.models.networks import BuiltNetwork
 from keras_audiogan.models.registry import register_architecture
 
 UPSAMPLING = ("nearest", "linear")
+# The form of what begins with nothing; presets of before have the defaults.
+_BEST = {
+    "head_dc": False,
+    "head_phase": "frequency",
+    "upsampling": "linear",
+    "positions": True,
+}
 # Clips that the level is measured on.
 _MEASURED_CLIPS = 256
 
@@ -63,8 +70,8 @@ class STFTGenerator(BuiltNetwork):
             with them.
         head_fft_length: samples in a frame; see `InverseSTFTHead`.
         head_frame_step: samples from one frame to the next.
-        head_phase: `"angle"`, or `"frequency"` for sounds with pitch; see
-            `InverseSTFTHead`.
+        head_phase: `"angle"`, or `"frequency"`, with which a run that begins
+            with nothing trains; see `InverseSTFTHead`.
         head_dc: whether the sound may have an offset from zero; a run that
             begins with nothing trains without.
         start_level: root mean square of the sound before training; a run
@@ -431,9 +438,8 @@ class STFTGAN(ConditionalGAN):
     def fit_to_clips(
         cls, arguments: Mapping[str, Any], dataset: Any
     ) -> dict[str, Any]:
-        """Returns arguments without an offset, and with the data's level."""
-        best = {"head_dc": False, "upsampling": "linear", "positions": True}
-        arguments = {**best, **arguments}
+        """Returns arguments in the best form, and with the data's level."""
+        arguments = {**_BEST, **arguments}
         if "start_level" in arguments:
             return arguments
         clips = dataset.real_clips(min(_MEASURED_CLIPS, dataset.num_slices))
