@@ -27,11 +27,26 @@ import trials
 HERE = Path(__file__).parent
 COMPLEX = {"kind": "complex_stft", "augment": 1.0, "dim": 8}
 LOG_MEL = {"kind": "spectral", "augment": 1.0}
-# What comes after `audiogan train`, and the discriminators.
-RECIPES: dict[str, tuple[str, list[dict[str, Any]]]] = {
-    "WaveGAN's strides, log-mel": ("projection_wavegan", [LOG_MEL]),
-    "frames, log-mel": ("stft_gan", [LOG_MEL]),
-    "frames, log-mel and complex STFT": ("stft_gan", [LOG_MEL, COMPLEX]),
+# The form of frames that runs had before.
+REPEATED = {
+    "head_phase": "angle",
+    "upsampling": "nearest",
+    "positions": False,
+}
+# Architecture, discriminators, and what else is set.
+RECIPES: dict[str, tuple[str, list[dict[str, Any]], dict[str, Any]]] = {
+    "WaveGAN's strides, log-mel": ("projection_wavegan", [LOG_MEL], {}),
+    "frames, log-mel": ("stft_gan", [LOG_MEL], REPEATED),
+    "frames, log-mel and complex STFT": (
+        "stft_gan",
+        [LOG_MEL, COMPLEX],
+        REPEATED,
+    ),
+    "frames of frequencies, log-mel and complex STFT": (
+        "stft_gan",
+        [LOG_MEL, COMPLEX],
+        {},
+    ),
 }
 COLUMNS: trials.Figures = {"steps": ("steps", 1.0, 0)}
 FIGURES: trials.Figures = {
@@ -46,13 +61,18 @@ FIGURES: trials.Figures = {
 
 def train(recipe: str, seed: int, args: argparse.Namespace, run: Path) -> int:
     """Trains for some minutes; returns the steps that fitted in."""
-    architecture, discriminators = RECIPES[recipe]
+    architecture, discriminators, more = RECIPES[recipe]
+    settings = {"discriminators": discriminators, **more}
     command = [
         *trials.audiogan("train", architecture),
         *(args.data, "-o", str(run), "--seed", str(seed), "--steps", "1000000"),
         *("--batch-size", "16", "--learning-rate", "3e-4", "--balance"),
         *("--test", "tenth", "--precision", args.precision),
-        *("--set", f"discriminators={json.dumps(discriminators)}"),
+        *(
+            word
+            for name, value in settings.items()
+            for word in ("--set", f"{name}={json.dumps(value)}")
+        ),
         *("--checkpoint-every", "1000000", "--preview-every", "1000000"),
         *("--log-every", "1"),
     ]

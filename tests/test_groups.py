@@ -11,7 +11,7 @@ from training_support import DIGITS, resume_options, tiny_options
 from keras_audiogan import from_preset
 from keras_audiogan.data import AudioDataset, AudioFolder, AudioFolderError
 from keras_audiogan.models import STFTGAN
-from keras_audiogan.runs.groups import grouped
+from keras_audiogan.runs.groups import find_groups
 from keras_audiogan.runs.plan import make_plan
 from keras_audiogan.runs.run import run_training
 
@@ -45,44 +45,85 @@ def kinds_of_sound(folder):
 
 def test_sounds_that_are_alike_are_in_one_group(tmp_path):
     kinds_of_sound(tmp_path / "sounds")
-    (tmp_path / "sounds" / "bad.wav").write_bytes(b"RIFF")
     dataset = AudioDataset(tmp_path / "sounds", RATE // 4)
     assert dataset.folder.labels is None
-    folder = grouped(dataset, 3)
-    assert folder.labels == ("group 0", "group 1", "group 2")
+    groups = find_groups(dataset, 3)
     of_kind = {"tone": set(), "noise": set(), "click": set()}
-    for file in folder.files:
-        of_kind[file.name[3:-4]].add(file.label)
+    for file, group in zip(dataset.folder.files, groups, strict=True):
+        of_kind[file.name[3:-4]].add(int(group))
     assert sorted(map(len, of_kind.values())) == [1, 1, 1]
-    assert len(set.union(*of_kind.values())) == 3
+    assert set.union(*of_kind.values()) == {0, 1, 2}
     # The same whenever it is run.
-    assert [f.label for f in grouped(dataset, 3).files] == [
-        f.label for f in folder.files
-    ]
+    np.testing.assert_array_equal(find_groups(dataset, 3), groups)
 
 
-def test_files_of_several_slices_have_one_group(tmp_path):
+def test_slices_of_one_file_are_in_groups_of_their_own(tmp_path):
+    time = np.arange(8 * 1000) / RATE
+    tones = [np.sin(2 * np.pi * f * time) for f in (300, 1500)]
+    soundfile.write(tmp_path / "a.wav", 0.5 * np.concatenate(tones), RATE)
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 4000)
+    parts = np.concatenate([tones[0][:2000], noise])
+    soundfile.write(tmp_path / "b.wav", parts, RATE)
+    options = {"mode": "slice", "random_offset": False, "trim": "off"}
+    groups = find_groups(AudioDataset(tmp_path, 1000, **options), 3)
+    low, high, end = groups[0], groups[8], groups[-1]
+    assert sorted([low, high, end]) == [0, 1, 2]
+    expected = [low] * 8 + [high] * 8 + [low] * 2 + [end] * 4
+    np.testing.assert_array_equal(groups, expected)
+    # Each is drawn as often, and comes with its sound.
+    grouped = AudioDataset(
+        tmp_path, 1000, batch_size=6, groups=groups, **options
+    )
+    for step in range(4):
+        batch = grouped.batch(step)
+        np.testing.assert_array_equal(np.bincount(batch["labels"]), [2, 2, 2])
+        for clip, label in zip(batch["audio"], batch["labels"], strict=True):
+            spectrum = np.abs(np.fft.rfft(clip[:, 0]))
+            peak = spectrum.argmax() * RATE / 1000
+            is_tone = spectrum.max() > 100
+            expected = end if not is_tone else low if peak < 900 else high
+            assert label == expected
+    (clips,) = grouped.clips(100)
+    np.testing.assert_array_equal(clips["slices"], np.arange(22))
+    np.testing.assert_array_equal(clips["labels"], groups)
+    assert "groups    3, of 4 to 10 slices" in grouped.report()
+
+
+def test_files_that_cannot_be_read_are_in_no_group(tmp_path):
     kinds_of_sound(tmp_path / "sounds")
-    dataset = AudioDataset(tmp_path / "sounds", 500, mode="slice")
-    assert dataset.num_slices > 50
-    folder = grouped(dataset, 3)
-    assert folder.num_files == 36
-    assert sorted(folder.class_counts.values()) == [12, 12, 12]
+    folder = AudioFolder.scan(tmp_path / "sounds")
+    bad = tmp_path / "sounds" / "00_click.wav"
+    bad.write_bytes(bad.read_bytes()[:200])
+    groups = find_groups(AudioDataset(folder, 500), 3)
+    assert groups[0] == -1 and (groups[1:] >= 0).all()
+    dataset = AudioDataset(folder, 500, groups=groups, batch_size=36)
+    assert folder.skipped[-1].path == str(bad)
+    for step in range(3):
+        assert (dataset.batch(step)["labels"] >= 0).all()
 
 
 def test_equal_sounds_have_no_directions(tmp_path):
     for i in range(6):
         sound = np.sin(np.arange(2000))
         soundfile.write(tmp_path / f"{i}.wav", sound, RATE, "FLOAT")
-    folder = grouped(AudioDataset(tmp_path, 2000), 2)
-    assert folder.num_files == 6
+    groups = find_groups(AudioDataset(tmp_path, 2000), 2)
+    assert groups.shape == (6,) and (groups >= 0).all()
 
 
-def test_too_few_files(tmp_path):
+def test_what_cannot_be_grouped_is_refused(tmp_path):
     kinds_of_sound(tmp_path / "sounds")
-    dataset = AudioDataset(tmp_path / "sounds", 500)
-    with pytest.raises(AudioFolderError, match="two files each or more.*36"):
-        grouped(dataset, 19)
+    dataset = AudioDataset(tmp_path / "sounds", 2000)
+    with pytest.raises(AudioFolderError, match="two slices each or more.*36"):
+        find_groups(dataset, 19)
+    for groups in (np.zeros(35), np.full(36, -1)):
+        with pytest.raises(ValueError, match="each of the 36 slices"):
+            AudioDataset(tmp_path / "sounds", 2000, groups=groups)
+    with pytest.raises(ValueError, match="`offset_augmentation` be 0"):
+        AudioDataset(
+            *(tmp_path / "sounds", 2000),
+            groups=np.zeros(36),
+            offset_augmentation=2,
+        )
 
 
 def test_a_run_learns_groups_of_what_it_is_not_to_test_on(tmp_path):
@@ -90,10 +131,10 @@ def test_a_run_learns_groups_of_what_it_is_not_to_test_on(tmp_path):
     assert plan.held_out.num_files == 3
     # The labels of the data stay known, for classifiers to measure by.
     assert "zero" in plan.arguments["labels"]
-    assert plan.dataset.label_names == ("group 0", "group 1", "group 2")
     assert plan.dataset.folder.num_files + 3 == (
         AudioFolder.scan(DIGITS).num_files
     )
+    assert len(plan.dataset.groups) == plan.dataset.num_slices
     # Each group is drawn as often as the others.
     labels = np.concatenate([plan.dataset.batch(i)["labels"] for i in range(6)])
     np.testing.assert_array_equal(np.bincount(labels), [8, 8, 8])

@@ -67,6 +67,9 @@ class AudioDataset:
             resampled or MP3) the bits of a slice: keep it when resuming.
         trim: Of a path to scan, see `AudioFolder.scan`, which has a default;
             a scanned folder is trimmed already.
+        groups: A number `(num_slices,)` from 0 for each slice, negative for
+            one to leave out; they take the place of labels, and each is drawn
+            equally often. Not with `offset_augmentation`.
         critic_steps: Older name of `discriminator_steps`.
 
     Attributes:
@@ -103,6 +106,7 @@ class AudioDataset:
         prefetch: int = 4,
         cache_bytes: int = 256 << 20,
         trim: Trimming | None = None,
+        groups: np.ndarray | None = None,
         critic_steps: int | None = None,
     ) -> None:
         if None not in (critic_steps, discriminator_steps):
@@ -172,6 +176,21 @@ class AudioDataset:
             without_silence(cut, folder, self.sampling_rate)
             for cut in (plan, base_plan)
         )
+        if groups is not None:
+            groups = np.asarray(groups, np.int32)
+            if (
+                len(groups) != len(self.plan)
+                or offset_augmentation
+                or not (groups >= 0).any()
+            ):
+                raise ValueError(
+                    "`groups` must have a number for each of the "
+                    f"{len(self.plan)} slices, some of them 0 or more, and "
+                    "`offset_augmentation` be 0. Received: groups of shape "
+                    f"{groups.shape}, "
+                    f"offset_augmentation={offset_augmentation}"
+                )
+        self.groups = groups
         if mode == "join" and (random_offset or labels or balance):
             raise ValueError(
                 "Slices of joined files have no label and no random place: "
@@ -187,8 +206,8 @@ class AudioDataset:
             [-1 if f.label is None else f.label for f in folder.files], np.int32
         )
         self._classes = [np.arange(len(self.plan))]
-        if balance:
-            of_slices = self._file_labels[self.plan.files]
+        if balance or groups is not None:
+            of_slices = self._labels_of(self.plan, np.arange(len(self.plan)))
             self._classes = [
                 np.flatnonzero(of_slices == label)
                 for label in np.unique(of_slices[of_slices >= 0])
@@ -248,7 +267,12 @@ class AudioDataset:
                 factor = 10.0 ** ((low + gain * (high - low)) / 20.0)
                 audio[out] *= np.float32(factor)
                 np.clip(audio[out], -1.0, 1.0, out=audio[out])
-        return {"audio": audio, **({"labels": labels} if self.labels else {})}
+        return {"audio": audio, **({"labels": labels} if self.told else {})}
+
+    @property
+    def told(self) -> bool:
+        """Whether batches hold labels, or groups in place of them."""
+        return self.labels or self.groups is not None
 
     def batches(
         self,
@@ -304,19 +328,20 @@ class AudioDataset:
             batch_size: Rows of a batch. Defaults to `batch_size`.
 
         Yields:
-            Batches as `batch` returns, and `"files"`, the index of each
-            row's file in `folder.files`; the last one may have fewer rows.
+            Batches as `batch` returns, `"slices"`, the index of each row's
+            slice without augmentation, and `"files"`, that of its file in
+            `folder.files`; the last one may have fewer rows.
         """
         audio = self._empty(batch_size or self.batch_size)
-        files: list[int] = []
-        for index, file in enumerate(self._base_plan.files.tolist()):
-            if self._read_file(self._base_plan, index, audio[len(files)]):
-                files.append(file)
-            if len(files) == len(audio):
-                yield self._as_batch(audio, files)
-                audio, files = self._empty(len(audio)), []
-        if files:
-            yield self._as_batch(audio[: len(files)], files)
+        read: list[int] = []
+        for index in range(len(self._base_plan)):
+            if self._read_file(self._base_plan, index, audio[len(read)]):
+                read.append(index)
+            if len(read) == len(audio):
+                yield self._as_batch(audio, read)
+                audio, read = self._empty(len(audio)), []
+        if read:
+            yield self._as_batch(audio[: len(read)], read)
 
     def real_clips(self, num_clips: int, seed: int = 0) -> np.ndarray:
         """Draws clips as training sees them, without augmentation.
@@ -351,9 +376,18 @@ class AudioDataset:
         shape = (rows, self.slice_length, self.num_channels)
         return np.zeros(shape, dtype=np.float32)
 
-    def _as_batch(self, audio: np.ndarray, files: list[int]) -> Batch:
-        labels = {"labels": self._file_labels[files]} if self.labels else {}
-        return {"audio": audio, **labels, "files": np.array(files, np.int32)}
+    def _as_batch(self, audio: np.ndarray, read: list[int]) -> Batch:
+        slices, plan = np.array(read, np.int32), self._base_plan
+        batch = {"audio": audio, "slices": slices, "files": plan.files[slices]}
+        if self.told:
+            batch["labels"] = self._labels_of(plan, slices)
+        return batch
+
+    def _labels_of(self, plan: SlicePlan, slices: np.ndarray) -> np.ndarray:
+        """Label or group of slices; -1 for none."""
+        if self.groups is not None:
+            return self.groups[slices]
+        return self._file_labels[plan.files[slices]]
 
     def _slice_at(self, position: int) -> int:
         """The slice at a position of the endless order of slices."""
@@ -398,7 +432,7 @@ class AudioDataset:
                     for other in order
                 )
             if sounds:
-                return int(self._file_labels[plan.files[index]])
+                return int(self._labels_of(plan, np.array([index]))[0])
         raise AudioFolderError(
             f"None of the {self.folder.num_files} files of "
             f"{', '.join(self.folder.roots)} can be read:\n"

@@ -443,15 +443,15 @@ class AudioFolder:
         self, names: Sequence[str], labels: Sequence[str]
     ) -> "AudioFolder":
         """Returns the files whose label has one of `labels` as its new name."""
-        return self.with_files_labelled(
+        return self._relabelled(
             [None if f.label is None else names[f.label] for f in self.files],
             labels,
         )
 
-    def with_files_labelled(
+    def _relabelled(
         self, names: Sequence[str | None], labels: Sequence[str]
     ) -> "AudioFolder":
-        """Returns the files whose name of a label, one each, is in `labels`."""
+        """The same of a name for each file."""
         places: dict[str | None, int] = {x: i for i, x in enumerate(labels)}
         files = [
             dataclasses.replace(entry, label=places[name])
@@ -492,7 +492,7 @@ class AudioFolder:
                 f"Received: labels={labels!r}."
             )
         order = list(dict.fromkeys(mapping.values()))
-        return self.with_files_labelled([mapping[n] for n in names if n], order)
+        return self._relabelled([mapping[n] for n in names if n], order)
 
 
 Entry = TypeVar("Entry", AudioFile, FoundFile)

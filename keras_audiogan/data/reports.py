@@ -191,6 +191,10 @@ def describe_cut(dataset: "AudioDataset") -> str:
     levels = {"peak": "every file's peak brought to 1", "keep": "as recorded"}
     level = levels.get(str(dataset.level), f"multiplied by {dataset.level}")
     lines = [_row("cut", text), _row("epoch", epoch), _row("level", level)]
+    if dataset.groups is not None:
+        sizes = np.bincount(dataset.groups[dataset.groups >= 0])
+        text = f"{len(sizes)}, of {sizes.min():,} to {sizes.max():,} slices"
+        lines.append(_row("groups", text))
     extras = []
     if dataset.random_offset:
         extras.append("random offsets")
@@ -199,8 +203,9 @@ def describe_cut(dataset: "AudioDataset") -> str:
     if dataset.random_gain_db is not None:
         low, high = dataset.random_gain_db
         extras.append(f"random gain {low:g} to {high:g} dB")
-    if dataset.balance:
-        extras.append("labels drawn equally often")
+    if dataset.balance or dataset.groups is not None:
+        of = "labels" if dataset.groups is None else "groups"
+        extras.append(f"{of} drawn equally often")
     if extras:
         lines.append(_row("varied", ", ".join(extras)))
     return "\n".join(lines)

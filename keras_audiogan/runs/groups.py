@@ -1,10 +1,10 @@
-"""Groups of sounds that are alike, for folders that have no labels."""
+"""Groups of sounds that are alike, for data without labels."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from keras_audiogan.data import AudioDataset, AudioFolder, AudioFolderError
+from keras_audiogan.data import AudioDataset, AudioFolderError
 from keras_audiogan.metrics.manifolds import k_means, pairwise_distances
 from keras_audiogan.metrics.neighbours import NUM_BANDS, similarity_features
 from keras_audiogan.metrics.variety import pooled
@@ -13,60 +13,71 @@ _ROWS = 256
 _MOST_DIRECTIONS = 32
 # k-means ends where it happens to begin: the tightest of so many is taken.
 _NUM_STARTS = 8
+# Of the mean size of a group: what is smaller is odd, and would be learnt by
+# heart, since each group is drawn as often.
+_LEAST_SIZE = 0.25
 
 
-def grouped(dataset: AudioDataset, num_groups: int) -> AudioFolder:
-    """Sorts the files of a data set into groups of sounds that are alike.
+def find_groups(dataset: AudioDataset, num_groups: int) -> np.ndarray:
+    """Sorts the slices of a data set into groups of such as are alike.
 
-    Sounds are compared by their log-mel spectra, averaged over eight
-    stretches of time, and of a file of several slices by the mean of those.
-    k-means finds the groups, in the directions in which sounds differ most;
-    the spread of each is its square root, so that the strongest, loudness
-    in most data, does not decide alone. The groups are the same whenever it
-    is run.
+    They are compared by their log-mel spectra, averaged over eight stretches
+    of time. k-means finds the groups, in the directions in which slices
+    differ most; the spread of each is its square root, so that the strongest,
+    loudness in most data, does not decide alone. The groups are the same
+    whenever it is run. Those of less than a quarter of the mean size are
+    dissolved, and the largest halved in their place.
 
     Args:
-        dataset: the sounds, without labels.
+        dataset: without `offset_augmentation`.
         num_groups: 2 or more.
 
     Returns:
-        The folder with its group, "group 0" and so on, as the label of each
-        file; files that cannot be read are left out.
+        int32 `(num_slices,)`, from 0; -1 for slices that are silent or cannot
+        be read.
 
     Raises:
-        AudioFolderError: if there are fewer than twice as many files.
+        AudioFolderError: if there are fewer than twice as many slices.
     """
-    folder = dataset.folder
-    sums: dict[int, np.ndarray] = {}
-    counts: dict[int, int] = {}
+    parts, slices = [], []
     for batch in dataset.clips(_ROWS):
         spectra = similarity_features(
             batch["audio"], dataset.sampling_rate, audible=True
         )
-        rows = pooled(spectra, NUM_BANDS)
-        for file, row in zip(batch["files"].tolist(), rows, strict=True):
-            sums[file] = sums.get(file, 0.0) + row
-            counts[file] = counts.get(file, 0) + 1
-    if len(sums) < 2 * num_groups:
+        parts.append(pooled(spectra, NUM_BANDS))
+        slices.append(batch["slices"])
+    count = sum(map(len, slices))
+    if count < 2 * num_groups:
         raise AudioFolderError(
-            "Groups of sounds need two files each or more. Received: "
-            f"num_groups={num_groups}, {len(sums)} files that can be read in "
-            f"{', '.join(folder.roots)}"
+            "Groups of sounds need two slices each or more. Received: "
+            f"num_groups={num_groups}, {count} slices that sound in "
+            f"{', '.join(dataset.folder.roots)}"
         )
-    means = np.stack([sums[file] / counts[file] for file in sums])
-    places = _directions(means)
-    distances = min(
-        (
-            pairwise_distances(places, k_means(places, num_groups, seed=seed))
-            for seed in range(_NUM_STARTS)
+    places = _directions(np.concatenate(parts))
+    found = min(
+        (k_means(places, num_groups, seed=seed) for seed in range(_NUM_STARTS)),
+        key=lambda centres: float(
+            (pairwise_distances(places, centres).min(axis=1) ** 2).sum()
         ),
-        key=lambda found: float((found.min(axis=1) ** 2).sum()),
     )
-    of_file = dict(zip(sums, distances.argmin(axis=1).tolist(), strict=True))
-    names = [f"group {group}" for group in range(num_groups)]
-    return folder.subset(sorted(sums)).with_files_labelled(
-        [names[of_file[file]] for file in sorted(sums)], names
-    )
+    groups = np.full(dataset.num_slices, -1, np.int32)
+    groups[np.concatenate(slices)] = _without_odd_ones(places, found)
+    return groups
+
+
+def _without_odd_ones(places: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """Groups (n,) by the nearest centres, none of them far too small."""
+    for _ in range(4 * len(centres)):
+        nearest = pairwise_distances(places, centres).argmin(axis=1)
+        sizes = np.bincount(nearest, minlength=len(centres))
+        if sizes.min() >= _LEAST_SIZE * sizes.mean():
+            break
+        small, large = sizes.argmin(), sizes.argmax()
+        halves = k_means(places[nearest == large], 2)
+        centres = np.concatenate(
+            [np.delete(centres, [small, large], axis=0), halves]
+        )
+    return pairwise_distances(places, centres).argmin(axis=1)
 
 
 def _directions(features: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from keras_audiogan.models.registry import get_architecture
 from keras_audiogan.presets.cards import data_sets
 from keras_audiogan.presets.config import read_config, read_training
 from keras_audiogan.presets.tasks import task_of
-from keras_audiogan.runs.groups import grouped
+from keras_audiogan.runs.groups import find_groups
 from keras_audiogan.runs.memory import in_words, run_memory
 from keras_audiogan.runs.options import (
     TrainingOptions,
@@ -250,13 +250,11 @@ def make_plan(options: TrainingOptions) -> RunPlan:
         random_gain_db=asked["random_gain_db"],
         seed=asked["seed"],
     )
-    num_groups = arguments.get("num_groups") or 0
+    groups, num_groups = None, arguments.get("num_groups")
     if num_groups:
-        data = grouped(cut(data), num_groups)
+        groups = find_groups(cut(data), num_groups)
     dataset = cut(
-        data,
-        labels=labelled or num_groups > 0,
-        balance=asked["balance"] or num_groups > 0,
+        data, labels=labelled, balance=asked["balance"], groups=groups
     )
     if is_new:
         arguments = model_class.fit_to_clips(arguments, dataset)
