@@ -134,6 +134,14 @@ def test_filtered_upsampling_is_exported(format, tmp_path):
     export_and_check("wavegan", format, tmp_path, upsampling="band_limited")
 
 
+@on_tensorflow
+@pytest.mark.parametrize("format", ["onnx", "litert"])
+def test_groups_are_drawn_in_the_export(format, tmp_path):
+    export_and_check(
+        *("stft_gan", format, tmp_path), conditional=False, num_groups=3
+    )
+
+
 def test_no_task_is_forgotten():
     assert set(CHECKS) <= set(TASKS)
 

@@ -267,10 +267,10 @@ class AudioDataset:
                 factor = 10.0 ** ((low + gain * (high - low)) / 20.0)
                 audio[out] *= np.float32(factor)
                 np.clip(audio[out], -1.0, 1.0, out=audio[out])
-        return {"audio": audio, **({"labels": labels} if self.told else {})}
+        return {"audio": audio, **({"labels": labels} if self._told else {})}
 
     @property
-    def told(self) -> bool:
+    def _told(self) -> bool:
         """Whether batches hold labels, or groups in place of them."""
         return self.labels or self.groups is not None
 
@@ -379,7 +379,7 @@ class AudioDataset:
     def _as_batch(self, audio: np.ndarray, read: list[int]) -> Batch:
         slices, plan = np.array(read, np.int32), self._base_plan
         batch = {"audio": audio, "slices": slices, "files": plan.files[slices]}
-        if self.told:
+        if self._told:
             batch["labels"] = self._labels_of(plan, slices)
         return batch
 

@@ -164,6 +164,9 @@ def shape(config: Config) -> Rows:
         rows.append(("Mel spectrogram", mels(config)))
     if config["labels"]:
         rows.append(("Labels", config["labels"]))
+    num_groups = config["config"].get("num_groups")
+    if num_groups:
+        rows.append(("Groups of sounds", f"{num_groups}, found in training"))
     return rows
 
 
