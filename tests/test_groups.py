@@ -140,6 +140,19 @@ def test_a_run_learns_groups_of_what_it_is_not_to_test_on(tmp_path):
     np.testing.assert_array_equal(np.bincount(labels), [8, 8, 8])
 
 
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ({"num_groups": 1}, "must be 2 or more"),
+        ({"num_groups": 3, "conditional": None}, "`conditional` to false"),
+    ],
+)
+def test_a_dry_run_refuses_what_cannot_be(model, said, tmp_path):
+    model = {**GROUPED["model"], **model}
+    with pytest.raises(ValueError, match=said):
+        make_plan(tiny_options(tmp_path / "run", **{**GROUPED, "model": model}))
+
+
 def test_a_run_with_groups_is_resumed(tmp_path):
     run = tmp_path / "run"
     shutil.copytree(DIGITS, tmp_path / "digits")

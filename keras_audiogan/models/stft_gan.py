@@ -323,15 +323,9 @@ class STFTGAN(ConditionalGAN):
         num_groups: int = 0,
         **kwargs: Any,
     ) -> None:
-        del conditional
+        del conditional, num_groups
         if self.conditional:
             check_labels(labels)
-        if num_groups < 0 or num_groups == 1 or num_groups and self.conditional:
-            raise ValueError(
-                "`num_groups` must be 2 or more, or 0 for none; a generator "
-                "that is told labels has none (conditional=False). Received: "
-                f"num_groups={num_groups}, conditional={self.conditional}"
-            )
         AudioGAN.__init__(self, labels=labels, **kwargs)
 
     @classmethod
@@ -342,6 +336,18 @@ class STFTGAN(ConditionalGAN):
         new = super().normalized_arguments(arguments)
         if new.get("conditional") is None and "labels" in new:
             new["conditional"] = bool(new["labels"])
+        count = new.get("num_groups", 0)
+        if type(count) is not int or count < 0 or count == 1:
+            raise ValueError(
+                "`num_groups` must be 2 or more, or 0 for none. "
+                f"Received: num_groups={count!r}"
+            )
+        if count and new.get("conditional"):
+            raise ValueError(
+                "A generator that is told labels has no groups: set "
+                "`conditional` to false, or `num_groups` to 0. Received: "
+                f"num_groups={count}, labels={new.get('labels')}"
+            )
         return new
 
     @property
