@@ -217,10 +217,16 @@ def test_a_signal_in_its_labels_channel_by_hand():
     assert numbers(placed).tolist() == [[[[0, 0, 0, 0, 5, 6]]]]
 
 
+# Its views have two numbers for each of the sound.
+COMPLEX = {"kind": "complex_stft", "fft_lengths": [64, 32], "dim": 2}
 LABELLED_DISCRIMINATORS = [
     ("concat_wavegan", {}),
     ("concat_wavegan", {"condition_on": "sample"}),
     ("concat_wavegan", {"discriminators": [cases.WAVEFORM, cases.SPECTRAL]}),
+    *(
+        ("concat_wavegan", {"condition_on": on, "discriminators": [COMPLEX]})
+        for on in ("label", "sample")
+    ),
     ("cgan", {}),
     ("cgan", {"network": "dense"}),
     ("projection_wavegan", {"discriminators": [cases.SPECTRAL]}),

@@ -110,6 +110,39 @@ def test_equal_sounds_have_no_directions(tmp_path):
     assert groups.shape == (6,) and (groups >= 0).all()
 
 
+def test_balanced_labels_weigh_as_much_in_groups_as_well(tmp_path):
+    kinds_of_sound(tmp_path / "all")
+    for kind, count in (("tone", 12), ("noise", 12), ("click", 3)):
+        (tmp_path / "sounds" / kind).mkdir(parents=True)
+        for i in range(count):
+            name = f"{i:02d}_{kind}.wav"
+            (tmp_path / "all" / name).rename(tmp_path / "sounds" / kind / name)
+    data = AudioFolder.scan(tmp_path / "sounds")
+    assert data.labels == ("click", "noise", "tone")
+    options = {"batch_size": 8, "random_offset": False}
+    even = AudioDataset(data, 2000, balance=True, **options)
+    np.testing.assert_array_equal(even.copies(), [4] * 3 + [1] * 24)
+    # Of two groups, clicks share one with another kind, and are as many.
+    groups = find_groups(even, 2)
+    noise, tone = groups[3], groups[-1]
+    np.testing.assert_array_equal(
+        groups, [groups[0]] * 3 + [noise] * 12 + [tone] * 12
+    )
+    assert noise != tone
+    drawn = AudioDataset(data, 2000, balance=True, groups=groups, **options)
+    clicks = others = 0
+    for step in range(12):
+        batch = drawn.batch(step)
+        np.testing.assert_array_equal(np.bincount(batch["labels"]), [4, 4])
+        for clip in batch["audio"][batch["labels"] == groups[0], :, 0]:
+            is_click = np.abs(clip[200:]).max() == 0
+            clicks, others = clicks + is_click, others + (not is_click)
+    assert clicks == others == 24
+    assert "groups drawn equally often, as are labels in them" in drawn.report()
+    plain = AudioDataset(data, 2000, groups=groups, **options)
+    np.testing.assert_array_equal(plain.copies(), np.ones(27))
+
+
 def test_what_cannot_be_grouped_is_refused(tmp_path):
     kinds_of_sound(tmp_path / "sounds")
     dataset = AudioDataset(tmp_path / "sounds", 2000)

@@ -13,6 +13,7 @@ import zipfile
 
 import pytest
 
+import keras_audiogan
 from keras_audiogan.presets import weight_files
 from keras_audiogan.zoo import index
 
@@ -52,6 +53,11 @@ def run(*command, cwd, **environment):
 def setuptools_settings():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
     return settings["tool"]["setuptools"]
+
+
+def test_the_version_is_said_once_more_and_the_same():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert settings["project"]["version"] == keras_audiogan.__version__
 
 
 def all_presets():

@@ -20,6 +20,7 @@ from preset_support import (
 )
 from safetensors import numpy as official
 
+import keras_audiogan
 from keras_audiogan.saving import (
     PresetError,
     load_preset,
@@ -85,6 +86,7 @@ def test_the_folder_says_what_it_holds(tmp_path):
     assert config["sampling_rate"] == 8000
     assert config["num_channels"] == 1
     assert config["labels"] == ["one", "two"]
+    assert config["library_version"] == keras_audiogan.__version__
     assert config["weights"]["generator"]["num_parameters"] == (
         gan.ema_generator.count_params()
     )

@@ -212,6 +212,11 @@ class AudioDataset:
                 np.flatnonzero(of_slices == label)
                 for label in np.unique(of_slices[of_slices >= 0])
             ]
+        if balance and groups is not None:
+            copies = self.copies()
+            self._classes = [
+                np.repeat(members, copies[members]) for members in self._classes
+            ]
         self._orders: dict[tuple[int, int], np.ndarray] = {}
         self._orders_lock = threading.Lock()
 
@@ -219,6 +224,19 @@ class AudioDataset:
     def num_slices(self) -> int:
         """Number of slices in an epoch, augmented copies included."""
         return len(self.plan)
+
+    def copies(self) -> np.ndarray:
+        """How often each slice counts `(num_slices,)`: once.
+
+        With `balance`, as often as brings its label to about the number of
+        the most frequent one, or never if it has none.
+        """
+        if not self.balance:
+            return np.ones(len(self.plan), np.int32)
+        labels = self._file_labels[self.plan.files]
+        counts = np.bincount(labels[labels >= 0])
+        times = np.rint(counts.max() / np.maximum(counts, 1)).astype(np.int32)
+        return np.where(labels < 0, 0, times[labels])
 
     @property
     def num_rows(self) -> int:

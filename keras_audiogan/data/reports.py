@@ -205,7 +205,8 @@ def describe_cut(dataset: "AudioDataset") -> str:
         extras.append(f"random gain {low:g} to {high:g} dB")
     if dataset.balance or dataset.groups is not None:
         of = "labels" if dataset.groups is None else "groups"
-        extras.append(f"{of} drawn equally often")
+        within = ", as are labels in them" if dataset.balance else ""
+        extras.append(f"{of} drawn equally often{within}")
     if extras:
         lines.append(_row("varied", ", ".join(extras)))
     return "\n".join(lines)

@@ -51,6 +51,8 @@ class LabelledDiscriminator(MultiDiscriminator):
         num_classes: labels.
         condition_on: `"label"` for `beside_planes`, `"sample"` for
             `in_label_channel`.
+        num_channels: of the audio. A view with several numbers for each,
+            such as a complex spectrum, has the planes as often.
     """
 
     def __init__(
@@ -58,12 +60,22 @@ class LabelledDiscriminator(MultiDiscriminator):
         discriminators: list[Discriminator],
         num_classes: int,
         condition_on: str = "label",
+        num_channels: int = 1,
         dtype: Any = None,
         name: str = "discriminator",
     ) -> None:
         super().__init__(discriminators, dtype=dtype, name=name)
         self.num_classes = num_classes
         self.condition_on = condition_on
+        self.num_channels = num_channels
+
+    def labelled(self, view: Any, classes: Any) -> Any:
+        """Returns a view with its label, as `condition_on` asks."""
+        if self.condition_on == "sample":
+            return in_label_channel(view, classes)
+        for _ in range(view.shape[-1] // self.num_channels):
+            view = beside_planes(view, classes)
+        return view
 
     def feature_maps(
         self, views: list[Any], training: bool = False, classes: Any = None
@@ -75,11 +87,8 @@ class LabelledDiscriminator(MultiDiscriminator):
         if classes is None:
             shape = (ops.shape(views[0])[0], self.num_classes)
             classes = ops.full(shape, 1.0 / self.num_classes)
-        label = (
-            beside_planes if self.condition_on == "label" else in_label_channel
-        )
         return super().feature_maps(
-            [label(view, classes) for view in views], training=training
+            [self.labelled(view, classes) for view in views], training=training
         )
 
 
@@ -114,5 +123,6 @@ class ConcatWaveGAN(LabelledWaveGAN):
             self.make_discriminators(num_channels=channels),
             self.num_classes,
             condition_on,
+            self.num_channels,
             dtype=self.dtype_policy,
         )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import keras_audiogan
 from keras_audiogan._names import SHOWN
 from keras_audiogan.presets import cards, weight_files
 from keras_audiogan.presets.atomic_folder import replaced_folder, write_json
@@ -200,7 +200,7 @@ def _describe(model: Any) -> dict[str, Any]:
         "sampling_rate": getattr(model, "sampling_rate", None),
         "num_channels": getattr(model, "num_channels", None),
         "labels": list(labels) if labels else None,
-        "library_version": metadata.version("keras-audiogan"),
+        "library_version": keras_audiogan.__version__,
         "weights": {},
     }
 

@@ -26,15 +26,16 @@ def find_groups(dataset: AudioDataset, num_groups: int) -> np.ndarray:
     differ most; the spread of each is its square root, so that the strongest,
     loudness in most data, does not decide alone. The groups are the same
     whenever it is run. Those of less than a quarter of the mean size are
-    dissolved, and the largest halved in their place.
+    dissolved, and the largest halved in their place. In a data set with
+    `balance`, every label weighs as much as the others.
 
     Args:
         dataset: without `offset_augmentation`.
         num_groups: 2 or more.
 
     Returns:
-        int32 `(num_slices,)`, from 0; -1 for slices that are silent or cannot
-        be read.
+        int32 `(num_slices,)`, from 0; -1 for slices that are silent, cannot
+        be read or, with `balance`, have no label.
 
     Raises:
         AudioFolderError: if there are fewer than twice as many slices.
@@ -46,14 +47,15 @@ def find_groups(dataset: AudioDataset, num_groups: int) -> np.ndarray:
         )
         parts.append(pooled(spectra, NUM_BANDS))
         slices.append(batch["slices"])
-    count = sum(map(len, slices))
-    if count < 2 * num_groups:
+    numbers = np.concatenate(slices)
+    if len(numbers) < 2 * num_groups:
         raise AudioFolderError(
             "Groups of sounds need two slices each or more. Received: "
-            f"num_groups={num_groups}, {count} slices that sound in "
+            f"num_groups={num_groups}, {len(numbers)} slices that sound in "
             f"{', '.join(dataset.folder.roots)}"
         )
-    places = _directions(np.concatenate(parts))
+    rows = np.repeat(np.arange(len(numbers)), dataset.copies()[numbers])
+    places = _directions(np.concatenate(parts)[rows])
     found = min(
         (k_means(places, num_groups, seed=seed) for seed in range(_NUM_STARTS)),
         key=lambda centres: float(
@@ -61,7 +63,7 @@ def find_groups(dataset: AudioDataset, num_groups: int) -> np.ndarray:
         ),
     )
     groups = np.full(dataset.num_slices, -1, np.int32)
-    groups[np.concatenate(slices)] = _without_odd_ones(places, found)
+    groups[numbers[rows]] = _without_odd_ones(places, found)
     return groups
 
 

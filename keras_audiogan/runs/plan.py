@@ -250,12 +250,11 @@ def make_plan(options: TrainingOptions) -> RunPlan:
         random_gain_db=asked["random_gain_db"],
         seed=asked["seed"],
     )
+    balance = asked["balance"]
     groups, num_groups = None, arguments.get("num_groups")
     if num_groups:
-        groups = find_groups(cut(data), num_groups)
-    dataset = cut(
-        data, labels=labelled, balance=asked["balance"], groups=groups
-    )
+        groups = find_groups(cut(data, balance=balance), num_groups)
+    dataset = cut(data, labels=labelled, balance=balance, groups=groups)
     if is_new:
         arguments = model_class.fit_to_clips(arguments, dataset)
     if stored:
