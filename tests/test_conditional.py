@@ -37,7 +37,11 @@ from keras_audiogan.models.concat_wavegan import in_label_channel
 from keras_audiogan.models.labelled_wavegan import beside_planes
 from keras_audiogan.presets.model_sizes import measure_model
 from keras_audiogan.runs.run import run_training
-from keras_audiogan.training.losses import class_accuracy, class_loss
+from keras_audiogan.training.losses import (
+    class_accuracy,
+    class_loss,
+    likeness,
+)
 
 NAMES = ("yes", "no", "maybe")
 CONDITIONAL = [
@@ -280,6 +284,7 @@ def test_the_label_reaches_the_sound(models, name):
             "takes the arguments",
         ),
         ("concat_wavegan", {"dim": 0}, "`dim` must be 1"),
+        ("concat_wavegan", {"variety_weight": -1.0}, "`variety_weight`"),
         (
             "concat_wavegan",
             {"discriminators": [{"kind": "spectral", "augment": 5.0}]},
@@ -334,6 +339,39 @@ def test_class_loss_and_accuracy_by_hand():
     assert numbers(class_loss(logits, labels)) == pytest.approx(expected)
     assert numbers(class_accuracy(logits, labels)) == 1.0
     assert numbers(class_accuracy(logits, 1 - labels)) == 0.0
+
+
+def test_likeness_by_hand():
+    # Four sounds of the first label, one of the second.
+    classes = np.eye(2, dtype="float32")[[0, 0, 1, 0, 0]]
+    real = np.array([0, 4, 100, 6, 9], "float32").reshape(5, 1, 1)
+    fake = np.array([0, 1, 100, 2, 9], "float32").reshape(5, 1, 1)
+    # Nearest of the label, sorted: 2, 2, 3, 4 and 1, 1, 1, 7.
+    expected = ((1 + 1 + 2 + 0) / 5) / ((2 + 2 + 3 + 4) / 5)
+    assert numbers(likeness(real, fake, classes)) == pytest.approx(expected)
+    assert numbers(likeness(fake, 3 * fake, classes)) == 0.0
+    # Equal sounds lack all of it, and no sounds at all nothing.
+    assert numbers(likeness(real, 0 * fake, classes)) == pytest.approx(1.0)
+    assert numbers(likeness(0 * real, fake, classes)) == 0.0
+    alone = np.eye(5, dtype="float32")
+    assert numbers(likeness(real, 0 * fake, alone)) == 0.0
+
+
+@pytest.mark.parametrize(
+    "name", ["acgan_wavegan", "concat_wavegan", "control_wavegan"]
+)
+def test_a_generator_is_told_how_alike_its_clips_are(name):
+    model = cases.build(name, variety_weight=3.0, **cases.deterministic(name))
+    cases.set_weights_from_paths(model)
+    model.compile("relativistic", run_eagerly=True)
+    batch = batch_of(model, 6)
+    latents = batch["latents"][:, 1]
+    loss, logs = model.generator_loss(batch, latents)
+    assert 0 < numbers(logs["reg/likeness"]) < 1
+    model.variety_weight = 0.0
+    without, _ = model.generator_loss(batch, latents)
+    expected = numbers(without) + 3 * numbers(logs["reg/likeness"])
+    assert numbers(loss) == pytest.approx(expected, abs=1e-5)
 
 
 def acgan(**options):

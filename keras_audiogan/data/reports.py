@@ -204,9 +204,11 @@ def describe_cut(dataset: "AudioDataset") -> str:
         low, high = dataset.random_gain_db
         extras.append(f"random gain {low:g} to {high:g} dB")
     if dataset.balance or dataset.groups is not None:
-        of = "labels" if dataset.groups is None else "groups"
-        within = ", as are labels in them" if dataset.balance else ""
-        extras.append(f"{of} drawn equally often{within}")
+        drawn = "labels drawn equally often"
+        if dataset.groups is not None:
+            within = ", as are labels in them" if dataset.balance else ""
+            drawn = f"groups drawn equally often{within}"
+        extras.append(drawn)
     if extras:
         lines.append(_row("varied", ", ".join(extras)))
     return "\n".join(lines)

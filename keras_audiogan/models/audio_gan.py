@@ -352,6 +352,11 @@ class AudioGAN(Sampling, AdversarialModel):
         del fake, fake_outputs, batch
         return 0.0, {}
 
+    def _likeness(self, fake: Any, batch: Batch) -> tuple[Any, dict[str, Any]]:
+        """What the generator's loss has where clips are too alike, and logs."""
+        del fake, batch
+        return 0.0, {}
+
     def _slope_penalty(
         self, views: list[Any], batch: Batch, stride: int
     ) -> Any:
@@ -408,7 +413,8 @@ class AudioGAN(Sampling, AdversarialModel):
             "level/fake": self._level(fake),
         }
         more, more_logs = self._generator_extra(fake, fake_outputs, batch)
-        return total + more, {**logs, **more_logs}
+        alike, alike_logs = self._likeness(fake, batch)
+        return total + more + alike, {**logs, **more_logs, **alike_logs}
 
     def _level(self, fake: Any) -> Any:
         """RMS of the sound of what was generated."""

@@ -7,6 +7,7 @@ steps that go with it. All arithmetic is float32.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 from keras import ops
 
 Logits = Any
+# Farther than any two spectra.
+_FAR = 1e3
 LossFunction = Callable[[Logits, Logits], Any]
 
 
@@ -122,6 +125,37 @@ def class_accuracy(logits: Any, labels: Any) -> Any:
     """Share of rows whose largest logit is the label's, float32."""
     best = ops.cast(ops.argmax(logits, axis=-1), "int32")
     return ops.mean(ops.cast(best == ops.cast(labels, "int32"), "float32"))
+
+
+def likeness(real: Any, fake: Any, classes: Any) -> Any:
+    """How much more alike generated sounds are than real ones, 0 to 1.
+
+    Every sound has a distance to the nearest other one of its label. In
+    order of size, those of generated sounds should be no smaller than those
+    of real ones; what they lack is averaged, over the mean of real ones.
+
+    Args:
+        real: features `(batch, ...)` of real sounds.
+        fake: features of generated ones, of the same shape and labels.
+        classes: weights of labels `(batch, num_classes)`.
+    """
+    goal = ops.stop_gradient(_nearest(real, classes))
+    lack = ops.mean(ops.relu(goal - _nearest(fake, classes)))
+    return lack / ops.maximum(ops.mean(goal), 1e-6)
+
+
+def _nearest(values: Any, classes: Any) -> Any:
+    """Mean absolute difference to the nearest of the label, sorted."""
+    values = ops.cast(values, "float32")
+    values = ops.reshape(values, (-1, math.prod(values.shape[1:])))
+    distances = ops.mean(ops.abs(values[:, None] - values[None]), axis=-1)
+    labels = ops.cast(classes, "float32")
+    same = ops.matmul(labels, ops.transpose(labels))
+    rows = ops.arange(ops.shape(values)[0])
+    others = ops.cast(rows[:, None] != rows[None], "float32")
+    nearest = ops.min(ops.where(same * others > 0.5, distances, _FAR), axis=1)
+    # A sound that is alone in its label, real and generated, tells nothing.
+    return ops.sort(ops.where(nearest < _FAR, nearest, 0.0))
 
 
 @dataclass(frozen=True)
