@@ -59,6 +59,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any], str]] = {
             "discriminators": [WAVEFORM, SPECTRAL],
             "num_channels": 2,
             "slice_length": 512,
+            "variety_weight": 2.0,
         },
         "relativistic",
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from keras import ops
 
 from keras_audiogan.audio.files import write_audio
 from keras_audiogan.audio.plots import save_sheet
+from keras_audiogan.layers import LogMelSpectrogram
 from keras_audiogan.models.adversarial import (
     AdversarialModel,
     Batch,
@@ -31,6 +33,18 @@ from keras_audiogan.training import (
     losses,
     optimizers,
 )
+
+
+def _compared(sampling_rate: int) -> LogMelSpectrogram:
+    """Spectra by which clips are alike: windows of 31 ms, 32 bands.
+
+    The floor lies 50 dB below full scale: what nobody hears is no variety.
+    """
+    step = 2 ** max(3, round(math.log2(sampling_rate / 64)))
+    floor = 1e-5 * (step / 2) ** 2
+    return LogMelSpectrogram(
+        sampling_rate, 32, 2 * step, step, floor=floor, name="compared"
+    )
 
 
 class AudioGAN(Sampling, AdversarialModel):
@@ -71,6 +85,11 @@ class AudioGAN(Sampling, AdversarialModel):
             is less, `(1 + step) / (5 + step)`, unless the model comes from a
             preset.
         level: how training files are levelled: `"peak"`, `"keep"` or a gain.
+        variety_weight: weight of a loss of the generator that grows where its
+            clips are more alike, in their log-mel spectra, than real clips
+            of the same label are (see `training.losses.likeness`): against
+            few ways of saying the same; 0 for none, 5 to 20 to try, with
+            batches of 32 clips or more.
 
     Raises:
         ValueError: if a number is out of its range.
@@ -101,10 +120,16 @@ class AudioGAN(Sampling, AdversarialModel):
         discriminators: Any = None,
         ema_momentum: float = 0.999,
         level: str | float = "peak",
+        variety_weight: float = 0.0,
         dtype: Any = None,
         name: str | None = None,
         **network: Any,
     ) -> None:
+        if not 0.0 <= variety_weight < math.inf:
+            raise ValueError(
+                "`variety_weight` must be 0 or more. "
+                f"Received: variety_weight={variety_weight}"
+            )
         # These are in `arguments`, where the networks find them.
         del discriminators, network
         super().__init__(
@@ -116,6 +141,8 @@ class AudioGAN(Sampling, AdversarialModel):
         self.latent_dim = latent_dim
         self.labels = tuple(labels) if labels is not None else None
         self.balance_gradients = False
+        self.variety_weight = variety_weight
+        self.compared = _compared(sampling_rate) if variety_weight else None
         self.build_networks()
 
     @classmethod
@@ -354,8 +381,20 @@ class AudioGAN(Sampling, AdversarialModel):
 
     def _likeness(self, fake: Any, batch: Batch) -> tuple[Any, dict[str, Any]]:
         """What the generator's loss has where clips are too alike, and logs."""
-        del fake, batch
-        return 0.0, {}
+        if not self.variety_weight:
+            return 0.0, {}
+        classes = batch.get("classes")
+        if classes is None:
+            classes = ops.ones((ops.shape(fake)[0], 1))
+        real, made = self._real(batch), fake
+        if len(fake.shape) == 3:  # Waves; spectra are compared as they are.
+            rest = -fake.shape[1] % self.compared.frame_step
+            real, made = (
+                self.compared(ops.pad(x, [[0, 0], [0, rest], [0, 0]]))
+                for x in (real, made)
+            )
+        loss = losses.likeness(real, made, classes)
+        return self.variety_weight * loss, {"reg/likeness": loss}
 
     def _slope_penalty(
         self, views: list[Any], batch: Batch, stride: int

@@ -7,14 +7,11 @@ and any length that WaveGAN has.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import keras
 from keras import ops
 
-from keras_audiogan.layers import LogMelSpectrogram
-from keras_audiogan.models.adversarial import Batch
 from keras_audiogan.models.arguments import check_option
 from keras_audiogan.models.conditional_gan import ConditionalGAN
 from keras_audiogan.models.wavegan import (
@@ -22,13 +19,8 @@ from keras_audiogan.models.wavegan import (
     UpsamplingNetwork,
     WaveGAN,
 )
-from keras_audiogan.training.losses import likeness
 
 FIRST_LAYERS = ("report", "planes")
-# Bands, window and hop of the spectra by which sounds are compared, and a
-# floor 50 dB below full scale: what nobody hears is no variety.
-_COMPARED = (32, 128, 64)
-_AUDIBLE = 1e-2
 
 
 class LabelledGenerator(UpsamplingNetwork):
@@ -131,11 +123,7 @@ class LabelledWaveGAN(ConditionalGAN):
     clips = gan.sample(labels=["zero", "one", "zero"], seed=0)
     ```
 
-    Args:
-        variety_weight: weight of a loss that grows where clips of a label are
-            more alike in their log-mel spectra than real ones, so that a
-            word is not said in a few ways alone; 0 for none, 1 to 10 to try.
-        **kwargs: those of `LabelledGenerator` and of `ConditionalGAN`.
+    Args: those of `LabelledGenerator` and of `ConditionalGAN`.
     """
 
     generator_class = LabelledGenerator
@@ -150,28 +138,6 @@ class LabelledWaveGAN(ConditionalGAN):
     }
     tiny = {**WaveGAN.tiny, "labels": ["yes", "no", "maybe"]}
     deterministic = WaveGAN.deterministic
-
-    def __init__(self, variety_weight: float = 0.0, **kwargs: Any) -> None:
-        if not 0.0 <= variety_weight < math.inf:
-            raise ValueError(
-                "`variety_weight` must be 0 or more. "
-                f"Received: variety_weight={variety_weight}"
-            )
-        super().__init__(**kwargs)
-        self.variety_weight = variety_weight
-        self.compared = LogMelSpectrogram(
-            self.sampling_rate, *_COMPARED, floor=_AUDIBLE, name="compared"
-        )
-
-    def _likeness(self, fake: Any, batch: Batch) -> tuple[Any, dict[str, Any]]:
-        if not self.variety_weight:
-            return 0.0, {}
-        loss = likeness(
-            self.compared(self._real(batch)),
-            self.compared(fake),
-            batch["classes"],
-        )
-        return self.variety_weight * loss, {"reg/likeness": loss}
 
 
 def planes(view: Any, classes: Any) -> Any:
