@@ -381,16 +381,17 @@ class AudioGAN(Sampling, AdversarialModel):
 
     def _likeness(self, fake: Any, batch: Batch) -> tuple[Any, dict[str, Any]]:
         """What the generator's loss has where clips are too alike, and logs."""
-        if not self.variety_weight:
+        compared = self.compared
+        if compared is None or not self.variety_weight:
             return 0.0, {}
         classes = batch.get("classes")
         if classes is None:
             classes = ops.ones((ops.shape(fake)[0], 1))
         real, made = self._real(batch), fake
         if len(fake.shape) == 3:  # Waves; spectra are compared as they are.
-            rest = -fake.shape[1] % self.compared.frame_step
+            rest = -fake.shape[1] % compared.frame_step
             real, made = (
-                self.compared(ops.pad(x, [[0, 0], [0, rest], [0, 0]]))
+                compared(ops.pad(x, [[0, 0], [0, rest], [0, 0]]))
                 for x in (real, made)
             )
         loss = losses.likeness(real, made, classes)
