@@ -368,7 +368,7 @@ def test_a_generator_is_told_how_alike_its_clips_are(name):
     latents = batch["latents"][:, 1]
     loss, logs = model.generator_loss(batch, latents)
     assert 0 < numbers(logs["reg/likeness"]) < 1
-    model.variety_weight = 0.0
+    model.compared = None
     without, _ = model.generator_loss(batch, latents)
     expected = numbers(without) + 3 * numbers(logs["reg/likeness"])
     assert numbers(loss) == pytest.approx(expected, abs=1e-5)

@@ -59,7 +59,8 @@ class AudioDataset:
         shuffle: Whether each epoch has its own order.
         seed: Seeds the order, the offsets and the gains. Not negative.
         labels: Whether batches hold labels.
-        balance: Whether every label is drawn equally often.
+        balance: Whether every label is drawn equally often, with `groups`
+            about so within each.
         workers: Threads that make batches.
         prefetch: Batches made ahead.
         cache_bytes: Memory for decoded files, in bytes. It decides which

@@ -382,7 +382,7 @@ class AudioGAN(Sampling, AdversarialModel):
     def _likeness(self, fake: Any, batch: Batch) -> tuple[Any, dict[str, Any]]:
         """What the generator's loss has where clips are too alike, and logs."""
         compared = self.compared
-        if compared is None or not self.variety_weight:
+        if compared is None:
             return 0.0, {}
         classes = batch.get("classes")
         if classes is None:

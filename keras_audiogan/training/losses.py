@@ -132,7 +132,8 @@ def likeness(real: Any, fake: Any, classes: Any) -> Any:
 
     Every sound has a distance to the nearest other one of its label. In
     order of size, those of generated sounds should be no smaller than those
-    of real ones; what they lack is averaged, over the mean of real ones.
+    of real ones; what they lack is averaged, over the mean of real ones. All
+    pairs are compared at once: memory grows with the square of the batch.
 
     Args:
         real: features `(batch, ...)` of real sounds.
